@@ -1,0 +1,1 @@
+# Sources made from data files.

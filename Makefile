@@ -33,7 +33,7 @@ HARDEN := -fstack-protector-strong -fstack-clash-protection \
 OPT := $(if $(SAN),-O1 -g -fno-omit-frame-pointer,-O2 -g)
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
 # glibc hides what a plain inclusion of the kernel's headers needs
-COMMON := -std=gnu17 -D_GNU_SOURCE -Iinclude -MMD -MP $(WARN) $(OPT)
+COMMON := -std=gnu17 -D_GNU_SOURCE -iquote include -I. -MMD -MP $(WARN) $(OPT)
 FORTIFY := $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 
 NATIVE_CFLAGS := $(COMMON) $(HARDEN) $(FORTIFY) $(SANFLAGS) -fPIC
@@ -47,7 +47,7 @@ MUSL_LDFLAGS := -static -no-pie -Wl,-z,relro,-z,now,-z,noexecstack
 # A launcher under a sanitizer cannot be static.
 LAUNCHER_FLAVOUR := $(if $(SAN),native,musl)
 
-INIT_CFLAGS := -std=gnu17 -D_GNU_SOURCE -Iinclude -MMD -MP $(WARN) -Os -g \
+INIT_CFLAGS := -std=gnu17 -D_GNU_SOURCE -iquote include -MMD -MP $(WARN) -Os -g \
 	-ffreestanding -fno-stack-protector -fno-pie -fno-pic \
 	-fno-asynchronous-unwind-tables -fcf-protection=none
 INIT_LDFLAGS := -static -nostdlib -no-pie -Wl,-z,noexecstack,-z,norelro \

@@ -19,7 +19,7 @@ unit: $(UNIT_BIN)
 	@for t in $(UNIT_BIN); do echo "== $$t"; $$t || exit 1; done
 
 # Fuzz targets build from source with clang's libFuzzer.
-FUZZ_CFLAGS := -std=gnu17 -D_GNU_SOURCE -Iinclude -O1 -g \
+FUZZ_CFLAGS := -std=gnu17 -D_GNU_SOURCE -iquote include -I. -O1 -g \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 
 build/fuzz/%: tests/fuzz/%.c $(BASE_PLAIN) $(POLICY_ALL)

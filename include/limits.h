@@ -1,0 +1,137 @@
+/*
+ * limits.h: the numbers that several folders share, with their reasons.
+ *
+ * One table for each group: what it is called, its unit, why it has this
+ * value, and what happens one past it.  A constant that belongs to one module
+ * is defined in that module's header and listed here; docs/limits.md is
+ * generated from the tables ("make docs"), and lint compares the two.
+ *
+ * Our folders are searched for "limits.h" only (-iquote), so <limits.h> stays
+ * the C library's; where a compiler is called with -Iinclude all the same, it
+ * gets both.
+ */
+#ifndef WARDER_LIMITS_H
+#define WARDER_LIMITS_H
+
+#include_next <limits.h>
+
+#include "ipc.h"
+#include "log.h"
+#include "msg_config.h"
+#include "plan.h"
+#include "secret.h"
+#include "text.h"
+
+/* What a jail gets whose policy does not say. */
+enum {
+	LIMIT_CPU_MILLI = 1000,
+	LIMIT_MEMORY_BYTES = 1 << 30,
+	LIMIT_PIDS = 256,
+	LIMIT_OPEN_FILES = 1024,
+	LIMIT_WALL_MS = 10 * 60 * 1000,
+	LIMIT_OUTPUT_BYTES = 16 << 20,
+	LIMIT_WORKSPACE_BYTES = 1 << 30,
+	LIMIT_TMP_BYTES = 256 << 20,
+	LIMIT_INODES = 100000,
+};
+
+/* clang-format off */
+/*   name, unit, reason, one past it */
+#define LIMITS_JAIL(X) \
+	X(LIMIT_CPU_MILLI, "thousandths of a processor", \
+	    "a jail that says nothing must not slow its neighbours", \
+	    "its processes wait for their share") \
+	X(LIMIT_MEMORY_BYTES, "bytes", \
+	    "a compiler or an interpreter with its libraries fits", \
+	    "the whole jail is killed: 137, reason oom") \
+	X(LIMIT_PIDS, "processes and threads", \
+	    "make -j and thread pools fit, a fork bomb does not", \
+	    "fork and clone fail with EAGAIN") \
+	X(LIMIT_OPEN_FILES, "descriptors a process", \
+	    "the usual soft limit, which programs are built for", \
+	    "open fails with EMFILE") \
+	X(LIMIT_WALL_MS, "ms", \
+	    "what nobody waits for any more must end by itself", \
+	    "the jail is killed: 124, reason wall") \
+	X(LIMIT_OUTPUT_BYTES, "bytes", \
+	    "stdout and stderr are stored and shown by others", \
+	    "the jail is killed: reason output") \
+	X(LIMIT_WORKSPACE_BYTES, "bytes", \
+	    "a checked-out tree and its build fit", \
+	    "write fails with ENOSPC") \
+	X(LIMIT_TMP_BYTES, "bytes", \
+	    "temporary files of compilers fit; it is memory", \
+	    "write fails with ENOSPC") \
+	X(LIMIT_INODES, "inodes a mount", \
+	    "kernel memory that no byte limit counts", \
+	    "creating fails with ENOSPC")
+
+#define LIMITS_MESSAGES(X) \
+	X(IPC_BODY_MAX, "bytes", \
+	    "one datagram below the kernel's default socket buffer", \
+	    "ipc_send refuses it; one received is dropped with its sender") \
+	X(IPC_FDS_MAX, "descriptors", \
+	    "no message needs more; the kernel would allow 253", \
+	    "all are closed and the message is refused") \
+	X(CONFIG_TEXT_MAX, "bytes", \
+	    "diagnostics that a person still reads", \
+	    "the text is cut and ends in ...")
+
+#define LIMITS_PLAN(X) \
+	X(PLAN_ENV_MAX, "variables", \
+	    "flat arrays need a bound; real policies have a dozen", \
+	    "the policy does not compile: limit, with its line") \
+	X(PLAN_MOUNT_MAX, "mounts", \
+	    "each costs start time", \
+	    "the policy does not compile: limit, with its line") \
+	X(PLAN_PROTECT_MAX, "paths", \
+	    "each pins its ancestors with mounts", \
+	    "the policy does not compile: limit, with its line") \
+	X(PLAN_SYSCALL_MAX, "system calls a list", \
+	    "a profile is chosen, lists only amend it", \
+	    "the policy does not compile: limit, with its line") \
+	X(PLAN_STRINGS_MAX, "bytes", \
+	    "all paths and values of a plan together", \
+	    "the policy does not compile: limit")
+
+#define LIMITS_CONFIG(X) \
+	X(CONFIG_FILE_MAX, "bytes", \
+	    "a policy is written by people", \
+	    "the file is refused before it is parsed") \
+	X(CONFIG_FILES_MAX, "files", \
+	    "chains of extends and use end", \
+	    "the policy is refused") \
+	X(CONFIG_PATH_MAX, "bytes with the NUL", \
+	    "the kernel's PATH_MAX", \
+	    "the path is refused") \
+	X(CONFIG_PROGRAM_MAX, "instructions", \
+	    "the kernel's BPF_MAXINSNS", \
+	    "the policy is refused")
+
+#define LIMITS_BASE(X) \
+	X(TEXT_PATH_MAX, "bytes with the NUL", \
+	    "the kernel's PATH_MAX", \
+	    "text_path refuses it") \
+	X(TEXT_WORD_MAX, "bytes", \
+	    "the distance of two words costs their product", \
+	    "no near name is offered") \
+	X(LOG_LINE_MAX, "bytes", \
+	    "PIPE_BUF: a line is written whole or not at all", \
+	    "pairs are left out, the line says truncated=1") \
+	X(LOG_VALUE_MAX, "bytes", \
+	    "one hostile value must not push the others out", \
+	    "the value ends in ..., the line says truncated=1") \
+	X(SECRET_MAX, "bytes", \
+	    "locked memory is scarce; a long signed token fits", \
+	    "the secret is refused")
+
+#define LIMITS_GROUPS(X) \
+	X("A jail whose policy does not say", LIMITS_JAIL) \
+	X("Messages between Warder's processes", LIMITS_MESSAGES) \
+	X("A compiled policy", LIMITS_PLAN) \
+	X("Policy files", LIMITS_CONFIG) \
+	X("Text, logs, secrets", LIMITS_BASE)
+
+/* clang-format on */
+
+#endif /* !WARDER_LIMITS_H */

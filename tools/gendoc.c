@@ -1,0 +1,111 @@
+/*
+ * gendoc.c: writes the documents that are made from tables of the headers.
+ *
+ *	gendoc limits|errors > docs/NAME.md
+ *
+ * Part of the build only; "make docs" runs it and lint compares.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "err.h"
+#include "limits.h"
+#include "text.h"
+
+struct limit {
+	const char *name;
+	uint64_t value;
+	const char *unit;
+	const char *reason;
+	const char *past;
+};
+
+static void
+gendoc_limit(const struct limit *l)
+{
+	char buf[64];
+	struct text t;
+
+	text_init(&t, buf, sizeof(buf));
+	if (strncmp(l->unit, "bytes", 5) == 0 && l->value % 1024 == 0) {
+		text_add_size(&t, l->value);
+		text_addf(&t, " (%ju)", (uintmax_t)l->value);
+	} else if (strcmp(l->unit, "ms") == 0) {
+		text_add_duration(&t, l->value);
+		text_addf(&t, " (%ju)", (uintmax_t)l->value);
+	} else {
+		text_addf(&t, "%ju", (uintmax_t)l->value);
+	}
+	printf("| `%s` | %s | %s | %s | %s |\n", l->name, buf, l->unit,
+	    l->reason, l->past);
+}
+
+static void
+gendoc_limit_group(const char *title, const struct limit *l, size_t n)
+{
+	size_t i;
+
+	printf("\n## %s\n\n"
+	       "| name | value | unit | why | one past it |\n"
+	       "|---|---|---|---|---|\n",
+	    title);
+	for (i = 0; i < n; i++)
+		gendoc_limit(&l[i]);
+}
+
+#define LIMIT(name, unit, reason, past) { #name, name, unit, reason, past },
+#define GROUP(title, table)                                          \
+	{                                                            \
+		static const struct limit rows[] = { table(LIMIT) }; \
+		gendoc_limit_group(title, rows, countof(rows));      \
+	}
+
+static void
+gendoc_limits(void)
+{
+	printf(
+	    "# Limits\n\nGenerated from `include/limits.h` by `make docs`.\n");
+	LIMITS_GROUPS(GROUP)
+}
+
+static void
+gendoc_errors(void)
+{
+	int i;
+
+	printf("# Errors\n\nGenerated from `include/err.h` by `make docs`.\n"
+	       "A message names its place and cause; the code says what kind "
+	       "of failure it is.\n\n"
+	       "| code | means | HTTP | worth retrying | exit status |\n"
+	       "|---|---|---|---|---|\n");
+	for (i = 0; i < ERR__MAX; i++) {
+		enum err_code c = (enum err_code)i;
+
+		printf("| `%s` | %s | %d | %s | %d |\n", err_name(c),
+		    err_text(c), err_http(c), err_retry(c) ? "yes" : "no",
+		    err_exit(c));
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		void (*write)(void);
+	} documents[] = {
+		{ "limits", gendoc_limits },
+		{ "errors", gendoc_errors },
+	};
+
+	size_t i;
+
+	for (i = 0; argc == 2 && i < countof(documents); i++) {
+		if (strcmp(argv[1], documents[i].name) == 0) {
+			documents[i].write();
+			return fflush(stdout) == 0 ? 0 : 1;
+		}
+	}
+	fprintf(stderr, "usage: gendoc limits|errors\n");
+	return 2;
+}

@@ -7,13 +7,10 @@
  * generated from the tables ("make docs"), and lint compares the two.
  *
  * Our folders are searched for "limits.h" only (-iquote), so <limits.h> stays
- * the C library's; where a compiler is called with -Iinclude all the same, it
- * gets both.
+ * the C library's.
  */
 #ifndef WARDER_LIMITS_H
 #define WARDER_LIMITS_H
-
-#include_next <limits.h>
 
 #include "ipc.h"
 #include "log.h"

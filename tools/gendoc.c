@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "err.h"
-#include "limits.h"
+#include "limit.h"
 #include "text.h"
 
 struct limit {
@@ -64,7 +64,7 @@ static void
 gendoc_limits(void)
 {
 	printf(
-	    "# Limits\n\nGenerated from `include/limits.h` by `make docs`.\n");
+	    "# Limits\n\nGenerated from `include/limit.h` by `make docs`.\n");
 	LIMITS_GROUPS(GROUP)
 }
 

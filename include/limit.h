@@ -1,5 +1,5 @@
 /*
- * limits.h: the numbers that several folders share, with their reasons.
+ * limit.h: the numbers that several folders share, with their reasons.
  *
  * One table for each group: what it is called, its unit, why it has this
  * value, and what happens one past it.  A constant that belongs to one module
@@ -9,8 +9,8 @@
  * Our folders are searched for "limits.h" only (-iquote), so <limits.h> stays
  * the C library's.
  */
-#ifndef WARDER_LIMITS_H
-#define WARDER_LIMITS_H
+#ifndef LIMIT_H
+#define LIMIT_H
 
 #include "ipc.h"
 #include "log.h"
@@ -131,4 +131,4 @@ enum {
 
 /* clang-format on */
 
-#endif /* !WARDER_LIMITS_H */
+#endif /* !LIMIT_H */

@@ -1,0 +1,119 @@
+/*
+ * cgroup.h: the control groups of one jail, v2 or v1 behind one interface.
+ *
+ * Runs in the launcher, before and after the jail lives; between clone and
+ * exec only cgroup_join() is called (raw system calls, no memory).  On v2
+ * the jail is cloned into its group (CLONE_INTO_CGROUP); on v1 the
+ * single-threaded child writes "0" to each controller's "tasks", which
+ * avoids the grace period that moving a process costs.
+ *
+ * Which limit is enforced by what is one table, read by the posture: a
+ * missing controller is recorded there, or refused where the plan requires
+ * it; it is never skipped silently.
+ */
+#ifndef CGROUP_H
+#define CGROUP_H
+
+#include <stdint.h>
+
+#include "err.h"
+#include "plan.h"
+
+enum cgroup_version {
+	CGROUP_NONE,
+	CGROUP_V1,
+	CGROUP_V2
+};
+
+enum cgroup_controller {
+	CGROUP_MEMORY,
+	CGROUP_PIDS,
+	CGROUP_CPU,
+	CGROUP_CPUACCT,
+	CGROUP_IO,
+	CGROUP_FREEZER,
+	CGROUP__MAX
+};
+
+enum {
+	CGROUP_PATH_MAX = 512,
+	CGROUP_NAME_MAX = 64
+};
+
+struct cgroup {
+	enum cgroup_version version;
+	char name[CGROUP_NAME_MAX]; /* last component of each directory */
+	int dir[CGROUP__MAX]; /* O_PATH|O_DIRECTORY; -1: not there */
+	int parent[CGROUP__MAX]; /* of dir, for rmdir and for sweeping */
+	int tasks[CGROUP__MAX]; /* v1: opened for writing, for the join */
+	/* Several controllers may share one directory: who owns it. */
+	int owner[CGROUP__MAX];
+	uint32_t enforced; /* bit per cgroup_controller */
+	char why[160]; /* why a controller is missing; may be empty */
+};
+
+/* What was used, and which limits were met. Fields are 0 where unknown. */
+struct cgroup_usage {
+	uint64_t cpu_us;
+	uint64_t user_us;
+	uint64_t system_us;
+	uint64_t memory_peak_bytes;
+	uint64_t read_bytes;
+	uint64_t written_bytes;
+	uint64_t oom_kills;
+	uint64_t pids_refused;
+	uint32_t known; /* bit per cgroup_controller whose numbers are real */
+};
+
+/* Everything -1 and empty, so that cgroup_destroy() may be called. */
+void cgroup_init(struct cgroup *c);
+
+/*
+ * Make the groups for one jail under this process's own (v1, delegated v2)
+ * or under /warder (v2 as root), and set the plan's limits.  A host that
+ * offers nothing is no failure: version is then CGROUP_NONE and why says
+ * what is missing.  ERR_UNSUPPORTED when the plan requires a controller
+ * that is not there, ERR_SYSTEM when a present one refuses a limit.
+ * name: letters, digits and '-' only, unique.
+ */
+must_check int cgroup_create(struct cgroup *c, const char *name,
+    const struct plan *p, struct err *e);
+
+/* v2: the directory to clone into, else -1. */
+int cgroup_clone_fd(const struct cgroup *c);
+
+/* v1, in the child: join.  0 or -errno; raw system calls only. */
+long cgroup_join(const struct cgroup *c);
+
+/* Kill every process inside; on v1 frozen first where possible. */
+void cgroup_kill(const struct cgroup *c);
+
+/* 1: freeze, 0: thaw. */
+must_check int cgroup_freeze(const struct cgroup *c, int frozen, struct err *e);
+
+void cgroup_usage(const struct cgroup *c, struct cgroup_usage *ret);
+
+/*
+ * A descriptor that becomes readable (POLLIN or POLLPRI, by *ret_events)
+ * when a limit of memory was met by killing; -1 if there is none.  Owned by
+ * the caller.
+ */
+int cgroup_watch_oom(const struct cgroup *c, short *ret_events);
+
+/*
+ * Remove the directories, once no process is left; waits up to "wait_ms"
+ * for the last ones to go.  -1 if something stayed.  Closes everything.
+ */
+int cgroup_destroy(struct cgroup *c, unsigned wait_ms);
+
+/*
+ * Remove groups that a dead launcher left: those below our parents whose
+ * name says Warder, that hold no process and that no live jail (its lock is
+ * asked for by the callback) claims.  Returns how many.
+ */
+int cgroup_sweep(int (*is_live)(const char *name, void *arg), void *arg);
+
+/* "cgroup v1: memory pids cpu" and the like, for people; in ret. */
+void cgroup_describe(const struct cgroup *c, char *ret, size_t size);
+
+#endif /* !CGROUP_H */

@@ -1,0 +1,642 @@
+/*
+ * fs.c: build the jail's tree and make it the root.
+ *
+ * Stage two runs this: in the jail's mount namespace, with all capabilities
+ * over it and none outside.  Everything is mounted by descriptor with the
+ * mount API of Linux 5.2+; the tree is a list of typed rows and one
+ * short interpreter for each type.  What is generated or writable is made
+ * anew for each jail, what comes from the host is a read-only clone.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "limits_jail.h"
+#include "msg_init.h"
+#include "stage.h"
+#include "sys.h"
+
+enum {
+	FS_RO = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+	FS_RW = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+	/* device nodes: usable, their inodes unchangeable */
+	FS_NODE = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+};
+
+/* ---- small things ---- */
+
+static char *
+fs_decimal(uint64_t v, char *end)
+{
+	*--end = '\0';
+	do
+		*--end = (char)('0' + v % 10);
+	while ((v /= 10) != 0);
+	return end;
+}
+
+static void
+fs_close(long fd)
+{
+	if (fd >= 0)
+		(void)SYS(SYS_close, fd);
+}
+
+/* ---- the four mount primitives ---- */
+
+/* A clone of what is at (dfd, path), submounts too, with attributes set. */
+static long
+fs_clone(int dfd, const char *path, uint64_t attributes)
+{
+	struct mount_attr a = { .attr_set = attributes };
+	long fd = SYS(SYS_open_tree, dfd, path,
+	    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
+	long r;
+
+	if (fd < 0)
+		return fd;
+	r = SYS(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &a,
+	    sizeof(a));
+	if (r < 0) {
+		fs_close(fd);
+		return r;
+	}
+	return fd;
+}
+
+struct fs_option {
+	const char *key;
+	const char *value;
+};
+
+/* A new file system of a type, detached. */
+static long
+fs_new(const char *type, const struct fs_option *o, size_t n,
+    uint64_t attributes)
+{
+	long fs = SYS(SYS_fsopen, type, FSOPEN_CLOEXEC);
+	long r = fs;
+	size_t i;
+
+	if (fs < 0)
+		return fs;
+	for (i = 0; i < n && r >= 0; i++)
+		r = SYS(SYS_fsconfig, fs, FSCONFIG_SET_STRING, o[i].key,
+		    o[i].value, 0);
+	if (r >= 0)
+		r = SYS(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, 0, 0, 0);
+	if (r >= 0)
+		r = SYS(SYS_fsmount, fs, FSMOUNT_CLOEXEC, attributes);
+	fs_close(fs);
+	return r;
+}
+
+/* Owned by the agent unless "init" says otherwise. */
+static long
+fs_new_tmpfs(uint64_t size_bytes, uint64_t inodes, const char *mode,
+    const char *owner, uint64_t attributes)
+{
+	char size[24], count[24];
+	const struct fs_option o[] = {
+		{ "size", fs_decimal(size_bytes, size + sizeof(size)) },
+		{ "nr_inodes", fs_decimal(inodes, count + sizeof(count)) },
+		{ "mode", mode },
+		{ "uid", owner },
+		{ "gid", LIMITS_AGENT_ID_TEXT },
+	};
+
+	return fs_new("tmpfs", o, countof(o), attributes);
+}
+
+static long
+fs_attach(long fd, int dfd, const char *path)
+{
+	return SYS(SYS_move_mount, fd, "", dfd, path, MOVE_MOUNT_F_EMPTY_PATH);
+}
+
+/* ---- names below the new root ---- */
+
+/* Open below the root; no symbolic link on the way or at the end. */
+static long
+fs_open(const struct stage *s, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = (uint64_t)flags | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+			   RESOLVE_NO_MAGICLINKS,
+	};
+
+	return SYS(SYS_openat2, s->root_fd, path, &how, sizeof(how));
+}
+
+/*
+ * Make the parents of s->path (below the root).  A directory that is there
+ * already is fine; a link in its place is not: the mount that follows opens
+ * the name without following any.
+ */
+static long
+fs_make_parents(struct stage *s)
+{
+	char *p = s->path;
+	long r;
+
+	while ((p = strchr(p, '/')) != NULL) {
+		*p = '\0';
+		r = SYS(SYS_mkdirat, s->root_fd, s->path, 0755);
+		*p++ = '/';
+		if (r < 0 && r != -EEXIST)
+			return r;
+	}
+	return 0;
+}
+
+/* Put path, which is absolute, into s->path without its leading slash. */
+static long
+fs_set_path(struct stage *s, const char *path)
+{
+	size_t n = strlen(++path);
+
+	if (n == 0 || n >= sizeof(s->path))
+		return -ENAMETOOLONG;
+	memcpy(s->path, path, n + 1);
+	return 0;
+}
+
+/* A place to mount on: directory or empty file, with its parents. */
+static long
+fs_make_point(struct stage *s, const char *path, int is_dir)
+{
+	long r = fs_set_path(s, path);
+
+	if (r >= 0)
+		r = fs_make_parents(s);
+	if (r < 0)
+		return r;
+	if (is_dir) {
+		r = SYS(SYS_mkdirat, s->root_fd, s->path, 0755);
+	} else {
+		r = SYS(SYS_openat, s->root_fd, s->path,
+		    O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0444);
+		fs_close(r);
+	}
+	return r == -EEXIST ? 0 : r;
+}
+
+/* Attach a detached mount at s->path; takes fd. */
+static long
+fs_attach_at_path(struct stage *s, long fd)
+{
+	long point = fs_open(s, s->path, O_PATH);
+	long r = point;
+
+	if (point >= 0)
+		r = SYS(SYS_move_mount, fd, "", point, "",
+		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+	fs_close(point);
+	fs_close(fd);
+	return r;
+}
+
+static long
+fs_mount_at(struct stage *s, long fd, const char *path, int is_dir)
+{
+	long r;
+
+	if (fd < 0)
+		return fd;
+	r = fs_make_point(s, path, is_dir);
+	if (r < 0) {
+		fs_close(fd);
+		return r;
+	}
+	return fs_attach_at_path(s, fd);
+}
+
+/* ---- the root and what comes from the host ---- */
+
+/* clang-format off */
+enum { FS_OPTIONAL = 1, FS_FILE = 2 };
+
+/* Read-only from the host, under the same name. */
+static const struct {
+	const char *path;
+	int flags;
+} fs_host[] = {
+	{ "/usr",                    0 },
+	{ "/etc/ld.so.cache",        FS_OPTIONAL | FS_FILE },
+	{ "/etc/ld.so.conf",         FS_OPTIONAL | FS_FILE },
+	{ "/etc/ld.so.conf.d",       FS_OPTIONAL },
+	{ "/etc/ssl/certs",          FS_OPTIONAL },
+	{ "/etc/ssl/openssl.cnf",    FS_OPTIONAL | FS_FILE },
+	{ "/etc/ca-certificates",    FS_OPTIONAL },
+	{ "/etc/alternatives",       FS_OPTIONAL },
+	{ "/etc/localtime",          FS_OPTIONAL | FS_FILE },
+	{ "/etc/mime.types",         FS_OPTIONAL | FS_FILE },
+	{ "/etc/services",           FS_OPTIONAL | FS_FILE },
+	{ "/etc/protocols",          FS_OPTIONAL | FS_FILE },
+};
+
+/* Links into /usr where the host has them; real directories are cloned. */
+static const char *const fs_usr_links[] = {
+	"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32",
+};
+
+static const char *const fs_nodes[] = {
+	"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom",
+	"/dev/tty",
+};
+
+static const struct {
+	const char *to;
+	const char *path;
+} fs_links[] = {
+	{ "/proc/self/fd",   "dev/fd" },
+	{ "/proc/self/fd/0", "dev/stdin" },
+	{ "/proc/self/fd/1", "dev/stdout" },
+	{ "/proc/self/fd/2", "dev/stderr" },
+	{ "pts/ptmx",        "dev/ptmx" },
+	{ "/tmp",            "var/tmp" },
+};
+
+/* Plain directories of the root; parents first. */
+static const char *const fs_dirs[] = {
+	"dev", "etc", "home", "proc", "sys", "var", "tmp",
+};
+
+/*
+ * Readable by anybody on an ordinary /proc, and telling of the host or of
+ * its keys: hidden under an empty read-only file.  What needs root on the
+ * host is closed by its owner, who has no number in the jail.
+ */
+static const char *const fs_masked[] = {
+	"/proc/cmdline", "/proc/config.gz", "/proc/diskstats",
+	"/proc/interrupts", "/proc/kallsyms", "/proc/key-users", "/proc/keys",
+	"/proc/modules", "/proc/partitions", "/proc/softirqs",
+	"/proc/swaps", "/proc/version_signature", "/proc/sysrq-trigger",
+};
+
+/* clang-format on */
+
+static long
+fs_root(struct stage *s)
+{
+	long r;
+
+	stage_what(&s->two, "tmpfs on /");
+	r = fs_new_tmpfs(LIMITS_ROOT_BYTES, LIMITS_ROOT_INODES, "755",
+	    s->rootless ? LIMITS_AGENT_ID_TEXT : LIMITS_INIT_ID_TEXT,
+	    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	if (r < 0)
+		return r;
+	s->root_fd = (int)r;
+	return fs_attach(s->root_fd, AT_FDCWD, "/");
+}
+
+static long
+fs_directories(struct stage *s)
+{
+	size_t i;
+	long r = 0;
+
+	for (i = 0; i < countof(fs_dirs) && r >= 0; i++) {
+		stage_what(&s->two, fs_dirs[i]);
+		r = SYS(SYS_mkdirat, s->root_fd, fs_dirs[i], 0755);
+	}
+	for (i = 0; i < countof(fs_links) && r >= 0; i++) {
+		stage_what(&s->two, fs_links[i].path);
+		r = SYS(SYS_symlinkat, fs_links[i].to, s->root_fd,
+		    fs_links[i].path);
+	}
+	return r;
+}
+
+static long
+fs_host_one(struct stage *s, const char *path, int flags, uint64_t attributes)
+{
+	long fd;
+
+	stage_what(&s->two, path);
+	fd = fs_clone(AT_FDCWD, path, attributes);
+	if (fd == -ENOENT && (flags & FS_OPTIONAL))
+		return 0;
+	return fs_mount_at(s, fd, path, !(flags & FS_FILE));
+}
+
+static long
+fs_usr_link(struct stage *s, const char *path)
+{
+	long n;
+
+	stage_what(&s->two, path);
+	n = SYS(SYS_readlinkat, AT_FDCWD, path, s->path, sizeof(s->path) - 1);
+	if (n == -ENOENT)
+		return 0;
+	if (n == -EINVAL)
+		return fs_host_one(s, path, 0, FS_RO);
+	if (n < 0)
+		return n;
+	s->path[n] = '\0';
+	return SYS(SYS_symlinkat, s->path, s->root_fd, path + 1);
+}
+
+static long
+fs_rootfs_host(struct stage *s)
+{
+	size_t i;
+	long r = 0;
+
+	for (i = 0; i < countof(fs_host) && r >= 0; i++)
+		r = fs_host_one(s, fs_host[i].path, fs_host[i].flags, FS_RO);
+	for (i = 0; i < countof(fs_usr_links) && r >= 0; i++)
+		r = fs_usr_link(s, fs_usr_links[i]);
+	return r;
+}
+
+static long
+fs_devices(struct stage *s)
+{
+	const struct fs_option pts[] = {
+		{ "newinstance", NULL },
+		{ "ptmxmode", "0666" },
+		{ "mode", "0620" },
+		{ "uid", LIMITS_AGENT_ID_TEXT },
+		{ "gid", LIMITS_AGENT_ID_TEXT },
+	};
+	size_t i;
+	long r = 0;
+
+	for (i = 0; i < countof(fs_nodes) && r >= 0; i++)
+		r = fs_host_one(s, fs_nodes[i], FS_FILE, FS_NODE);
+	if (r < 0)
+		return r;
+	stage_what(&s->two, "/dev/pts");
+	r = fs_mount_at(s,
+	    fs_new("devpts", pts + 1, countof(pts) - 1,
+		MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC),
+	    "/dev/pts", 1);
+	if (r < 0)
+		return r;
+	stage_what(&s->two, "/dev/shm");
+	return fs_mount_at(s,
+	    fs_new_tmpfs(LIMITS_SHM_BYTES, LIMITS_INODES, "1777",
+		LIMITS_AGENT_ID_TEXT, FS_RW | MOUNT_ATTR_NOEXEC),
+	    "/dev/shm", 1);
+}
+
+/* ---- generated files ---- */
+
+static long
+fs_write(int dfd, const char *path, const char *text, size_t size)
+{
+	long fd = SYS(SYS_openat, dfd, path,
+	    O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0444);
+	long n;
+
+	if (fd < 0)
+		return fd;
+	n = SYS(SYS_write, fd, text, size);
+	fs_close(fd);
+	if (n < 0)
+		return n;
+	return (size_t)n == size ? 0 : -EIO;
+}
+
+static long
+fs_file(struct stage *s, const struct stage_file *f)
+{
+	size_t n = strlen(f->path);
+	long r;
+
+	if (n >= sizeof(s->path))
+		return -ENAMETOOLONG;
+	memcpy(s->path, f->path, n + 1);
+	r = fs_make_parents(s);
+	if (r < 0)
+		return r;
+	return fs_write(s->root_fd, f->path, f->text, f->size);
+}
+
+static long
+fs_files(struct stage *s)
+{
+	uint32_t i;
+	long r = 0;
+
+	for (i = 0; i < s->nfiles && r >= 0; i++) {
+		if (s->files[i].over)
+			continue;
+		stage_what(&s->two, s->files[i].path);
+		r = fs_file(s, &s->files[i]);
+	}
+	return r;
+}
+
+/* ---- proc ---- */
+
+/* Clone a file of the root over one that proc has; absent there: nothing. */
+static long
+fs_cover(struct stage *s, const char *from, const char *path)
+{
+	long point, fd, r;
+
+	stage_what(&s->two, path);
+	point = fs_open(s, path + 1, O_PATH);
+	if (point == -ENOENT)
+		return 0;
+	if (point < 0)
+		return point;
+	fd = fs_clone(s->root_fd, from, FS_RO | MOUNT_ATTR_NOEXEC);
+	r = fd;
+	if (fd >= 0)
+		r = SYS(SYS_move_mount, fd, "", point, "",
+		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+	fs_close(fd);
+	fs_close(point);
+	return r;
+}
+
+/* Generated texts for proc wait in a folder that is covered afterwards. */
+static long
+fs_proc_texts(struct stage *s)
+{
+	uint32_t i;
+	long r = 0;
+
+	for (i = 0; i < s->nfiles && r >= 0; i++) {
+		const struct stage_file *f = &s->files[i];
+
+		if (!f->over)
+			continue;
+		stage_what(&s->two, f->path);
+		r = fs_write(s->root_fd, LIMITS_SCRATCH_NAME, f->text, f->size);
+		if (r < 0)
+			return r;
+		s->path[0] = '/';
+		memcpy(s->path + 1, f->path, strlen(f->path) + 1);
+		r = fs_cover(s, LIMITS_SCRATCH_NAME, s->path);
+		if (r >= 0)
+			r = SYS(SYS_unlinkat, s->root_fd, LIMITS_SCRATCH_NAME,
+			    0);
+	}
+	return r;
+}
+
+static long
+fs_proc_masks(struct stage *s)
+{
+	size_t i;
+	long r = fs_write(s->root_fd, LIMITS_SCRATCH_NAME, "", 0);
+
+	for (i = 0; i < countof(fs_masked) && r >= 0; i++)
+		r = fs_cover(s, LIMITS_SCRATCH_NAME, fs_masked[i]);
+	if (r < 0)
+		return r;
+	return SYS(SYS_unlinkat, s->root_fd, LIMITS_SCRATCH_NAME, 0);
+}
+
+static long
+fs_proc(struct stage *s)
+{
+	long r;
+
+	stage_what(&s->two, "/proc");
+	r = fs_mount_at(s,
+	    fs_new("proc", NULL, 0,
+		MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC),
+	    "/proc", 1);
+	if (r < 0)
+		return r;
+	stage_what(&s->two, "/proc/sys");
+	r = fs_clone(s->root_fd, "proc/sys", FS_RO | MOUNT_ATTR_NOEXEC);
+	if (r < 0)
+		return r;
+	r = fs_mount_at(s, r, "/proc/sys", 1);
+	if (r >= 0)
+		r = fs_proc_texts(s);
+	if (r >= 0)
+		r = fs_proc_masks(s);
+	return r;
+}
+
+/* ---- the plan's mounts ---- */
+
+static long
+fs_given(struct stage *s, uint32_t i, uint64_t attributes)
+{
+	const struct stage_source *src = &s->sources[i];
+	struct mount_attr a = { .attr_set = attributes };
+	long fd = src->fd, r;
+
+	if (!src->is_mount) {
+		fd = fs_clone(src->fd, "", attributes);
+	} else {
+		r = SYS(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE,
+		    &a, sizeof(a));
+		if (r < 0)
+			return r;
+	}
+	return fs_mount_at(s, fd, plan_string(s->plan, s->plan->mounts[i].path),
+	    src->is_dir);
+}
+
+static long
+fs_fresh(struct stage *s, const struct plan_mount *m)
+{
+	const char *path = plan_string(s->plan, m->path);
+	const char *mode = m->kind == PLAN_MOUNT_TMPFS ? "1777" : "755";
+
+	return fs_mount_at(s,
+	    fs_new_tmpfs(m->size_bytes, m->inodes, mode, LIMITS_AGENT_ID_TEXT,
+		FS_RW),
+	    path, 1);
+}
+
+static long
+fs_mounts(struct stage *s)
+{
+	uint32_t i;
+	long r = 0;
+
+	for (i = 0; i < s->plan->nmounts && r >= 0; i++) {
+		const struct plan_mount *m = &s->plan->mounts[i];
+
+		stage_what(&s->two, plan_string(s->plan, m->path));
+		switch ((enum plan_mount_kind)m->kind) {
+		case PLAN_MOUNT_READ:
+			r = fs_given(s, i, FS_RO);
+			break;
+		case PLAN_MOUNT_WRITE:
+			r = fs_given(s, i, FS_RW);
+			break;
+		case PLAN_MOUNT_NEW:
+		case PLAN_MOUNT_TMPFS:
+			r = fs_fresh(s, m);
+			break;
+		case PLAN_MOUNT__MAX:
+			return -EINVAL;
+		}
+	}
+	return r;
+}
+
+static long
+fs_home(struct stage *s)
+{
+	stage_what(&s->two, "/home/agent");
+	return fs_mount_at(s,
+	    fs_new_tmpfs(LIMITS_HOME_BYTES, LIMITS_INODES, "750",
+		LIMITS_AGENT_ID_TEXT, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV),
+	    "/home/agent", 1);
+}
+
+/* ---- the line ---- */
+
+static long (*const fs_line[])(struct stage *) = {
+	fs_root,
+	fs_directories,
+	fs_rootfs_host,
+	fs_files,
+	fs_devices,
+	fs_proc,
+	fs_home,
+	fs_mounts,
+};
+
+long
+fs_build(struct stage *s)
+{
+	size_t i;
+	long r = 0;
+
+	for (i = 0; i < countof(fs_line) && r >= 0; i++)
+		r = fs_line[i](s);
+	return r;
+}
+
+/* Make it the root, drop the host's, close it for writing. */
+long
+fs_enter(struct stage *s)
+{
+	struct mount_attr a = { .attr_set = FS_RO };
+	long r;
+
+	stage_what(&s->two, "mount_setattr /");
+	r = SYS(SYS_mount_setattr, s->root_fd, "", AT_EMPTY_PATH, &a,
+	    sizeof(a));
+	if (r < 0)
+		return r;
+	stage_what(&s->two, "pivot_root");
+	if ((r = SYS(SYS_fchdir, s->root_fd)) < 0 ||
+	    (r = SYS(SYS_pivot_root, ".", ".")) < 0)
+		return r;
+	/* both lie on "." now: the host's is on top, and goes */
+	stage_what(&s->two, "umount2");
+	if ((r = SYS(SYS_umount2, ".", 2 /* MNT_DETACH */)) < 0)
+		return r;
+	stage_what(&s->two, "chdir /");
+	return SYS(SYS_chdir, "/");
+}

@@ -1,0 +1,110 @@
+/*
+ * ids.c: user and group ids, inside and out.
+ *
+ * As root every jail has its own block of host uids and maps two of them:
+ * warder-init's and the agent's.  Rootless maps the caller alone, in two
+ * steps, since the network namespace belongs to a user namespace outside the
+ * jail's.  Host uid 0 is in neither map.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "msg_init.h"
+#include "stage.h"
+#include "sys.h"
+
+enum {
+	IDS_TEXT = 96
+};
+
+static char *
+ids_decimal(uint64_t v, char *end)
+{
+	do
+		*--end = (char)('0' + v % 10);
+	while ((v /= 10) != 0);
+	return end;
+}
+
+/* "inside outside count\n" into text; returns its length. */
+static size_t
+ids_line(char *text, uint64_t inside, uint64_t outside, uint64_t count)
+{
+	const uint64_t v[] = { inside, outside, count };
+	char *p = text + IDS_TEXT;
+	size_t i, n;
+
+	*--p = '\n';
+	for (i = countof(v); i-- > 0;) {
+		p = ids_decimal(v[i], p);
+		if (i > 0)
+			*--p = ' ';
+	}
+	n = (size_t)(text + IDS_TEXT - p);
+	memmove(text, p, n);
+	return n;
+}
+
+/* "/proc/<who>/<file>" with who a number, or "self" for 0. */
+static long
+ids_write(long who, const char *file, const char *text, size_t size)
+{
+	char path[64] = "/proc/", number[24];
+	char *d = number + sizeof(number);
+	size_t n = 6;
+	long fd, r;
+
+	if (who == 0) {
+		memcpy(path + n, "self", 4);
+		n += 4;
+	} else {
+		d = ids_decimal((uint64_t)who, d);
+		memcpy(path + n, d, (size_t)(number + sizeof(number) - d));
+		n += (size_t)(number + sizeof(number) - d);
+	}
+	path[n++] = '/';
+	memcpy(path + n, file, strlen(file) + 1);
+	fd = SYS(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return fd;
+	r = SYS(SYS_write, fd, text, size);
+	(void)SYS(SYS_close, fd);
+	return r < 0 ? r : 0;
+}
+
+static long
+ids_maps(struct stage *s, long who, uint64_t uid, uint64_t gid, uint64_t from,
+    uint64_t count)
+{
+	char text[IDS_TEXT];
+	long r;
+
+	stage_what(&s->one, "setgroups");
+	if ((r = ids_write(who, "setgroups", "deny", 4)) < 0)
+		return r;
+	stage_what(&s->one, "uid_map");
+	r = ids_write(who, "uid_map", text, ids_line(text, from, uid, count));
+	if (r < 0)
+		return r;
+	stage_what(&s->one, "gid_map");
+	return ids_write(who, "gid_map", text,
+	    ids_line(text, from, gid, count));
+}
+
+/* Rootless, stage one's namespace: the caller, under the agent's number. */
+long
+ids_map_self(struct stage *s)
+{
+	return ids_maps(s, 0, s->ids.agent_uid, s->ids.agent_gid, AGENT_UID, 1);
+}
+
+/* The jail's own namespace, written from outside it. */
+long
+ids_map_child(struct stage *s, long pid)
+{
+	if (s->rootless)
+		return ids_maps(s, pid, AGENT_UID, AGENT_UID, AGENT_UID, 1);
+	return ids_maps(s, pid, s->ids.init_uid, s->ids.init_gid, INIT_UID,
+	    AGENT_UID - INIT_UID + 1);
+}

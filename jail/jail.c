@@ -1,0 +1,787 @@
+/*
+ * jail.c: the launcher's side of a jail's life.
+ *
+ *	create ──► launch ──► start, receive, signal … ──► kill ──► destroy
+ *
+ * What the kernel would not free by itself when we die (control groups) is
+ * the janitor's; see stage.h.
+ */
+#include "jail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "generated.h"
+#include "ipc.h"
+#include "msg_init.h"
+#include "source.h"
+#include "stage.h"
+#include "sys.h"
+#include "uidblock.h"
+
+enum {
+	JAIL_HELLO_MS = 15000, /* for what takes half a millisecond */
+	JAIL_FD_LOW = 10, /* above what stage two puts in place */
+	JAIL_GROUPS_MS = 5000, /* for the last process to leave its group */
+};
+
+struct jail {
+	struct jail_options options;
+	struct stage *stage; /* a mapping of its own, shared with the stages */
+	struct generated *generated;
+	struct stage_source sources[PLAN_MOUNT_MAX];
+	struct cgroup cgroup;
+	struct jail_posture posture;
+	char name[JAIL_NAME_MAX];
+	int control; /* our end; closing it ends the jail */
+	int theirs; /* warder-init's end; the stages have its number too */
+	int uid_lock;
+	pid_t janitor, init;
+	int gone; /* warder-init's end of file was seen */
+	struct ipc_msg message;
+};
+
+/* ---- preparing ---- */
+
+/* High enough that stage two's dup3 to 0..4 overwrites none of ours. */
+static int
+jail_raise_fd(int *fd, struct err *e)
+{
+	int high;
+
+	if (*fd < 0 || *fd >= JAIL_FD_LOW)
+		return 0;
+	high = fcntl(*fd, F_DUPFD_CLOEXEC, JAIL_FD_LOW);
+	if (high == -1)
+		return err_set(e, ERR_SYSTEM, "F_DUPFD_CLOEXEC");
+	(void)close(*fd);
+	*fd = high;
+	return 0;
+}
+
+/* Unique on the host, short, and only what a control group's name may be. */
+static int
+jail_make_name(struct jail *j, struct err *e)
+{
+	struct timespec t;
+
+	if (clock_gettime(CLOCK_MONOTONIC, &t) == -1)
+		return err_set(e, ERR_SYSTEM, "clock_gettime");
+	(void)snprintf(j->name, sizeof(j->name), "%d-%llx", (int)getpid(),
+	    (unsigned long long)t.tv_sec * 1000000000ULL +
+		(unsigned long long)t.tv_nsec);
+	return 0;
+}
+
+static int
+jail_map(struct jail *j, struct err *e)
+{
+	void *p = mmap(NULL, sizeof(struct stage), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return err_set(e, ERR_SYSTEM, "mmap: stage");
+	j->stage = p;
+	p = mmap(NULL, sizeof(struct generated), PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return err_set(e, ERR_SYSTEM, "mmap: files");
+	j->generated = p;
+	j->stage->init_fd = j->stage->launcher_pidfd = -1;
+	j->stage->rootfs_fd = -1;
+	return 0;
+}
+
+static int
+jail_ids(struct jail *j, struct err *e)
+{
+	struct stage_ids *ids = &j->stage->ids;
+	uid_t base;
+
+	j->posture.rootless = j->stage->rootless = geteuid() != 0;
+	if (j->posture.rootless) {
+		ids->init_uid = ids->agent_uid = geteuid();
+		ids->init_gid = ids->agent_gid = getegid();
+		j->posture.supplementary_groups = getgroups(0, NULL);
+	} else {
+		if (uidblock_claim(j->options.runtime_dir, &j->uid_lock, &base,
+			e) == -1)
+			return -1;
+		ids->init_uid = ids->init_gid = base + INIT_UID;
+		ids->agent_uid = ids->agent_gid = base + AGENT_UID;
+	}
+	j->posture.agent_uid = ids->agent_uid;
+	return 0;
+}
+
+/*
+ * The program as a sealed memfd: /proc/1/exe in the jail is then no file of
+ * the host, and nobody can exchange it between two starts.
+ */
+static int
+jail_open_init(struct jail *j, struct err *e)
+{
+	const char *path = j->options.init_path;
+	autofd from = open(path, O_RDONLY | O_CLOEXEC);
+	autofd to = -1;
+	struct stat st;
+
+	if (from == -1 || fstat(from, &st) == -1)
+		return err_set(e, ERR_SYSTEM, "%s", path);
+	to = memfd_create("warder-init", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (to == -1)
+		return err_set(e, ERR_SYSTEM, "memfd_create");
+	if (sendfile(to, from, NULL, (size_t)st.st_size) != st.st_size)
+		return err_set(e, ERR_SYSTEM, "%s: copy", path);
+	if (fcntl(to, F_ADD_SEALS,
+		F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == -1)
+		return err_set(e, ERR_SYSTEM, "%s: seal", path);
+	j->stage->init_fd = take_fd(&to);
+	return jail_raise_fd(&j->stage->init_fd, e);
+}
+
+static int
+jail_open_sources(struct jail *j, struct err *e)
+{
+	const struct plan *p = j->options.plan;
+	uint32_t i;
+
+	for (i = 0; i < p->nmounts; i++) {
+		if (plan_string(p, p->mounts[i].from)[0] == '\0')
+			continue;
+		if (source_open(p, i, j->posture.rootless, j->posture.agent_uid,
+			&j->sources[i], e) == -1 ||
+		    jail_raise_fd(&j->sources[i].fd, e) == -1)
+			return -1;
+	}
+	return p->rootfs == PLAN_ROOTFS_DIR
+		   ? source_open_rootfs(p, &j->stage->rootfs_fd, e)
+		   : 0;
+}
+
+static int
+jail_groups(struct jail *j, struct err *e)
+{
+	int i;
+
+	if (cgroup_create(&j->cgroup, j->name, j->options.plan, e) == -1)
+		return -1;
+	for (i = 0; i < CGROUP__MAX; i++) {
+		if (jail_raise_fd(&j->cgroup.tasks[i], e) == -1)
+			return -1;
+	}
+	j->posture.cgroup_version = j->cgroup.version;
+	j->posture.cgroup_enforced = j->cgroup.enforced;
+	memcpy(j->posture.cgroup_why, j->cgroup.why,
+	    sizeof(j->posture.cgroup_why));
+	return 0;
+}
+
+static int
+jail_channel(struct jail *j, struct err *e)
+{
+	int fd[2];
+	long pidfd;
+
+	if (ipc_pair(fd, e) == -1)
+		return -1;
+	j->control = fd[0];
+	j->theirs = fd[1];
+	pidfd = SYS(SYS_pidfd_open, getpid(), 0);
+	if (pidfd < 0)
+		return err_sys(e, (int)-pidfd, "pidfd_open");
+	j->stage->launcher_pidfd = (int)pidfd;
+	if (jail_raise_fd(&j->stage->launcher_pidfd, e) == -1)
+		return -1;
+	if (jail_raise_fd(&j->theirs, e) == -1)
+		return -1;
+	j->stage->control_fd = j->theirs;
+	return 0;
+}
+
+static int (*const jail_preparations[])(struct jail *, struct err *) = {
+	jail_make_name,
+	jail_map,
+	jail_ids,
+	jail_open_init,
+	jail_open_sources,
+	jail_groups,
+	jail_channel,
+};
+
+/* What this build parses but does not enforce yet is refused, by name. */
+static int
+jail_refuse(const struct plan *p, struct err *e)
+{
+	if (p->nservices > 0)
+		return err_set(e, ERR_UNSUPPORTED,
+		    "network.services is not enforced by this build");
+	if (p->ncredentials > 0)
+		return err_set(e, ERR_UNSUPPORTED,
+		    "credentials is not enforced by this build");
+	if (p->kind != PLAN_GRANT)
+		return err_set(e, ERR_INVALID,
+		    "a ceiling limits grants, it cannot be run");
+	return 0;
+}
+
+int
+jail_create(const struct jail_options *o, struct jail **ret, struct err *e)
+{
+	struct jail *j;
+	size_t i;
+
+	if (jail_refuse(o->plan, e) == -1)
+		return -1;
+	j = calloc(1, sizeof(*j));
+	if (j == NULL)
+		return err_set(e, ERR_SYSTEM, "calloc");
+	j->options = *o;
+	j->control = j->theirs = j->uid_lock = -1;
+	for (i = 0; i < countof(j->sources); i++)
+		j->sources[i].fd = -1;
+	cgroup_init(&j->cgroup);
+	for (i = 0; i < countof(jail_preparations); i++) {
+		if (jail_preparations[i](j, e) == -1) {
+			(void)jail_destroy(j);
+			return -1;
+		}
+	}
+	*ret = j;
+	return 0;
+}
+
+/* ---- commands ---- */
+
+static size_t
+jail_count(const char *const *v, size_t *bytes)
+{
+	size_t n = 0;
+
+	for (; v[n] != NULL; n++)
+		*bytes += strlen(v[n]) + 1;
+	return n;
+}
+
+static char *
+jail_copy(char *to, const char *from)
+{
+	size_t n = strlen(from) + 1;
+
+	memcpy(to, from, n);
+	return to + n;
+}
+
+static void
+jail_pack(char *to, const char *cwd, const struct jail_command *c)
+{
+	size_t i;
+
+	to = jail_copy(to, cwd);
+	for (i = 0; c->argv[i] != NULL; i++)
+		to = jail_copy(to, c->argv[i]);
+	for (i = 0; c->envp[i] != NULL; i++)
+		to = jail_copy(to, c->envp[i]);
+}
+
+/* Three pipes; theirs are the jail's ends, which may be null for stdin. */
+struct jail_stdio {
+	int ours[3], theirs[3];
+};
+
+static void
+jail_stdio_drop(struct jail_stdio *s)
+{
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		fd_closep(&s->ours[i]);
+		fd_closep(&s->theirs[i]);
+	}
+}
+
+static int
+jail_pipe(int *ret_read, int *ret_write, int *ours, struct err *e)
+{
+	int fd[2];
+
+	if (pipe2(fd, O_CLOEXEC) == -1)
+		return err_set(e, ERR_SYSTEM, "pipe2");
+	*ret_read = fd[0];
+	*ret_write = fd[1];
+	if (fcntl(*ours, F_SETFL, O_NONBLOCK) == -1)
+		return err_set(e, ERR_SYSTEM, "O_NONBLOCK");
+	return 0;
+}
+
+static int
+jail_stdio_open(struct jail_stdio *s, const struct jail_command *c,
+    struct err *e)
+{
+	if (c->pty)
+		return 0;
+	if (c->no_stdin) {
+		s->theirs[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		if (s->theirs[0] == -1)
+			return err_set(e, ERR_SYSTEM, "/dev/null");
+	} else if (jail_pipe(&s->theirs[0], &s->ours[0], &s->ours[0], e) ==
+		   -1) {
+		return -1;
+	}
+	if (jail_pipe(&s->ours[1], &s->theirs[1], &s->ours[1], e) == -1)
+		return -1;
+	return jail_pipe(&s->ours[2], &s->theirs[2], &s->ours[2], e);
+}
+
+static int
+jail_blob(const char *strings, size_t size, struct err *e)
+{
+	autofd fd =
+	    memfd_create("warder-command", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd == -1)
+		return err_set(e, ERR_SYSTEM, "memfd_create");
+	if (write(fd, strings, size) != (ssize_t)size ||
+	    fcntl(fd, F_ADD_SEALS,
+		F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == -1)
+		return err_set(e, ERR_SYSTEM, "command");
+	return take_fd(&fd);
+}
+
+/* The body and its strings, inline or in a memfd that is the last one. */
+static int
+jail_send_start(struct jail *j, const struct jail_command *c,
+    const struct jail_stdio *s, struct err *e)
+{
+	const char *cwd =
+	    c->cwd != NULL ? c->cwd
+			   : plan_string(j->options.plan, j->options.plan->cwd);
+	size_t bytes = strlen(cwd) + 1;
+	struct init_start start = {
+		.id = c->id,
+		.flags = c->pty ? INIT_START_PTY : 0,
+		.argc = (uint32_t)jail_count(c->argv, &bytes),
+		.envc = (uint32_t)jail_count(c->envp, &bytes),
+		.rows = c->rows,
+		.cols = c->cols,
+	};
+	int fds[4], nfds = 0;
+	autofd blob = -1;
+	autofree char *body = NULL;
+	size_t inline_bytes;
+
+	if (start.argc == 0 || bytes > INIT_STRINGS_MAX ||
+	    (size_t)start.argc + start.envc > INIT_ARGS_MAX)
+		return err_set(e, ERR_LIMIT,
+		    "%u arguments, %u variables, %zu bytes: the most is %d "
+		    "together, %d bytes",
+		    start.argc, start.envc, bytes, INIT_ARGS_MAX,
+		    INIT_STRINGS_MAX);
+	start.strings = (uint32_t)bytes;
+	body = malloc(sizeof(start) + bytes);
+	if (body == NULL)
+		return err_set(e, ERR_SYSTEM, "malloc");
+	jail_pack(body + sizeof(start), cwd, c);
+	for (; !c->pty && nfds < 3; nfds++)
+		fds[nfds] = s->theirs[nfds];
+	inline_bytes = sizeof(start) + bytes;
+	if (inline_bytes > IPC_BODY_MAX) {
+		blob = jail_blob(body + sizeof(start), bytes, e);
+		if (blob == -1)
+			return -1;
+		fds[nfds++] = blob;
+		start.flags |= INIT_START_BLOB;
+		inline_bytes = sizeof(start);
+	}
+	memcpy(body, &start, sizeof(start));
+	return ipc_send(j->control, INIT_START, body, inline_bytes, fds, nfds,
+	    e);
+}
+
+int
+jail_start(struct jail *j, const struct jail_command *c, int ret_stdio[3],
+    struct err *e)
+{
+	struct jail_stdio s = { { -1, -1, -1 }, { -1, -1, -1 } };
+
+	if (jail_stdio_open(&s, c, e) == -1 ||
+	    jail_send_start(j, c, &s, e) == -1) {
+		jail_stdio_drop(&s);
+		return -1;
+	}
+	memcpy(ret_stdio, s.ours, sizeof(s.ours));
+	memset(s.ours, -1, sizeof(s.ours));
+	jail_stdio_drop(&s);
+	return 0;
+}
+
+int
+jail_signal(struct jail *j, uint32_t id, int signo, struct err *e)
+{
+	struct init_signal m = { .id = id, .signo = (uint32_t)signo };
+
+	return ipc_send(j->control, INIT_SIGNAL, &m, sizeof(m), NULL, 0, e);
+}
+
+/* ---- launching ---- */
+
+static void
+jail_fill_stage(struct jail *j)
+{
+	struct stage *s = j->stage;
+
+	s->plan = j->options.plan;
+	s->program = j->options.program;
+	s->cgroup = &j->cgroup;
+	s->sources = j->sources;
+	s->files = j->generated->files;
+	s->nfiles = j->generated->nfiles;
+	s->root_fd = -1;
+}
+
+/*
+ * Signals are blocked so that no handler of the program's runs in a stage;
+ * the new network namespace is stage one's, and rootless its user namespace.
+ */
+static int
+jail_clone(struct jail *j, struct err *e)
+{
+	struct clone_args a = {
+		.flags = CLONE_VM | CLONE_NEWNET |
+			 (j->posture.rootless ? CLONE_NEWUSER : 0),
+		.exit_signal = SIGCHLD,
+		.stack = (uintptr_t)j->stage->stack_one,
+		.stack_size = sizeof(j->stage->stack_one),
+	};
+	sigset_t all, old;
+	long pid;
+
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_BLOCK, &all, &old);
+	pid = sys_clone(&a, sizeof(a), stage_one, j->stage);
+	(void)sigprocmask(SIG_SETMASK, &old, NULL);
+	if (pid < 0)
+		return err_sys(e, (int)-pid, "clone3");
+	j->janitor = (pid_t)pid;
+	return 0;
+}
+
+/* Which stage failed, where, and why. */
+static int
+jail_explain(struct jail *j, struct err *e)
+{
+	const struct stage_report *r = &j->stage->one;
+
+	if (__atomic_load_n(&r->sys, __ATOMIC_ACQUIRE) == 0)
+		r = &j->stage->two;
+	if (__atomic_load_n(&r->sys, __ATOMIC_ACQUIRE) == 0)
+		return err_set(e, ERR_CONFLICT,
+		    "the jail was killed while it started (step \"%s\")",
+		    r->step != NULL ? r->step : "clone");
+	return err_sys(e, r->sys, "%s%s%s", r->step,
+	    r->what[0] != '\0' ? ": " : "", r->what);
+}
+
+static int
+jail_wait_hello(struct jail *j, struct err *e)
+{
+	struct pollfd p = { .fd = j->control, .events = POLLIN };
+	int n;
+
+	do
+		n = poll(&p, 1, JAIL_HELLO_MS);
+	while (n == -1 && errno == EINTR);
+	if (n <= 0)
+		return err_set(e, ERR_LIMIT, "no answer within %d ms (%s)",
+		    JAIL_HELLO_MS,
+		    j->stage->two.step != NULL ? j->stage->two.step : "clone");
+	n = ipc_recv(j->control, &j->message, e);
+	if (n == 0 || (n == -1 && e->sys == ECONNRESET))
+		return jail_explain(j, e);
+	if (n == -1)
+		return -1;
+	ipc_drop_fds(&j->message);
+	if (j->message.type != INIT_HELLO ||
+	    j->message.size != sizeof(struct init_hello))
+		return err_set(e, ERR_CORRUPT, "warder-init: message %u",
+		    j->message.type);
+	return 0;
+}
+
+static uint64_t
+jail_now_us(void)
+{
+	struct timespec t = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void
+jail_record(struct jail *j)
+{
+	const struct stage_result *r = &j->stage->result;
+
+	j->posture.landlock_abi = r->landlock_abi;
+	j->posture.landlock_scoped = r->landlock_scoped;
+	j->posture.time_namespace = r->time_namespace;
+	j->posture.core_limit = r->core_limit;
+}
+
+int
+jail_launch(struct jail *j, const struct jail_command *first, int ret_stdio[3],
+    struct err *e)
+{
+	uint64_t begin = jail_now_us();
+	int stdio[3] = { -1, -1, -1 };
+	int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+	int r;
+
+	if (generated_make(j->generated, j->options.plan, e) == -1)
+		return -1;
+	jail_fill_stage(j);
+	if (first != NULL && jail_start(j, first, stdio, e) == -1)
+		return -1;
+	r = jail_clone(j, e);
+	/* theirs alone now, so that its end is seen */
+	fd_closep(&j->theirs);
+	if (r == 0)
+		r = jail_wait_hello(j, e);
+	j->init = (pid_t)__atomic_load_n(&j->stage->init_pid, __ATOMIC_ACQUIRE);
+	/* a stage that changed its uid changed this of the shared memory */
+	if (dumpable == 1)
+		(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	if (r == -1) {
+		fd_closep(&stdio[0]);
+		fd_closep(&stdio[1]);
+		fd_closep(&stdio[2]);
+		return err_wrap(e, "the jail did not start");
+	}
+	jail_record(j);
+	j->posture.start_us = jail_now_us() - begin;
+	if (first != NULL)
+		memcpy(ret_stdio, stdio, sizeof(stdio));
+	return 0;
+}
+
+/* ---- events ---- */
+
+int
+jail_fd(const struct jail *j)
+{
+	return j->control;
+}
+
+static int
+event_STARTED(struct jail *j, struct jail_event *v, struct err *e)
+{
+	const struct init_started *m = (const void *)j->message.body;
+
+	(void)e;
+	v->kind = JAIL_EVENT_STARTED;
+	v->id = m->id;
+	return 0;
+}
+
+static int
+event_FAILED(struct jail *j, struct jail_event *v, struct err *e)
+{
+	const struct init_failed *m = (const void *)j->message.body;
+
+	if (m->step > INIT_STEP_EXEC || m->sys <= 0 || m->sys > 4095)
+		return err_set(e, ERR_CORRUPT, "warder-init: step %u, errno %d",
+		    m->step, m->sys);
+	v->kind = JAIL_EVENT_FAILED;
+	v->id = m->id;
+	v->step = m->step;
+	v->sys = m->sys;
+	return 0;
+}
+
+static int
+event_EXITED(struct jail *j, struct jail_event *v, struct err *e)
+{
+	const struct init_exited *m = (const void *)j->message.body;
+
+	(void)e;
+	v->kind = JAIL_EVENT_EXITED;
+	v->id = m->id;
+	v->status = m->status;
+	v->user_us = m->user_us;
+	v->system_us = m->system_us;
+	v->max_rss_bytes = m->max_rss_bytes;
+	return 0;
+}
+
+/* Believe no more than that it is the master of some pty. */
+static int
+event_PTY(struct jail *j, struct jail_event *v, struct err *e)
+{
+	const struct init_pty *m = (const void *)j->message.body;
+	autofd fd = ipc_take_fd(&j->message, 0);
+	unsigned number;
+
+	if (fd == -1 || ioctl(fd, TIOCGPTN, &number) == -1)
+		return err_set(e, ERR_CORRUPT, "warder-init: not a pty");
+	if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) == -1)
+		return err_set(e, ERR_SYSTEM, "pty: O_NONBLOCK");
+	v->kind = JAIL_EVENT_PTY;
+	v->id = m->id;
+	v->fd = take_fd(&fd);
+	return 0;
+}
+
+/* Any other message, or one of another shape, means that the jail broke out
+ * of its pid 1's program: it is not listened to any longer. */
+static const struct {
+	int (*handle)(struct jail *, struct jail_event *, struct err *);
+	uint32_t size;
+	int nfds;
+} jail_events[INIT__MAX] = {
+	[INIT_PTY] = { event_PTY, sizeof(struct init_pty), 1 },
+	[INIT_STARTED] = { event_STARTED, sizeof(struct init_started), 0 },
+	[INIT_FAILED] = { event_FAILED, sizeof(struct init_failed), 0 },
+	[INIT_EXITED] = { event_EXITED, sizeof(struct init_exited), 0 },
+};
+
+static int
+jail_dispatch(struct jail *j, struct jail_event *ret, struct err *e)
+{
+	const struct ipc_msg *m = &j->message;
+
+	if (m->type >= INIT__MAX || jail_events[m->type].handle == NULL ||
+	    m->size != jail_events[m->type].size ||
+	    m->nfds != jail_events[m->type].nfds)
+		return err_set(e, ERR_CORRUPT,
+		    "warder-init: message %u, %u bytes, %d descriptors",
+		    m->type, m->size, m->nfds);
+	return jail_events[m->type].handle(j, ret, e);
+}
+
+int
+jail_receive(struct jail *j, struct jail_event *ret, struct err *e)
+{
+	struct jail_event v = { .kind = JAIL_EVENT_GONE, .fd = -1 };
+	int n = j->gone ? 0 : ipc_recv(j->control, &j->message, e);
+
+	if (n == 0 || (n == -1 && e->sys == ECONNRESET)) {
+		j->gone = 1;
+		*ret = v;
+		return 0;
+	}
+	if (n == 1) {
+		n = jail_dispatch(j, &v, e);
+		ipc_drop_fds(&j->message);
+	}
+	if (n == -1) {
+		if (e->code == ERR_CORRUPT)
+			jail_kill(j);
+		return -1;
+	}
+	*ret = v;
+	return 0;
+}
+
+/* ---- the end ---- */
+
+void
+jail_kill(struct jail *j)
+{
+	if (j->init > 0)
+		(void)kill(j->init, SIGKILL);
+	cgroup_kill(&j->cgroup);
+}
+
+static void
+jail_reap(pid_t *pid)
+{
+	if (*pid > 0) {
+		while (waitpid(*pid, NULL, __WALL) == -1 && errno == EINTR)
+			continue;
+	}
+	*pid = 0;
+}
+
+/*
+ * The janitor first: while it lives, our death would make it do the same
+ * work; after it, ours would leave it undone only between two system calls.
+ */
+int
+jail_destroy(struct jail *j)
+{
+	size_t i;
+	int r;
+
+	if (j == NULL)
+		return 0;
+	jail_kill(j);
+	fd_closep(&j->control);
+	fd_closep(&j->theirs);
+	jail_reap(&j->init);
+	r = cgroup_destroy(&j->cgroup, JAIL_GROUPS_MS);
+	if (j->janitor > 0)
+		(void)kill(j->janitor, SIGKILL);
+	jail_reap(&j->janitor);
+	for (i = 0; i < countof(j->sources); i++)
+		fd_closep(&j->sources[i].fd);
+	if (j->stage != NULL) {
+		fd_closep(&j->stage->init_fd);
+		fd_closep(&j->stage->launcher_pidfd);
+		fd_closep(&j->stage->rootfs_fd);
+		(void)munmap(j->stage, sizeof(*j->stage));
+	}
+	if (j->generated != NULL)
+		(void)munmap(j->generated, sizeof(*j->generated));
+	fd_closep(&j->uid_lock);
+	free(j);
+	return r;
+}
+
+int
+jail_freeze(struct jail *j, int frozen, struct err *e)
+{
+	return cgroup_freeze(&j->cgroup, frozen, e);
+}
+
+void
+jail_usage(const struct jail *j, struct cgroup_usage *ret)
+{
+	cgroup_usage(&j->cgroup, ret);
+}
+
+const struct jail_posture *
+jail_posture(const struct jail *j)
+{
+	return &j->posture;
+}
+
+const struct cgroup *
+jail_cgroup(const struct jail *j)
+{
+	return &j->cgroup;
+}
+
+const char *
+jail_name(const struct jail *j)
+{
+	return j->name;
+}
+
+pid_t
+jail_pid(const struct jail *j)
+{
+	return j->init;
+}

@@ -1,0 +1,136 @@
+/*
+ * jail.h: start a jail, run commands in it, end it.
+ *
+ * The launcher's side, for every launcher alike: the command line, libwarder
+ * and (later) warderd.  It needs no daemon and no set-uid program; as root
+ * each jail gets its own block of host uids and control groups, otherwise
+ * the caller's uid is the only one that exists inside.
+ *
+ * Everything blocks for the microseconds that the kernel takes, except
+ * jail_receive(), which blocks as the descriptor of jail_fd() does.  One
+ * thread at a time per jail; different jails in different threads are fine.
+ */
+#ifndef JAIL_H
+#define JAIL_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cgroup.h"
+#include "err.h"
+#include "plan.h"
+#include "seccomp_program.h"
+
+struct jail;
+
+enum {
+	JAIL_NAME_MAX = 40
+};
+
+struct jail_options {
+	const struct plan *plan; /* borrowed until jail_destroy() */
+	const struct seccomp_program *program; /* borrowed until launched */
+	const char *init_path; /* the program warder-init */
+	const char *runtime_dir; /* /run/warder or the user's; 0700, exists */
+};
+
+struct jail_command {
+	uint32_t id; /* unique among the living ones of this jail */
+	const char *const *argv; /* NULL-terminated, at least one */
+	const char *const *envp; /* NULL-terminated, complete */
+	const char *cwd; /* in the jail; NULL: the plan's */
+	int pty; /* 1: a new pty in place of three pipes */
+	int no_stdin; /* 1: /dev/null; no pipe for it */
+	uint16_t rows, cols; /* of the pty */
+};
+
+enum jail_event_kind {
+	JAIL_EVENT_PTY, /* fd: the master, owned by the receiver */
+	JAIL_EVENT_STARTED,
+	JAIL_EVENT_FAILED, /* step, sys: it could not be executed */
+	JAIL_EVENT_EXITED, /* status and what it used */
+	JAIL_EVENT_GONE, /* the jail has ended; the last event */
+};
+
+struct jail_event {
+	enum jail_event_kind kind;
+	uint32_t id;
+	int fd;
+	uint32_t step; /* enum init_step */
+	int sys;
+	int status; /* as wait(2) gives it */
+	uint64_t user_us, system_us, max_rss_bytes;
+};
+
+/* What is really in force; filled while the jail is made. */
+struct jail_posture {
+	int rootless;
+	uid_t agent_uid; /* outside */
+	int supplementary_groups; /* of the caller, still in force; rootless */
+	int landlock_abi;
+	int landlock_scoped;
+	int time_namespace;
+	int core_limit;
+	enum cgroup_version cgroup_version;
+	uint32_t cgroup_enforced; /* bit per enum cgroup_controller */
+	char cgroup_why[160];
+	uint64_t start_us; /* from jail_launch() to warder-init's hello */
+};
+
+/*
+ * Prepare everything outside: ids, control groups, host directories opened
+ * and judged.  Nothing runs yet.  On failure nothing is left.
+ */
+must_check int jail_create(const struct jail_options *o, struct jail **ret,
+    struct err *e);
+
+/*
+ * Make the jail; its warder-init waits for commands.  "first" may be NULL;
+ * given, it starts without another wake-up, as by jail_start().  On failure
+ * the error names the step, nothing was executed in the jail, and only
+ * jail_destroy() may follow.
+ */
+must_check int jail_launch(struct jail *j, const struct jail_command *first,
+    int ret_stdio[3], struct err *e);
+
+/*
+ * Start a command in a running jail.  ret_stdio: our ends of its standard
+ * input, output and error (-1 where there is none), non-blocking, owned by
+ * the caller.  With a pty all are -1 and JAIL_EVENT_PTY brings the master.
+ */
+must_check int jail_start(struct jail *j, const struct jail_command *c,
+    int ret_stdio[3], struct err *e);
+
+/* Readable when jail_receive() has something; borrowed. */
+int jail_fd(const struct jail *j);
+
+/*
+ * The next event.  Returns 0, or -1 with ERR_CORRUPT if the jail's pid 1
+ * sent what it never sends: the jail is then no longer trusted and killed.
+ */
+must_check int jail_receive(struct jail *j, struct jail_event *ret,
+    struct err *e);
+
+/* To the command's process group. */
+must_check int jail_signal(struct jail *j, uint32_t id, int signo,
+    struct err *e);
+
+/* SIGKILL to everything in it, at once; does not wait. */
+void jail_kill(struct jail *j);
+
+/* 1: no process of it is scheduled; 0: they go on. */
+must_check int jail_freeze(struct jail *j, int frozen, struct err *e);
+
+void jail_usage(const struct jail *j, struct cgroup_usage *ret);
+const struct jail_posture *jail_posture(const struct jail *j);
+const struct cgroup *jail_cgroup(const struct jail *j);
+const char *jail_name(const struct jail *j);
+pid_t jail_pid(const struct jail *j); /* of its pid 1, outside; 0: none */
+
+/*
+ * Kill what is left, wait for it, remove every trace, free.  Accepts NULL
+ * and any half-made jail.  0, or -1 when something could not be removed.
+ */
+int jail_destroy(struct jail *j);
+
+#endif /* !JAIL_H */

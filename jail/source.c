@@ -1,0 +1,200 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/mount.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "idmap.h"
+#include "source.h"
+#include "sys.h"
+
+/*
+ * File systems that are interfaces of the kernel: whatever the path says,
+ * none of their directories is given to a jail.
+ */
+/* clang-format off */
+static const struct {
+	unsigned long magic;
+	const char *name;
+} source_refused[] = {
+	{ PROC_SUPER_MAGIC,    "proc" },
+	{ SYSFS_MAGIC,         "sysfs" },
+	{ DEVPTS_SUPER_MAGIC,  "devpts" },
+	{ CGROUP_SUPER_MAGIC,  "cgroup" },
+	{ CGROUP2_SUPER_MAGIC, "cgroup2" },
+	{ DEBUGFS_MAGIC,       "debugfs" },
+	{ TRACEFS_MAGIC,       "tracefs" },
+	{ SECURITYFS_MAGIC,    "securityfs" },
+	{ BPF_FS_MAGIC,        "bpf" },
+	{ NSFS_MAGIC,          "nsfs" },
+	{ SOCKFS_MAGIC,        "sockfs" },
+	{ PIPEFS_MAGIC,        "pipefs" },
+};
+
+/* Names whose subtree never enters, nor what holds it. */
+static const char *const source_places[] = {
+	"/dev", "/etc/warder", "/proc", "/run", "/sys", "/var/lib/warder",
+};
+
+/* clang-format on */
+
+/* Whether a is b, or lies below it. */
+static int
+source_below(const char *a, const char *b)
+{
+	size_t n = strlen(b);
+
+	if (n == 1)
+		return 1;
+	return strncmp(a, b, n) == 0 && (a[n] == '/' || a[n] == '\0');
+}
+
+/* Where the descriptor really leads, after every link on the way. */
+static int
+source_real(int fd, char *ret, size_t size, struct err *e)
+{
+	char link[64];
+	ssize_t n;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, ret, size - 1);
+	if (n == -1)
+		return err_set(e, ERR_SYSTEM, "%s", link);
+	ret[n] = '\0';
+	if (ret[0] != '/')
+		return err_set(e, ERR_DENIED, "it is not reachable by a path");
+	return 0;
+}
+
+static int
+source_judge_place(int fd, struct err *e)
+{
+	char real[4096];
+	size_t i;
+
+	if (source_real(fd, real, sizeof(real), e) == -1)
+		return -1;
+	for (i = 0; i < countof(source_places); i++) {
+		if (source_below(real, source_places[i]))
+			return err_set(e, ERR_DENIED,
+			    "nothing of %s is ever given to a jail",
+			    source_places[i]);
+		if (source_below(source_places[i], real))
+			return err_set(e, ERR_DENIED,
+			    "%s holds %s, which is never given to a jail", real,
+			    source_places[i]);
+	}
+	return 0;
+}
+
+static int
+source_judge_system(int fd, struct err *e)
+{
+	struct statfs fs;
+	size_t i;
+
+	if (fstatfs(fd, &fs) == -1)
+		return err_set(e, ERR_SYSTEM, "fstatfs");
+	for (i = 0; i < countof(source_refused); i++) {
+		if ((unsigned long)fs.f_type == source_refused[i].magic)
+			return err_set(e, ERR_DENIED,
+			    "nothing of a %s file system is given to a jail",
+			    source_refused[i].name);
+	}
+	return 0;
+}
+
+static int
+source_judge(int fd, const struct stat *st, int write, struct err *e)
+{
+	if (!S_ISDIR(st->st_mode) && !S_ISREG(st->st_mode))
+		return err_set(e, ERR_DENIED,
+		    "it is neither a directory nor a regular file");
+	if (write && !S_ISDIR(st->st_mode))
+		return err_set(e, ERR_DENIED,
+		    "only directories are given for writing");
+	if (write && st->st_uid == 0)
+		return err_set(e, ERR_DENIED,
+		    "it belongs to root; give a directory of another owner "
+		    "(chown it, or work on a copy)");
+	if (source_judge_system(fd, e) == -1)
+		return -1;
+	return source_judge_place(fd, e);
+}
+
+static int
+source_open_path(const char *path, struct stat *ret_st, struct err *e)
+{
+	autofd fd = open(path, O_PATH | O_CLOEXEC);
+
+	if (fd == -1 && (errno == ENOENT || errno == ENOTDIR))
+		return err_set(e, ERR_NOT_FOUND, "no such file or directory");
+	if (fd == -1 || fstat(fd, ret_st) == -1)
+		return err_set(e, ERR_SYSTEM, "open");
+	return take_fd(&fd);
+}
+
+/*
+ * A clone of it with other owners.  Where the file system cannot, reading
+ * falls back to what "others" may read; writing does not.
+ */
+static int
+source_idmap(int fd, const struct stat *st, int write, uid_t agent,
+    struct stage_source *ret, struct err *e)
+{
+	autofd tree = (int)SYS(SYS_open_tree, fd, "",
+	    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
+
+	if (tree < 0)
+		return err_sys(e, -tree, "open_tree");
+	if (idmap_mount(tree, st->st_uid, st->st_gid, agent, e) == -1) {
+		if (e->code != ERR_UNSUPPORTED || write)
+			return -1;
+		return 0;
+	}
+	ret->fd = take_fd(&tree);
+	ret->is_mount = 1;
+	return 0;
+}
+
+int
+source_open(const struct plan *p, uint32_t i, int rootless, uid_t agent,
+    struct stage_source *ret, struct err *e)
+{
+	const struct plan_mount *m = &p->mounts[i];
+	const char *from = plan_string(p, m->from);
+	int write = m->kind == PLAN_MOUNT_WRITE;
+	struct stage_source s = { .fd = -1 };
+	struct stat st;
+	autofd fd = source_open_path(from, &st, e);
+
+	if (fd == -1 || source_judge(fd, &st, write, e) == -1)
+		return err_wrap(e, "%s: %s", plan_string(p, m->origin), from);
+	s.is_dir = S_ISDIR(st.st_mode);
+	if (!rootless && st.st_uid != 0 &&
+	    source_idmap(fd, &st, write, agent, &s, e) == -1)
+		return err_wrap(e, "%s: %s", plan_string(p, m->origin), from);
+	if (!s.is_mount)
+		s.fd = take_fd(&fd);
+	*ret = s;
+	return 0;
+}
+
+int
+source_open_rootfs(const struct plan *p, int *ret_fd, struct err *e)
+{
+	const char *dir = plan_string(p, p->rootfs_dir);
+	struct stat st;
+	autofd fd = source_open_path(dir, &st, e);
+
+	if (fd == -1 || source_judge(fd, &st, 0, e) == -1)
+		return err_wrap(e, "rootfs: %s", dir);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, ERR_INVALID, "rootfs: %s: not a directory",
+		    dir);
+	*ret_fd = take_fd(&fd);
+	return 0;
+}

@@ -1,0 +1,30 @@
+/*
+ * source.h: host files and directories that a plan brings into a jail.
+ *
+ * Runs in the launcher, with its rights.  A source is opened once and judged
+ * by its descriptor; what is mounted later is that descriptor, so no name is
+ * looked up twice.  Never enter: kernel file systems, /run, sockets, devices,
+ * Warder's own directories.
+ */
+#ifndef SOURCE_H
+#define SOURCE_H
+
+#include "err.h"
+#include "plan.h"
+#include "stage.h"
+
+/*
+ * Open what plan->mounts[i] names.  As root a directory or file of another
+ * owner than uid 0 comes as a detached mount that is idmapped: it belongs to
+ * "agent" (the host uid of the jail's agent) while it is seen through it,
+ * and what the jail creates belongs to the owner.  ERR_DENIED names the
+ * reason for what must not enter, ERR_NOT_FOUND what is not there.
+ */
+must_check int source_open(const struct plan *p, uint32_t i, int rootless,
+    uid_t agent, struct stage_source *ret, struct err *e);
+
+/* The base of rootfs {dir: …}: a directory, judged in the same way. */
+must_check int source_open_rootfs(const struct plan *p, int *ret_fd,
+    struct err *e);
+
+#endif /* !SOURCE_H */

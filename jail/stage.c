@@ -1,0 +1,302 @@
+/*
+ * stage.c: the two stages, each one straight line of named steps.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include "msg_init.h"
+#include "stage.h"
+#include "sys.h"
+
+enum {
+	MAPS_NOT_YET,
+	MAPS_WRITTEN,
+	MAPS_FAILED,
+
+	STAGE_WAIT_S = 10, /* for the other stage, which takes microseconds */
+	STAGE_FD_INIT = INIT_FD + 1,
+	STAGE_KEEP_MAX = 4 + 3 * CGROUP__MAX,
+};
+
+struct stage_step {
+	const char *name;
+	long (*run)(struct stage *);
+};
+
+void
+stage_what(struct stage_report *r, const char *what)
+{
+	size_t n = strlen(what);
+
+	if (n >= sizeof(r->what))
+		n = sizeof(r->what) - 1;
+	memcpy(r->what, what, n);
+	r->what[n] = '\0';
+}
+
+static long
+stage_step(struct stage *s, struct stage_report *r, const struct stage_step *p)
+{
+	long rc;
+
+	r->step = p->name;
+	r->what[0] = '\0';
+	rc = p->run(s);
+	if (rc < 0)
+		__atomic_store_n(&r->sys, (int)-rc, __ATOMIC_RELEASE);
+	return rc;
+}
+
+/* ---- stage two ---- */
+
+static long
+two_cgroup(struct stage *s)
+{
+	return cgroup_join(s->cgroup);
+}
+
+/* Stage one writes the maps meanwhile, on the other processor. */
+static long
+two_maps(struct stage *s)
+{
+	struct timespec limit = { .tv_sec = STAGE_WAIT_S };
+	uint32_t v;
+	long r;
+
+	while ((v = __atomic_load_n(&s->maps_ready, __ATOMIC_ACQUIRE)) ==
+	       MAPS_NOT_YET) {
+		r = SYS(SYS_futex, &s->maps_ready, FUTEX_WAIT, MAPS_NOT_YET,
+		    &limit, 0, 0);
+		if (r == -ETIMEDOUT)
+			return r;
+	}
+	/* the reason is stage one's, and already recorded */
+	return v == MAPS_WRITTEN ? 0 : -ECANCELED;
+}
+
+/* 0 to 2 are the jail's null device, 3 the socket, then the program. */
+static long
+two_descriptors(struct stage *s)
+{
+	long null, r;
+	int i;
+
+	stage_what(&s->two, "/dev/null");
+	null = SYS(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0);
+	if (null < 0)
+		return null;
+	stage_what(&s->two, "dup3");
+	for (i = 0, r = 0; i < 3 && r >= 0; i++)
+		r = null == i ? SYS(SYS_fcntl, i, F_SETFD, 0)
+			      : SYS(SYS_dup3, null, i, 0);
+	if (r >= 0)
+		r = SYS(SYS_dup3, s->control_fd, INIT_FD, 0);
+	if (r >= 0)
+		r = SYS(SYS_dup3, s->init_fd, STAGE_FD_INIT, O_CLOEXEC);
+	if (r < 0)
+		return r;
+	stage_what(&s->two, "close_range");
+	return SYS(SYS_close_range, STAGE_FD_INIT + 1, ~0U, 0);
+}
+
+static long
+two_exec(struct stage *s)
+{
+	static char name[] = "warder-init";
+	char *argv[] = { name, NULL };
+	char *envp[] = { NULL };
+
+	(void)s;
+	return SYS(SYS_execveat, STAGE_FD_INIT, "", argv, envp, AT_EMPTY_PATH);
+}
+
+static const struct stage_step two_line[] = {
+	{ "attributes", confine_attributes },
+	{ "cgroup", two_cgroup },
+	{ "namespaces", confine_namespaces },
+	{ "id maps", two_maps },
+	{ "ids", confine_ids },
+	{ "file system", fs_build },
+	{ "root", fs_enter },
+	{ "capabilities", confine_capabilities },
+	{ "landlock", landlock_restrict },
+	{ "limits", confine_rlimits },
+	{ "descriptors", two_descriptors },
+	{ "seccomp", confine_filter },
+	{ "exec", two_exec },
+};
+
+static int
+stage_two(void *arg)
+{
+	struct stage *s = arg;
+	size_t i;
+
+	for (i = 0; i < countof(two_line); i++) {
+		if (stage_step(s, &s->two, &two_line[i]) < 0)
+			break;
+	}
+	return 1;
+}
+
+/* ---- stage one ---- */
+
+/* Root's groups would count in the jail; rootless they cannot be dropped. */
+static long
+one_groups(struct stage *s)
+{
+	return s->rootless ? 0 : SYS(SYS_setgroups, 0, 0);
+}
+
+static long
+one_map_self(struct stage *s)
+{
+	return s->rootless ? ids_map_self(s) : 0;
+}
+
+static long
+one_network(struct stage *s)
+{
+	stage_what(&s->one, "lo");
+	return net_loopback_up();
+}
+
+static long
+one_clone(struct stage *s)
+{
+	int into = cgroup_clone_fd(s->cgroup);
+	struct clone_args a = {
+		.flags = CLONE_VM | CLONE_PARENT | CLONE_NEWUSER | CLONE_NEWNS |
+			 CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS,
+		.stack = (uintptr_t)s->stack_two,
+		.stack_size = sizeof(s->stack_two),
+	};
+	long r;
+
+	if (into >= 0) {
+		a.flags |= CLONE_INTO_CGROUP;
+		a.cgroup = (uint64_t)into;
+	}
+	stage_what(&s->one, "clone3");
+	r = sys_clone(&a, sizeof(a), stage_two, s);
+	if (r > 0)
+		__atomic_store_n(&s->init_pid, r, __ATOMIC_RELEASE);
+	return r;
+}
+
+/* Stage two waits for the answer, good or bad. */
+static long
+one_maps(struct stage *s)
+{
+	long r = ids_map_child(s, s->init_pid);
+
+	__atomic_store_n(&s->maps_ready, r < 0 ? MAPS_FAILED : MAPS_WRITTEN,
+	    __ATOMIC_RELEASE);
+	(void)SYS(SYS_futex, &s->maps_ready, FUTEX_WAKE, 1, 0, 0, 0);
+	return r;
+}
+
+static const struct stage_step one_line[] = {
+	{ "groups", one_groups },
+	{ "outer id maps", one_map_self },
+	{ "network", one_network },
+	{ "jail namespaces", one_clone },
+	{ "id maps", one_maps },
+};
+
+/* ---- the janitor ---- */
+
+static size_t
+janitor_insert(int *keep, size_t n, int fd)
+{
+	size_t i = n;
+
+	if (fd < 0)
+		return n;
+	for (; i > 0 && keep[i - 1] > fd; i--)
+		keep[i] = keep[i - 1];
+	keep[i] = fd;
+	return n + 1;
+}
+
+/* Hold nothing that another process waits to see closed. */
+static void
+janitor_close_others(const struct stage *s, int init_pidfd)
+{
+	int keep[STAGE_KEEP_MAX], i;
+	unsigned from = 0;
+	size_t n = 0, k;
+
+	n = janitor_insert(keep, n, s->launcher_pidfd);
+	n = janitor_insert(keep, n, init_pidfd);
+	for (i = 0; i < CGROUP__MAX; i++) {
+		n = janitor_insert(keep, n, s->cgroup->dir[i]);
+		n = janitor_insert(keep, n, s->cgroup->parent[i]);
+	}
+	for (k = 0; k < n; k++) {
+		if ((unsigned)keep[k] > from)
+			(void)SYS(SYS_close_range, from, (unsigned)keep[k] - 1,
+			    0);
+		from = (unsigned)keep[k] + 1;
+	}
+	(void)SYS(SYS_close_range, from, ~0U, 0);
+}
+
+static void
+janitor_wait(int pidfd)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	while (SYS(SYS_ppoll, &p, 1, 0, 0, 0) < 0 || p.revents == 0)
+		continue;
+}
+
+/*
+ * The launcher kills us when it has cleaned up by itself.  When it dies
+ * first, its jail is dying too, for want of its lifeline: see it gone, then
+ * remove what would stay on the host.  From then on nobody else runs in this
+ * memory, so the library may be used again.
+ */
+static int
+janitor(struct stage *s)
+{
+	static const char name[] = "warder-janitor";
+	struct cgroup left = *s->cgroup;
+	long init_pidfd = SYS(SYS_pidfd_open, s->init_pid, 0);
+
+	(void)SYS(SYS_prctl, PR_SET_NAME, name, 0, 0, 0);
+	(void)SYS(SYS_setsid);
+	janitor_close_others(s, (int)init_pidfd);
+	(void)SYS(SYS_chdir, "/");
+	janitor_wait(s->launcher_pidfd);
+	if (init_pidfd >= 0) {
+		(void)SYS(SYS_pidfd_send_signal, init_pidfd, SIGKILL, 0, 0);
+		janitor_wait((int)init_pidfd);
+	}
+	if (s->janitor_unlink[0] != '\0')
+		(void)SYS(SYS_unlinkat, AT_FDCWD, s->janitor_unlink, 0);
+	(void)cgroup_destroy(&left, 5000);
+	return 0;
+}
+
+int
+stage_one(void *arg)
+{
+	struct stage *s = arg;
+
+	size_t i;
+
+	for (i = 0; i < countof(one_line); i++) {
+		if (stage_step(s, &s->one, &one_line[i]) < 0)
+			return 1;
+	}
+	return janitor(s);
+}

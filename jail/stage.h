@@ -1,0 +1,131 @@
+/*
+ * stage.h: what runs between the launcher's clone and warder-init's exec.
+ *
+ *	launcher ──clone──► stage one ──clone(PARENT)──► stage two ──exec──►
+ *	   │  (own network    namespace owner: outside      the jail's      warder-init
+ *	   │   namespace;     the jail's user namespace     seven other     (pid 1)
+ *	   │   rootless: a    writes the id maps, then      namespaces
+ *	   │   user one too)  stays as the janitor
+ *	   └── waits for INIT_HELLO
+ *
+ * Both stages share the launcher's memory (CLONE_VM), so they neither
+ * allocate nor call a C library, and report through struct stage, which lies
+ * in a shared mapping of its own.  Stage two is one straight line of named
+ * steps; the name of the failing one is in the error.
+ *
+ * The janitor outlives stage one's work: should the launcher be killed, it
+ * waits for the jail's death and removes what would be left on the host.
+ */
+#ifndef STAGE_H
+#define STAGE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cgroup.h"
+#include "err.h"
+#include "plan.h"
+#include "seccomp_program.h"
+
+enum {
+	STAGE_STACK = 64 * 1024,
+	STAGE_WHAT_MAX = 256,
+	STAGE_PATH_MAX = 4096,
+	STAGE_FILE_MAX = 8192, /* a generated file */
+};
+
+/* How one host directory or file comes in; prepared by the launcher. */
+struct stage_source {
+	int fd; /* O_PATH, or a detached (idmapped) mount; -1: none */
+	int is_mount; /* fd is a detached mount */
+	int is_dir;
+};
+
+/* A generated file, its text made by the launcher. */
+struct stage_file {
+	const char *path; /* below the root, without leading slash */
+	const char *text;
+	uint32_t size;
+	uint32_t over; /* 1: mounted over a file that is there (proc) */
+};
+
+struct stage_ids {
+	uid_t init_uid, agent_uid; /* outside; equal when there is one only */
+	gid_t init_gid, agent_gid;
+};
+
+/* What each layer came to; read by the posture. */
+struct stage_result {
+	int landlock_abi; /* 0: none */
+	int landlock_scoped;
+	int time_namespace;
+	int core_limit; /* the hard limit that stands: 1, or 0 */
+	int keyring;
+};
+
+/* How far a stage came; each writes its own. */
+struct stage_report {
+	const char *step; /* the step that runs or has failed */
+	char what[STAGE_WHAT_MAX]; /* the object of the step */
+	int sys; /* errno of the failure, 0: none */
+};
+
+struct stage {
+	/* given */
+	const struct plan *plan;
+	const struct seccomp_program *program;
+	const struct cgroup *cgroup;
+	const struct stage_source *sources; /* by mount, PLAN_MOUNT_MAX */
+	const struct stage_file *files;
+	uint32_t nfiles;
+	int rootless;
+	int rootfs_fd; /* O_PATH of rootfs {dir: …}, or -1 */
+	int control_fd; /* warder-init's end */
+	int init_fd; /* the program */
+	int launcher_pidfd;
+	uint64_t online; /* processors the jail is told of */
+	struct stage_ids ids;
+	char janitor_unlink[STAGE_PATH_MAX]; /* removed at the end; may be "" */
+
+	/* between the stages */
+	uint32_t maps_ready; /* futex */
+	long init_pid; /* set by stage one */
+
+	/* answers */
+	struct stage_report one, two;
+	struct stage_result result;
+
+	/* private to the stages */
+	int root_fd; /* the new root while it is built */
+	char path[STAGE_PATH_MAX];
+	unsigned char stack_two[STAGE_STACK] __attribute__((aligned(16)));
+	unsigned char stack_one[STAGE_STACK] __attribute__((aligned(16)));
+};
+
+/* Entry of stage one, on a stack of its own, in its own process. */
+int stage_one(void *stage);
+
+/* ---- the pieces: each returns 0, or -errno having named its object ---- */
+
+/* Record what a stage's present step is about, for the error. */
+void stage_what(struct stage_report *r, const char *what);
+
+/* fs.c: build the tree and make it the root. */
+long fs_build(struct stage *s);
+long fs_enter(struct stage *s);
+/* landlock.c */
+long landlock_restrict(struct stage *s);
+/* confine.c */
+long confine_namespaces(struct stage *s);
+long confine_attributes(struct stage *s);
+long confine_rlimits(struct stage *s);
+long confine_ids(struct stage *s);
+long confine_capabilities(struct stage *s);
+long confine_filter(struct stage *s);
+/* ids.c */
+long ids_map_self(struct stage *s);
+long ids_map_child(struct stage *s, long pid);
+/* net.c */
+long net_loopback_up(void);
+
+#endif /* !STAGE_H */

@@ -44,11 +44,15 @@ struct cgroup {
 	enum cgroup_version version;
 	char name[CGROUP_NAME_MAX]; /* last component of each directory */
 	int dir[CGROUP__MAX]; /* O_PATH|O_DIRECTORY; -1: not there */
-	int parent[CGROUP__MAX]; /* of dir, for rmdir and for sweeping */
+	int parent[CGROUP__MAX]; /* of dir; borrowed from the process */
 	int tasks[CGROUP__MAX]; /* v1: opened for writing, for the join */
 	/* Several controllers may share one directory: who owns it. */
 	int owner[CGROUP__MAX];
-	uint32_t enforced; /* bit per cgroup_controller */
+	/*
+	 * Bit per cgroup_controller: memory, pids and cpu limit as the plan
+	 * says, the others count (or freeze) what is in the group.
+	 */
+	uint32_t enforced;
 	char why[160]; /* why a controller is missing; may be empty */
 };
 
@@ -69,12 +73,17 @@ struct cgroup_usage {
 void cgroup_init(struct cgroup *c);
 
 /*
- * Make the groups for one jail under this process's own (v1, delegated v2)
- * or under /warder (v2 as root), and set the plan's limits.  A host that
- * offers nothing is no failure: version is then CGROUP_NONE and why says
- * what is missing.  ERR_UNSUPPORTED when the plan requires a controller
- * that is not there, ERR_SYSTEM when a present one refuses a limit.
- * name: letters, digits and '-' only, unique.
+ * Make the groups "warder-<name>" for one jail and set the plan's limits:
+ * below this process's own group (v1), below /warder (v2 as root), or next to
+ * this process's own group where its parent was delegated (v2).  Where they
+ * can be made is found out once and kept by the process.
+ *
+ * A host that offers nothing is no failure: version is then CGROUP_NONE and
+ * why says what is missing.  ERR_UNSUPPORTED when the plan requires a
+ * controller that is not there, ERR_SYSTEM when a present one refuses a limit
+ * or the name is taken; nothing is left then.
+ * name: letters, digits and '-' only, unique; whoever sweeps must know it as
+ * live from before this call on, since the group is empty at first.
  */
 must_check int cgroup_create(struct cgroup *c, const char *name,
     const struct plan *p, struct err *e);
@@ -85,18 +94,26 @@ int cgroup_clone_fd(const struct cgroup *c);
 /* v1, in the child: join.  0 or -errno; raw system calls only. */
 long cgroup_join(const struct cgroup *c);
 
-/* Kill every process inside; on v1 frozen first where possible. */
+/*
+ * Kill every process inside.  v2 does so at once; v1 in rounds, forks refused
+ * from the second on, until none is left (20 ms at most).
+ */
 void cgroup_kill(const struct cgroup *c);
 
-/* 1: freeze, 0: thaw. */
-must_check int cgroup_freeze(const struct cgroup *c, int frozen, struct err *e);
+/*
+ * 1: freeze, and wait until all are (a second at most); 0: thaw.  On v1 the
+ * group in the freezer's hierarchy is made by the first call, so that a start
+ * does not pay for it.
+ */
+must_check int cgroup_freeze(struct cgroup *c, int frozen, struct err *e);
 
 void cgroup_usage(const struct cgroup *c, struct cgroup_usage *ret);
 
 /*
- * A descriptor that becomes readable (POLLIN or POLLPRI, by *ret_events)
- * when a limit of memory was met by killing; -1 if there is none.  Owned by
- * the caller.
+ * v1: a descriptor that becomes readable (*ret_events is POLLIN) when the
+ * kernel meets the memory limit by killing one process; the caller then kills
+ * the jail.  -1 if there is none; v2 needs none, it kills the whole group by
+ * itself.  Owned by the caller, and readable once more when the group goes.
  */
 int cgroup_watch_oom(const struct cgroup *c, short *ret_events);
 
@@ -112,6 +129,9 @@ int cgroup_destroy(struct cgroup *c, unsigned wait_ms);
  * asked for by the callback) claims.  Returns how many.
  */
 int cgroup_sweep(int (*is_live)(const char *name, void *arg), void *arg);
+
+/* What limits or counts this, for the posture: "cgroup v2 pids", "nothing". */
+const char *cgroup_limiter(const struct cgroup *c, enum cgroup_controller k);
 
 /* "cgroup v1: memory pids cpu" and the like, for people; in ret. */
 void cgroup_describe(const struct cgroup *c, char *ret, size_t size);

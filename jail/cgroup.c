@@ -1,0 +1,816 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "cgroup_private.h"
+#include "sys.h"
+
+enum {
+	CGROUP_PERIOD_US = 100000, /* the kernel's own default, v1 and v2 */
+	CGROUP_QUOTA_MIN_US = 1000, /* the kernel refuses less */
+	CGROUP_NUMBER_MAX = 48, /* text of a limit */
+	CGROUP_KILL_ROUNDS = 20,
+	CGROUP_FREEZE_ROUNDS = 1000, /* of a millisecond */
+	CGROUP_SLEEP_MIN_US = 50,
+	CGROUP_SLEEP_MAX_US = 5000,
+	CGROUP_ENTRIES = 8192, /* bytes of directory entries at once */
+};
+
+/* ---- limits: one table ---- */
+
+static void
+cgroup_text_memory(struct text *t, const struct plan_limits *l)
+{
+	text_addf(t, "%" PRIu64, l->memory_bytes);
+}
+
+static void
+cgroup_text_pids(struct text *t, const struct plan_limits *l)
+{
+	text_addf(t, "%" PRIu64, l->pids);
+}
+
+static void
+cgroup_text_quota(struct text *t, const struct plan_limits *l)
+{
+	uint64_t us = l->cpu_milli * (CGROUP_PERIOD_US / 1000);
+
+	text_addf(t, "%" PRIu64,
+	    us < CGROUP_QUOTA_MIN_US ? CGROUP_QUOTA_MIN_US : us);
+}
+
+static void
+cgroup_text_zero(struct text *t, const struct plan_limits *l)
+{
+	(void)l;
+	text_add(t, "0");
+}
+
+static void
+cgroup_text_one(struct text *t, const struct plan_limits *l)
+{
+	(void)l;
+	text_add(t, "1");
+}
+
+/*
+ * In this order: v1 wants memory.memsw (memory and swap together) no smaller
+ * than memory.  Without swap accounting there is no such file, and the group
+ * must then not swap at all.  The period is never written: it is the default.
+ */
+static const struct cgroup_limit {
+	enum cgroup_version version;
+	enum cgroup_controller controller;
+	const char *file;
+	void (*format)(struct text *, const struct plan_limits *);
+	const char *zero_instead; /* where file is not there; "": nothing */
+} cgroup_limits[] = {
+	{ CGROUP_V2, CGROUP_MEMORY, "memory.max", cgroup_text_memory, NULL },
+	{ CGROUP_V2, CGROUP_MEMORY, "memory.swap.max", cgroup_text_zero, "" },
+	{ CGROUP_V2, CGROUP_MEMORY, "memory.oom.group", cgroup_text_one, NULL },
+	{ CGROUP_V2, CGROUP_PIDS, "pids.max", cgroup_text_pids, NULL },
+	{ CGROUP_V2, CGROUP_CPU, "cpu.max", cgroup_text_quota, NULL },
+	{ CGROUP_V1, CGROUP_MEMORY, "memory.limit_in_bytes", cgroup_text_memory,
+	    NULL },
+	{ CGROUP_V1, CGROUP_MEMORY, "memory.memsw.limit_in_bytes",
+	    cgroup_text_memory, "memory.swappiness" },
+	{ CGROUP_V1, CGROUP_PIDS, "pids.max", cgroup_text_pids, NULL },
+	{ CGROUP_V1, CGROUP_CPU, "cpu.cfs_quota_us", cgroup_text_quota, NULL },
+};
+
+/* For people: the controller, what limits by version, its bit in a plan. */
+static const struct cgroup_row {
+	const char *name;
+	const char *by[CGROUP_V2 + 1];
+	uint32_t require;
+} cgroup_rows[CGROUP__MAX] = {
+	[CGROUP_MEMORY] = { "memory",
+	    { "rlimits and a watchdog", "cgroup v1 memory, swap included",
+		"cgroup v2 memory, without swap" },
+	    PLAN_REQUIRE_CGROUP_MEMORY },
+	[CGROUP_PIDS] = { "pids",
+	    { "rlimits and a watchdog", "cgroup v1 pids", "cgroup v2 pids" },
+	    PLAN_REQUIRE_CGROUP_PIDS },
+	[CGROUP_CPU] = { "cpu",
+	    { "nothing", "cgroup v1 cpu, quota per 100 ms",
+		"cgroup v2 cpu, quota per 100 ms" },
+	    PLAN_REQUIRE_CGROUP_CPU },
+	[CGROUP_CPUACCT] = { "cpuacct",
+	    { "resource usage of the jail's first process", "cgroup v1 cpuacct",
+		"cgroup v2 cpu.stat" },
+	    0 },
+	[CGROUP_IO] = { "io",
+	    { "resource usage of the jail's first process", "cgroup v1 blkio",
+		"cgroup v2 io" },
+	    PLAN_REQUIRE_CGROUP_IO },
+	[CGROUP_FREEZER] = { "freezer",
+	    { "nothing", "cgroup v1 freezer", "cgroup v2 cgroup.freeze" }, 0 },
+};
+
+/* ---- usage: one table ---- */
+
+static const struct cgroup_gauge {
+	enum cgroup_version version;
+	enum cgroup_controller controller;
+	const char *file;
+	const char *key; /* for cgroup_text_sum */
+	size_t field;
+	uint64_t divide;
+} cgroup_gauges[] = {
+
+#define FIELD(f) offsetof(struct cgroup_usage, f)
+	{ CGROUP_V2, CGROUP_CPUACCT, "cpu.stat", "usage_usec ", FIELD(cpu_us),
+	    1 },
+	{ CGROUP_V2, CGROUP_CPUACCT, "cpu.stat", "user_usec ", FIELD(user_us),
+	    1 },
+	{ CGROUP_V2, CGROUP_CPUACCT, "cpu.stat", "system_usec ",
+	    FIELD(system_us), 1 },
+	{ CGROUP_V2, CGROUP_MEMORY, "memory.peak", "", FIELD(memory_peak_bytes),
+	    1 },
+	{ CGROUP_V2, CGROUP_MEMORY, "memory.events", "oom_kill ",
+	    FIELD(oom_kills), 1 },
+	{ CGROUP_V2, CGROUP_PIDS, "pids.events", "max ", FIELD(pids_refused),
+	    1 },
+	{ CGROUP_V2, CGROUP_IO, "io.stat", "rbytes=", FIELD(read_bytes), 1 },
+	{ CGROUP_V2, CGROUP_IO, "io.stat", "wbytes=", FIELD(written_bytes), 1 },
+	{ CGROUP_V1, CGROUP_CPUACCT, "cpuacct.usage", "", FIELD(cpu_us), 1000 },
+	{ CGROUP_V1, CGROUP_CPUACCT, "cpuacct.usage_user", "", FIELD(user_us),
+	    1000 },
+	{ CGROUP_V1, CGROUP_CPUACCT, "cpuacct.usage_sys", "", FIELD(system_us),
+	    1000 },
+	{ CGROUP_V1, CGROUP_MEMORY, "memory.max_usage_in_bytes", "",
+	    FIELD(memory_peak_bytes), 1 },
+	{ CGROUP_V1, CGROUP_MEMORY, "memory.oom_control", "oom_kill ",
+	    FIELD(oom_kills), 1 },
+	{ CGROUP_V1, CGROUP_PIDS, "pids.events", "max ", FIELD(pids_refused),
+	    1 },
+	{ CGROUP_V1, CGROUP_IO, "blkio.throttle.io_service_bytes_recursive",
+	    "Read ", FIELD(read_bytes), 1 },
+	{ CGROUP_V1, CGROUP_IO, "blkio.throttle.io_service_bytes_recursive",
+	    "Write ", FIELD(written_bytes), 1 },
+#undef FIELD
+};
+
+/* ---- making ---- */
+
+void
+cgroup_init(struct cgroup *c)
+{
+	unsigned k;
+
+	memset(c, 0, sizeof(*c));
+	for (k = 0; k < CGROUP__MAX; k++)
+		c->dir[k] = c->parent[k] = c->tasks[k] = c->owner[k] = -1;
+}
+
+static int
+cgroup_set_name(struct cgroup *c, const char *name, struct err *e)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
+	size_t n = strlen(name);
+	struct text t;
+
+	if (n == 0 || strspn(name, letters) != n)
+		return err_set(e, ERR_INVALID,
+		    "a control group's name has letters, digits and '-'");
+	text_init(&t, c->name, sizeof(c->name));
+	text_add(&t, CGROUP_PREFIX);
+	text_add(&t, name);
+	if (t.truncated)
+		return err_set(e, ERR_LIMIT,
+		    "a control group's name is longer than %zu bytes",
+		    sizeof(c->name) - sizeof(CGROUP_PREFIX));
+	return 0;
+}
+
+/*
+ * v1 has a hierarchy for each controller, and each costs a start about
+ * 50 us: io is counted there only where the plan asks for it, and the freezer
+ * joins when something is to be frozen.
+ */
+static int
+cgroup_is_wanted(enum cgroup_version v, unsigned k, const struct plan *p)
+{
+	if (v == CGROUP_V2)
+		return 1;
+	if (k == CGROUP_IO)
+		return (p->require_cgroup & PLAN_REQUIRE_CGROUP_IO) != 0;
+	return k != CGROUP_FREEZER;
+}
+
+/* Make and open the directory of controller k.  0 or an error number. */
+static int
+cgroup_make(struct cgroup *c, unsigned k)
+{
+	if (mkdirat(c->parent[k], c->name, 0755) == -1)
+		return errno;
+	c->dir[k] = openat(c->parent[k], c->name,
+	    O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (c->dir[k] >= 0 && c->version == CGROUP_V1)
+		c->tasks[k] = openat(c->dir[k], "tasks", O_WRONLY | O_CLOEXEC);
+	if (c->dir[k] >= 0 && (c->tasks[k] >= 0 || c->version == CGROUP_V2))
+		return 0;
+	k = (unsigned)c->owner[k];
+	fd_closep(&c->dir[k]);
+	(void)unlinkat(c->parent[k], c->name, AT_REMOVEDIR);
+	return errno;
+}
+
+/* Errors that mean "this host does not let us", not "something broke". */
+static int
+cgroup_is_refusal(int sys)
+{
+	return sys == EACCES || sys == EPERM || sys == EROFS;
+}
+
+/* 0, -1 with e, or 1: a parent has gone, look for others. */
+static int
+cgroup_make_all(struct cgroup *c, const struct cgroup_host *h,
+    const struct plan *p, struct err *e)
+{
+	unsigned k;
+
+	c->version = h->version;
+	memcpy(c->why, h->why, sizeof(c->why));
+	for (k = 0; k < CGROUP__MAX; k++) {
+		int owner = h->owner[k];
+		int sys;
+
+		if (owner == -1 || !cgroup_is_wanted(h->version, k, p))
+			continue;
+		/* What shares a directory with an unwanted one is its own. */
+		if (c->owner[owner] == -1)
+			owner = (int)k;
+		c->owner[k] = owner;
+		c->parent[k] = h->parent[k];
+		if (owner != (int)k) {
+			c->dir[k] = c->dir[owner];
+			continue;
+		}
+		sys = cgroup_make(c, k);
+		if (sys == ENOENT || sys == ENODEV)
+			return 1;
+		if (sys != 0 && !cgroup_is_refusal(sys))
+			return err_sys(e, sys, "control group %s of %s",
+			    c->name, cgroup_rows[k].name);
+		if (sys != 0)
+			cgroup_why(c->why, cgroup_rows[k].name, strerror(sys));
+	}
+	return 0;
+}
+
+/* A tighter limit above us makes v1 refuse a wider one below. */
+static int
+cgroup_is_tighter_above(const struct cgroup *c)
+{
+	char buf[CGROUP_NUMBER_MAX];
+	uint64_t quota;
+
+	return cgroup_file_read(c->parent[CGROUP_CPU], "cpu.cfs_quota_us", buf,
+		   sizeof(buf)) > 0 &&
+	       cgroup_text_sum(buf, "", &quota) > 0;
+}
+
+static int
+cgroup_limit(struct cgroup *c, const struct cgroup_limit *l,
+    const struct plan *p, struct err *e)
+{
+	char buf[CGROUP_NUMBER_MAX];
+	struct text t;
+	int dir = c->dir[l->controller];
+	int r;
+
+	text_init(&t, buf, sizeof(buf));
+	l->format(&t, &p->limits);
+	r = cgroup_file_write(dir, l->file, buf, t.len);
+	if (r == -ENOENT && l->zero_instead != NULL) {
+		cgroup_why(c->why, l->file, "not there, so no swap");
+		r = l->zero_instead[0] == '\0'
+			? 0
+			: cgroup_file_write(dir, l->zero_instead, "0", 1);
+	}
+	if (r == -EINVAL && c->version == CGROUP_V1 &&
+	    l->controller == CGROUP_CPU && cgroup_is_tighter_above(c)) {
+		cgroup_why(c->why, "cpu", "the limit above is tighter");
+		r = 0;
+	}
+	if (r < 0)
+		return err_sys(e, -r, "cannot write %s to %s of group %s", buf,
+		    l->file, c->name);
+	return 0;
+}
+
+static int
+cgroup_limit_all(struct cgroup *c, const struct plan *p, struct err *e)
+{
+	unsigned i, k;
+
+	for (i = 0; i < countof(cgroup_limits); i++) {
+		const struct cgroup_limit *l = &cgroup_limits[i];
+
+		if (l->version == c->version && c->dir[l->controller] >= 0 &&
+		    cgroup_limit(c, l, p, e) == -1)
+			return -1;
+	}
+	for (k = 0; k < CGROUP__MAX; k++)
+		if (c->dir[k] >= 0)
+			c->enforced |= CGROUP_BIT(k);
+	return 0;
+}
+
+static int
+cgroup_check_required(const struct cgroup *c, const struct plan *p,
+    struct err *e)
+{
+	unsigned k;
+
+	for (k = 0; k < CGROUP__MAX; k++)
+		if ((p->require_cgroup & cgroup_rows[k].require) != 0 &&
+		    !(c->enforced & CGROUP_BIT(k)))
+			return err_set(e, ERR_UNSUPPORTED,
+			    "the policy requires the control group controller "
+			    "%s, which is not available here (%s)",
+			    cgroup_rows[k].name,
+			    c->why[0] != '\0' ? c->why : "not mounted");
+	return 0;
+}
+
+static int
+cgroup_try(struct cgroup *c, const char *name, const struct plan *p, int again,
+    struct err *e)
+{
+	struct cgroup_host h;
+	int r;
+
+	cgroup_init(c);
+	if (cgroup_set_name(c, name, e) == -1)
+		return -1;
+	cgroup_host_get(&h, again);
+	r = cgroup_make_all(c, &h, p, e);
+	if (r != 0)
+		return r;
+	if (cgroup_limit_all(c, p, e) == -1)
+		return -1;
+	if (c->enforced == 0)
+		c->version = CGROUP_NONE;
+	return cgroup_check_required(c, p, e);
+}
+
+int
+cgroup_create(struct cgroup *c, const char *name, const struct plan *p,
+    struct err *e)
+{
+	int r = cgroup_try(c, name, p, 0, e);
+
+	if (r == 1) {
+		(void)cgroup_destroy(c, 0);
+		r = cgroup_try(c, name, p, 1, e);
+	}
+	if (r == 1)
+		r = err_set(e, ERR_UNSUPPORTED,
+		    "this process's own control group has been removed");
+	if (r == -1)
+		(void)cgroup_destroy(c, 0);
+	return r;
+}
+
+/* ---- joining ---- */
+
+int
+cgroup_clone_fd(const struct cgroup *c)
+{
+	/* The time of every group is counted, so this one is always there. */
+	return c->version == CGROUP_V2 ? c->dir[CGROUP_CPUACCT] : -1;
+}
+
+long
+cgroup_join(const struct cgroup *c)
+{
+	unsigned k;
+
+	for (k = 0; k < CGROUP__MAX; k++) {
+		long r;
+
+		if (c->tasks[k] < 0)
+			continue;
+		r = SYS(SYS_write, c->tasks[k], "0", 1);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- living ---- */
+
+static void
+cgroup_sleep_us(long us)
+{
+	struct timespec t = { .tv_nsec = us * 1000 };
+
+	(void)nanosleep(&t, NULL);
+}
+
+/* A directory in which all processes of the jail are; -1. */
+static int
+cgroup_any_dir(const struct cgroup *c)
+{
+	unsigned k;
+
+	for (k = 0; k < CGROUP__MAX; k++)
+		if (k != CGROUP_FREEZER && c->dir[k] >= 0)
+			return c->dir[k];
+	return -1;
+}
+
+/*
+ * Call fn for each process of a group that this process can see; returns how
+ * many.  Reading ends where one of the lines is no such number: it is 0 for a
+ * process outside our pid namespace.
+ */
+static unsigned
+cgroup_each_process(int dir, void (*fn)(pid_t, const struct cgroup *),
+    const struct cgroup *c)
+{
+	struct cgroup_lines l;
+	const char *line;
+	unsigned n = 0;
+
+	if (dir < 0 || cgroup_lines_init(&l, dir, "cgroup.procs") == -1)
+		return 0;
+	while ((line = cgroup_lines_next(&l)) != NULL) {
+		uint64_t pid;
+
+		if (text_parse_u64(line, INT32_MAX, &pid, NULL) == -1 ||
+		    pid <= 1)
+			continue;
+		n++;
+		if (fn != NULL)
+			fn((pid_t)pid, c);
+	}
+	cgroup_lines_finish(&l);
+	return n;
+}
+
+static void
+cgroup_kill_one(pid_t pid, const struct cgroup *c)
+{
+	(void)c;
+	if (pid != getpid())
+		(void)kill(pid, SIGKILL);
+}
+
+/*
+ * v1 has no way to kill a group at once.  Whoever is listed is killed; from
+ * the second round on no fork succeeds, so that what a fork had put beside
+ * the list is found by the next.
+ */
+static void
+cgroup_kill_listed(const struct cgroup *c)
+{
+	int dir = cgroup_any_dir(c);
+	unsigned i;
+
+	for (i = 0; i < CGROUP_KILL_ROUNDS; i++) {
+		if (cgroup_each_process(dir, cgroup_kill_one, c) == 0)
+			return;
+		/* A frozen process does not even die. */
+		if (c->version == CGROUP_V1 && c->dir[CGROUP_FREEZER] >= 0)
+			(void)!cgroup_file_write(c->dir[CGROUP_FREEZER],
+			    "freezer.state", "THAWED", 6);
+		if (i > 0 && c->dir[CGROUP_PIDS] >= 0)
+			(void)!cgroup_file_write(c->dir[CGROUP_PIDS],
+			    "pids.max", "0", 1);
+		cgroup_sleep_us(i == 0 ? CGROUP_SLEEP_MIN_US : 1000);
+	}
+}
+
+void
+cgroup_kill(const struct cgroup *c)
+{
+	if (c->version == CGROUP_V2 &&
+	    cgroup_file_write(cgroup_any_dir(c), "cgroup.kill", "1", 1) == 0)
+		return;
+	cgroup_kill_listed(c);
+}
+
+/* ---- freezing ---- */
+
+static int
+cgroup_file_has(int dir, const char *file, const char *text)
+{
+	char buf[CGROUP_FILE_MAX];
+
+	return cgroup_file_read(dir, file, buf, sizeof(buf)) > 0 &&
+	       strstr(buf, text) != NULL;
+}
+
+/* The group in the freezer's hierarchy, made when it is first needed. */
+static int
+cgroup_v1_freezer(struct cgroup *c, struct err *e)
+{
+	struct cgroup_host h;
+	int sys;
+
+	if (c->dir[CGROUP_FREEZER] >= 0)
+		return 0;
+	cgroup_host_get(&h, 0);
+	if (h.version != CGROUP_V1 || h.parent[CGROUP_FREEZER] == -1)
+		return err_set(e, ERR_UNSUPPORTED,
+		    "this host has no cgroup freezer");
+	c->parent[CGROUP_FREEZER] = h.parent[CGROUP_FREEZER];
+	c->owner[CGROUP_FREEZER] = CGROUP_FREEZER;
+	sys = cgroup_make(c, CGROUP_FREEZER);
+	if (sys != 0)
+		return err_sys(e, sys, "control group %s of freezer", c->name);
+	/* The jail joins by cgroup_freeze(), not by itself. */
+	fd_closep(&c->tasks[CGROUP_FREEZER]);
+	c->enforced |= CGROUP_BIT(CGROUP_FREEZER);
+	return 0;
+}
+
+static void
+cgroup_freeze_one(pid_t pid, const struct cgroup *c)
+{
+	char buf[CGROUP_NUMBER_MAX];
+	struct text t;
+
+	text_init(&t, buf, sizeof(buf));
+	text_addf(&t, "%d", pid);
+	(void)!cgroup_file_write(c->dir[CGROUP_FREEZER], "cgroup.procs", buf,
+	    t.len);
+}
+
+/*
+ * A process that enters a frozen group freezes; one that was forked beside
+ * the list is found by the next round.
+ */
+static int
+cgroup_v1_freeze(struct cgroup *c, struct err *e)
+{
+	int freezer, all = cgroup_any_dir(c);
+	unsigned i;
+
+	if (cgroup_v1_freezer(c, e) == -1)
+		return -1;
+	freezer = c->dir[CGROUP_FREEZER];
+	for (i = 0; i < CGROUP_FREEZE_ROUNDS; i++) {
+		int r =
+		    cgroup_file_write(freezer, "freezer.state", "FROZEN", 6);
+
+		if (r < 0)
+			return err_sys(e, -r, "freeze group %s", c->name);
+		if (cgroup_each_process(all, NULL, c) ==
+			cgroup_each_process(freezer, NULL, c) &&
+		    cgroup_file_has(freezer, "freezer.state", "FROZEN"))
+			return 0;
+		(void)cgroup_each_process(all, cgroup_freeze_one, c);
+		cgroup_sleep_us(1000);
+	}
+	return err_sys(e, ETIMEDOUT, "freeze group %s", c->name);
+}
+
+static int
+cgroup_v2_freeze(const struct cgroup *c, struct err *e)
+{
+	int dir = cgroup_any_dir(c);
+	int r = cgroup_file_write(dir, "cgroup.freeze", "1", 1);
+	unsigned i;
+
+	for (i = 0; r == 0 && i < CGROUP_FREEZE_ROUNDS; i++) {
+		if (cgroup_file_has(dir, "cgroup.events", "frozen 1"))
+			return 0;
+		cgroup_sleep_us(1000);
+	}
+	return err_sys(e, r < 0 ? -r : ETIMEDOUT, "freeze group %s", c->name);
+}
+
+static int
+cgroup_thaw(const struct cgroup *c, struct err *e)
+{
+	int r = 0;
+
+	if (c->version == CGROUP_V2)
+		r = cgroup_file_write(cgroup_any_dir(c), "cgroup.freeze", "0",
+		    1);
+	else if (c->dir[CGROUP_FREEZER] >= 0)
+		r = cgroup_file_write(c->dir[CGROUP_FREEZER], "freezer.state",
+		    "THAWED", 6);
+	return r < 0 ? err_sys(e, -r, "thaw group %s", c->name) : 0;
+}
+
+int
+cgroup_freeze(struct cgroup *c, int frozen, struct err *e)
+{
+	if (c->version == CGROUP_NONE)
+		return err_set(e, ERR_UNSUPPORTED,
+		    "a jail without control group cannot be frozen");
+	if (!frozen)
+		return cgroup_thaw(c, e);
+	return c->version == CGROUP_V2 ? cgroup_v2_freeze(c, e)
+				       : cgroup_v1_freeze(c, e);
+}
+
+/* ---- counting ---- */
+
+void
+cgroup_usage(const struct cgroup *c, struct cgroup_usage *ret)
+{
+	const char *read_from = "";
+	char buf[CGROUP_FILE_MAX];
+	unsigned i;
+
+	memset(ret, 0, sizeof(*ret));
+	for (i = 0; i < countof(cgroup_gauges); i++) {
+		const struct cgroup_gauge *g = &cgroup_gauges[i];
+		int dir = c->dir[g->controller];
+		uint64_t v;
+
+		if (g->version != c->version || dir < 0)
+			continue;
+		if (strcmp(read_from, g->file) != 0 &&
+		    cgroup_file_read(dir, g->file, buf, sizeof(buf)) < 0)
+			continue;
+		read_from = g->file;
+		ret->known |= CGROUP_BIT(g->controller);
+		if (cgroup_text_sum(buf, g->key, &v) > 0) {
+			v /= g->divide;
+			memcpy((char *)ret + g->field, &v, sizeof(v));
+		}
+	}
+}
+
+int
+cgroup_watch_oom(const struct cgroup *c, short *ret_events)
+{
+	autofd event = -1, control = -1;
+	char buf[CGROUP_NUMBER_MAX];
+	struct text t;
+
+	if (c->version != CGROUP_V1 || c->dir[CGROUP_MEMORY] < 0)
+		return -1;
+	event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	control = openat(c->dir[CGROUP_MEMORY], "memory.oom_control",
+	    O_RDONLY | O_CLOEXEC);
+	if (event == -1 || control == -1)
+		return -1;
+	text_init(&t, buf, sizeof(buf));
+	text_addf(&t, "%d %d", event, control);
+	if (cgroup_file_write(c->dir[CGROUP_MEMORY], "cgroup.event_control",
+		buf, t.len) < 0)
+		return -1;
+	*ret_events = POLLIN;
+	return take_fd(&event);
+}
+
+/* ---- ending ---- */
+
+static uint64_t
+cgroup_now_us(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/*
+ * Try until no process is left in it.  That is at once as a rule, since the
+ * jail's first process is reaped last; the kernel takes a dead one off its
+ * group a moment after it can be reaped, so first just let it run.  Sleeping
+ * beats polling cgroup.events, which is told 10 ms late.
+ */
+static int
+cgroup_remove(int parent, const char *name, uint64_t until_us)
+{
+	long us = CGROUP_SLEEP_MIN_US;
+	unsigned tries = 0;
+
+	while (unlinkat(parent, name, AT_REMOVEDIR) == -1) {
+		if (errno == ENOENT)
+			return 0;
+		if (errno != EBUSY || cgroup_now_us() >= until_us)
+			return -1;
+		if (tries++ < 2) {
+			(void)sched_yield();
+			continue;
+		}
+		cgroup_sleep_us(us);
+		us =
+		    us * 2 > CGROUP_SLEEP_MAX_US ? CGROUP_SLEEP_MAX_US : us * 2;
+	}
+	return 0;
+}
+
+int
+cgroup_destroy(struct cgroup *c, unsigned wait_ms)
+{
+	uint64_t until_us = cgroup_now_us() + (uint64_t)wait_ms * 1000;
+	int k, r = 0;
+
+	for (k = 0; k < CGROUP__MAX; k++) {
+		fd_closep(&c->tasks[k]);
+		if (c->owner[k] != k || c->dir[k] < 0)
+			continue;
+		if (cgroup_remove(c->parent[k], c->name, until_us) == -1)
+			r = -1;
+		(void)close(c->dir[k]);
+	}
+	cgroup_init(c);
+	return r;
+}
+
+struct cgroup_entry { /* struct linux_dirent64 */
+	uint64_t ino;
+	int64_t off;
+	uint16_t length;
+	unsigned char type;
+	char name[];
+};
+
+/*
+ * Remove what is ours, claimed by nobody and empty; rmdir(2) itself refuses a
+ * group with a process.
+ */
+static int
+cgroup_sweep_entry(int dir, const char *name,
+    int (*is_live)(const char *name, void *arg), void *arg)
+{
+	size_t n = sizeof(CGROUP_PREFIX) - 1;
+
+	if (strncmp(name, CGROUP_PREFIX, n) != 0 || name[n] == '\0' ||
+	    is_live(name + n, arg))
+		return 0;
+	return unlinkat(dir, name, AT_REMOVEDIR) == 0;
+}
+
+static int
+cgroup_sweep_dir(int parent, int (*is_live)(const char *name, void *arg),
+    void *arg)
+{
+	autofd dir = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_Alignas(struct cgroup_entry) char buf[CGROUP_ENTRIES];
+	ssize_t i, n;
+	int swept = 0;
+
+	while (dir >= 0 && (n = SYS(SYS_getdents64, dir, buf, sizeof(buf))) > 0)
+		for (i = 0; i < n;) {
+			const struct cgroup_entry *d = (const void *)(buf + i);
+
+			i += d->length;
+			if (d->type == DT_DIR)
+				swept += cgroup_sweep_entry(dir, d->name,
+				    is_live, arg);
+		}
+	return swept;
+}
+
+int
+cgroup_sweep(int (*is_live)(const char *name, void *arg), void *arg)
+{
+	struct cgroup_host h;
+	int k, swept = 0;
+
+	cgroup_host_get(&h, 0);
+	for (k = 0; k < CGROUP__MAX; k++)
+		if (h.owner[k] == k)
+			swept += cgroup_sweep_dir(h.parent[k], is_live, arg);
+	return swept;
+}
+
+/* ---- telling ---- */
+
+const char *
+cgroup_limiter(const struct cgroup *c, enum cgroup_controller k)
+{
+	int there = (c->enforced & CGROUP_BIT(k)) != 0;
+
+	return cgroup_rows[k].by[there ? c->version : CGROUP_NONE];
+}
+
+void
+cgroup_describe(const struct cgroup *c, char *ret, size_t size)
+{
+	struct text t;
+	unsigned k;
+
+	text_init(&t, ret, size);
+	if (c->version == CGROUP_NONE) {
+		text_add(&t, "no control group");
+	} else {
+		text_addf(&t, "cgroup v%d:", c->version);
+		for (k = 0; k < CGROUP__MAX; k++)
+			if (c->enforced & CGROUP_LIMITING & CGROUP_BIT(k))
+				text_addf(&t, " %s", cgroup_rows[k].name);
+	}
+	if (c->why[0] != '\0')
+		text_addf(&t, " (%s)", c->why);
+}

@@ -6,8 +6,8 @@
  * is defined in that module's header and listed here; docs/limits.md is
  * generated from the tables ("make docs"), and lint compares the two.
  *
- * Our folders are searched for "limits.h" only (-iquote), so <limits.h> stays
- * the C library's.
+ * Not called limits.h: gcc's <limits.h> would find it in place of the C
+ * library's.
  */
 #ifndef LIMIT_H
 #define LIMIT_H

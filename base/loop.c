@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 #include <time.h>
 
+#include "log.h"
 #include "loop.h"
 
 enum {
@@ -65,6 +66,14 @@ struct loop_call {
 
 static void loop_turn(int fd, short what, void *arg);
 
+/* libevent would write to stderr; what matters comes back as an error. */
+static void
+loop_libevent_says(int severity, const char *msg)
+{
+	(void)severity;
+	log_text(LOG_LEVEL_DEBUG, "libevent", "%s", msg);
+}
+
 static struct event_base *
 loop_base(void)
 {
@@ -92,6 +101,7 @@ loop_create(struct loop **ret, struct err *e)
 
 	if (l == NULL)
 		return err_sys(e, ENOMEM, "event loop");
+	event_set_log_callback(loop_libevent_says);
 	l->base = loop_base();
 	if (l->base == NULL)
 		return err_set(e, ERR_SYSTEM, "event loop");

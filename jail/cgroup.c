@@ -1,4 +1,3 @@
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -16,12 +15,9 @@
 enum {
 	CGROUP_PERIOD_US = 100000, /* the kernel's own default, v1 and v2 */
 	CGROUP_QUOTA_MIN_US = 1000, /* the kernel refuses less */
-	CGROUP_NUMBER_MAX = 48, /* text of a limit */
 	CGROUP_KILL_ROUNDS = 20,
-	CGROUP_FREEZE_ROUNDS = 1000, /* of a millisecond */
 	CGROUP_SLEEP_MIN_US = 50,
 	CGROUP_SLEEP_MAX_US = 5000,
-	CGROUP_ENTRIES = 8192, /* bytes of directory entries at once */
 };
 
 /* ---- limits: one table ---- */
@@ -115,50 +111,6 @@ static const struct cgroup_row {
 	    { "nothing", "cgroup v1 freezer", "cgroup v2 cgroup.freeze" }, 0 },
 };
 
-/* ---- usage: one table ---- */
-
-static const struct cgroup_gauge {
-	enum cgroup_version version;
-	enum cgroup_controller controller;
-	const char *file;
-	const char *key; /* for cgroup_text_sum */
-	size_t field;
-	uint64_t divide;
-} cgroup_gauges[] = {
-
-#define FIELD(f) offsetof(struct cgroup_usage, f)
-	{ CGROUP_V2, CGROUP_CPUACCT, "cpu.stat", "usage_usec ", FIELD(cpu_us),
-	    1 },
-	{ CGROUP_V2, CGROUP_CPUACCT, "cpu.stat", "user_usec ", FIELD(user_us),
-	    1 },
-	{ CGROUP_V2, CGROUP_CPUACCT, "cpu.stat", "system_usec ",
-	    FIELD(system_us), 1 },
-	{ CGROUP_V2, CGROUP_MEMORY, "memory.peak", "", FIELD(memory_peak_bytes),
-	    1 },
-	{ CGROUP_V2, CGROUP_MEMORY, "memory.events", "oom_kill ",
-	    FIELD(oom_kills), 1 },
-	{ CGROUP_V2, CGROUP_PIDS, "pids.events", "max ", FIELD(pids_refused),
-	    1 },
-	{ CGROUP_V2, CGROUP_IO, "io.stat", "rbytes=", FIELD(read_bytes), 1 },
-	{ CGROUP_V2, CGROUP_IO, "io.stat", "wbytes=", FIELD(written_bytes), 1 },
-	{ CGROUP_V1, CGROUP_CPUACCT, "cpuacct.usage", "", FIELD(cpu_us), 1000 },
-	{ CGROUP_V1, CGROUP_CPUACCT, "cpuacct.usage_user", "", FIELD(user_us),
-	    1000 },
-	{ CGROUP_V1, CGROUP_CPUACCT, "cpuacct.usage_sys", "", FIELD(system_us),
-	    1000 },
-	{ CGROUP_V1, CGROUP_MEMORY, "memory.max_usage_in_bytes", "",
-	    FIELD(memory_peak_bytes), 1 },
-	{ CGROUP_V1, CGROUP_MEMORY, "memory.oom_control", "oom_kill ",
-	    FIELD(oom_kills), 1 },
-	{ CGROUP_V1, CGROUP_PIDS, "pids.events", "max ", FIELD(pids_refused),
-	    1 },
-	{ CGROUP_V1, CGROUP_IO, "blkio.throttle.io_service_bytes_recursive",
-	    "Read ", FIELD(read_bytes), 1 },
-	{ CGROUP_V1, CGROUP_IO, "blkio.throttle.io_service_bytes_recursive",
-	    "Write ", FIELD(written_bytes), 1 },
-#undef FIELD
-};
-
 /* ---- making ---- */
 
 void
@@ -193,24 +145,29 @@ cgroup_set_name(struct cgroup *c, const char *name, struct err *e)
 }
 
 /*
- * v1 has a hierarchy for each controller, and each costs a start about
- * 50 us: io is counted there only where the plan asks for it, and the freezer
- * joins when something is to be frozen.
+ * v1 has a hierarchy for each controller, and each costs a start 50 us and
+ * more.  So time is counted apart only where it is limited (elsewhere by
+ * resource usage, which a program that ignores SIGCHLD escapes), io only
+ * where the plan requires it, and the freezer joins when it is needed.
+ * What shares its hierarchy with another comes along for nothing.
  */
-static int
-cgroup_is_wanted(enum cgroup_version v, unsigned k, const struct plan *p)
+static uint32_t
+cgroup_wanted(const struct plan *p)
 {
-	if (v == CGROUP_V2)
-		return 1;
-	if (k == CGROUP_IO)
-		return (p->require_cgroup & PLAN_REQUIRE_CGROUP_IO) != 0;
-	return k != CGROUP_FREEZER;
+	uint32_t r = CGROUP_LIMITING;
+
+	if (p->limits.cpu_time_ms != 0)
+		r |= CGROUP_BIT(CGROUP_CPUACCT);
+	if ((p->require_cgroup & PLAN_REQUIRE_CGROUP_IO) != 0)
+		r |= CGROUP_BIT(CGROUP_IO);
+	return r;
 }
 
-/* Make and open the directory of controller k.  0 or an error number. */
-static int
-cgroup_make(struct cgroup *c, unsigned k)
+int
+cgroup_make_dir(struct cgroup *c, int k)
 {
+	int sys;
+
 	if (mkdirat(c->parent[k], c->name, 0755) == -1)
 		return errno;
 	c->dir[k] = openat(c->parent[k], c->name,
@@ -219,10 +176,10 @@ cgroup_make(struct cgroup *c, unsigned k)
 		c->tasks[k] = openat(c->dir[k], "tasks", O_WRONLY | O_CLOEXEC);
 	if (c->dir[k] >= 0 && (c->tasks[k] >= 0 || c->version == CGROUP_V2))
 		return 0;
-	k = (unsigned)c->owner[k];
+	sys = errno;
 	fd_closep(&c->dir[k]);
 	(void)unlinkat(c->parent[k], c->name, AT_REMOVEDIR);
-	return errno;
+	return sys;
 }
 
 /* Errors that mean "this host does not let us", not "something broke". */
@@ -232,31 +189,35 @@ cgroup_is_refusal(int sys)
 	return sys == EACCES || sys == EPERM || sys == EROFS;
 }
 
+/* The controllers that share k's directory, k the first of them. */
+static uint32_t
+cgroup_sharing(const struct cgroup_host *h, int k)
+{
+	uint32_t r = 0;
+	int i;
+
+	for (i = k; i < CGROUP__MAX; i++)
+		if (h->owner[i] == k)
+			r |= CGROUP_BIT(i);
+	return r;
+}
+
 /* 0, -1 with e, or 1: a parent has gone, look for others. */
 static int
-cgroup_make_all(struct cgroup *c, const struct cgroup_host *h,
-    const struct plan *p, struct err *e)
+cgroup_make_all(struct cgroup *c, const struct cgroup_host *h, uint32_t want,
+    struct err *e)
 {
-	unsigned k;
+	int i, k, sys;
 
 	c->version = h->version;
 	memcpy(c->why, h->why, sizeof(c->why));
 	for (k = 0; k < CGROUP__MAX; k++) {
-		int owner = h->owner[k];
-		int sys;
+		uint32_t all = cgroup_sharing(h, k);
 
-		if (owner == -1 || !cgroup_is_wanted(h->version, k, p))
+		if ((all & want) == 0)
 			continue;
-		/* What shares a directory with an unwanted one is its own. */
-		if (c->owner[owner] == -1)
-			owner = (int)k;
-		c->owner[k] = owner;
 		c->parent[k] = h->parent[k];
-		if (owner != (int)k) {
-			c->dir[k] = c->dir[owner];
-			continue;
-		}
-		sys = cgroup_make(c, k);
+		sys = cgroup_make_dir(c, k);
 		if (sys == ENOENT || sys == ENODEV)
 			return 1;
 		if (sys != 0 && !cgroup_is_refusal(sys))
@@ -264,6 +225,12 @@ cgroup_make_all(struct cgroup *c, const struct cgroup_host *h,
 			    c->name, cgroup_rows[k].name);
 		if (sys != 0)
 			cgroup_why(c->why, cgroup_rows[k].name, strerror(sys));
+		for (i = k; sys == 0 && i < CGROUP__MAX; i++)
+			if (all & CGROUP_BIT(i)) {
+				c->owner[i] = k;
+				c->dir[i] = c->dir[k];
+				c->parent[i] = c->parent[k];
+			}
 	}
 	return 0;
 }
@@ -348,14 +315,15 @@ static int
 cgroup_try(struct cgroup *c, const char *name, const struct plan *p, int again,
     struct err *e)
 {
+	uint32_t want = cgroup_wanted(p);
 	struct cgroup_host h;
 	int r;
 
 	cgroup_init(c);
 	if (cgroup_set_name(c, name, e) == -1)
 		return -1;
-	cgroup_host_get(&h, again);
-	r = cgroup_make_all(c, &h, p, e);
+	cgroup_host_get(&h, want, again);
+	r = cgroup_make_all(c, &h, want, e);
 	if (r != 0)
 		return r;
 	if (cgroup_limit_all(c, p, e) == -1)
@@ -412,55 +380,6 @@ cgroup_join(const struct cgroup *c)
 /* ---- living ---- */
 
 static void
-cgroup_sleep_us(long us)
-{
-	struct timespec t = { .tv_nsec = us * 1000 };
-
-	(void)nanosleep(&t, NULL);
-}
-
-/* A directory in which all processes of the jail are; -1. */
-static int
-cgroup_any_dir(const struct cgroup *c)
-{
-	unsigned k;
-
-	for (k = 0; k < CGROUP__MAX; k++)
-		if (k != CGROUP_FREEZER && c->dir[k] >= 0)
-			return c->dir[k];
-	return -1;
-}
-
-/*
- * Call fn for each process of a group that this process can see; returns how
- * many.  Reading ends where one of the lines is no such number: it is 0 for a
- * process outside our pid namespace.
- */
-static unsigned
-cgroup_each_process(int dir, void (*fn)(pid_t, const struct cgroup *),
-    const struct cgroup *c)
-{
-	struct cgroup_lines l;
-	const char *line;
-	unsigned n = 0;
-
-	if (dir < 0 || cgroup_lines_init(&l, dir, "cgroup.procs") == -1)
-		return 0;
-	while ((line = cgroup_lines_next(&l)) != NULL) {
-		uint64_t pid;
-
-		if (text_parse_u64(line, INT32_MAX, &pid, NULL) == -1 ||
-		    pid <= 1)
-			continue;
-		n++;
-		if (fn != NULL)
-			fn((pid_t)pid, c);
-	}
-	cgroup_lines_finish(&l);
-	return n;
-}
-
-static void
 cgroup_kill_one(pid_t pid, const struct cgroup *c)
 {
 	(void)c;
@@ -500,152 +419,6 @@ cgroup_kill(const struct cgroup *c)
 	    cgroup_file_write(cgroup_any_dir(c), "cgroup.kill", "1", 1) == 0)
 		return;
 	cgroup_kill_listed(c);
-}
-
-/* ---- freezing ---- */
-
-static int
-cgroup_file_has(int dir, const char *file, const char *text)
-{
-	char buf[CGROUP_FILE_MAX];
-
-	return cgroup_file_read(dir, file, buf, sizeof(buf)) > 0 &&
-	       strstr(buf, text) != NULL;
-}
-
-/* The group in the freezer's hierarchy, made when it is first needed. */
-static int
-cgroup_v1_freezer(struct cgroup *c, struct err *e)
-{
-	struct cgroup_host h;
-	int sys;
-
-	if (c->dir[CGROUP_FREEZER] >= 0)
-		return 0;
-	cgroup_host_get(&h, 0);
-	if (h.version != CGROUP_V1 || h.parent[CGROUP_FREEZER] == -1)
-		return err_set(e, ERR_UNSUPPORTED,
-		    "this host has no cgroup freezer");
-	c->parent[CGROUP_FREEZER] = h.parent[CGROUP_FREEZER];
-	c->owner[CGROUP_FREEZER] = CGROUP_FREEZER;
-	sys = cgroup_make(c, CGROUP_FREEZER);
-	if (sys != 0)
-		return err_sys(e, sys, "control group %s of freezer", c->name);
-	/* The jail joins by cgroup_freeze(), not by itself. */
-	fd_closep(&c->tasks[CGROUP_FREEZER]);
-	c->enforced |= CGROUP_BIT(CGROUP_FREEZER);
-	return 0;
-}
-
-static void
-cgroup_freeze_one(pid_t pid, const struct cgroup *c)
-{
-	char buf[CGROUP_NUMBER_MAX];
-	struct text t;
-
-	text_init(&t, buf, sizeof(buf));
-	text_addf(&t, "%d", pid);
-	(void)!cgroup_file_write(c->dir[CGROUP_FREEZER], "cgroup.procs", buf,
-	    t.len);
-}
-
-/*
- * A process that enters a frozen group freezes; one that was forked beside
- * the list is found by the next round.
- */
-static int
-cgroup_v1_freeze(struct cgroup *c, struct err *e)
-{
-	int freezer, all = cgroup_any_dir(c);
-	unsigned i;
-
-	if (cgroup_v1_freezer(c, e) == -1)
-		return -1;
-	freezer = c->dir[CGROUP_FREEZER];
-	for (i = 0; i < CGROUP_FREEZE_ROUNDS; i++) {
-		int r =
-		    cgroup_file_write(freezer, "freezer.state", "FROZEN", 6);
-
-		if (r < 0)
-			return err_sys(e, -r, "freeze group %s", c->name);
-		if (cgroup_each_process(all, NULL, c) ==
-			cgroup_each_process(freezer, NULL, c) &&
-		    cgroup_file_has(freezer, "freezer.state", "FROZEN"))
-			return 0;
-		(void)cgroup_each_process(all, cgroup_freeze_one, c);
-		cgroup_sleep_us(1000);
-	}
-	return err_sys(e, ETIMEDOUT, "freeze group %s", c->name);
-}
-
-static int
-cgroup_v2_freeze(const struct cgroup *c, struct err *e)
-{
-	int dir = cgroup_any_dir(c);
-	int r = cgroup_file_write(dir, "cgroup.freeze", "1", 1);
-	unsigned i;
-
-	for (i = 0; r == 0 && i < CGROUP_FREEZE_ROUNDS; i++) {
-		if (cgroup_file_has(dir, "cgroup.events", "frozen 1"))
-			return 0;
-		cgroup_sleep_us(1000);
-	}
-	return err_sys(e, r < 0 ? -r : ETIMEDOUT, "freeze group %s", c->name);
-}
-
-static int
-cgroup_thaw(const struct cgroup *c, struct err *e)
-{
-	int r = 0;
-
-	if (c->version == CGROUP_V2)
-		r = cgroup_file_write(cgroup_any_dir(c), "cgroup.freeze", "0",
-		    1);
-	else if (c->dir[CGROUP_FREEZER] >= 0)
-		r = cgroup_file_write(c->dir[CGROUP_FREEZER], "freezer.state",
-		    "THAWED", 6);
-	return r < 0 ? err_sys(e, -r, "thaw group %s", c->name) : 0;
-}
-
-int
-cgroup_freeze(struct cgroup *c, int frozen, struct err *e)
-{
-	if (c->version == CGROUP_NONE)
-		return err_set(e, ERR_UNSUPPORTED,
-		    "a jail without control group cannot be frozen");
-	if (!frozen)
-		return cgroup_thaw(c, e);
-	return c->version == CGROUP_V2 ? cgroup_v2_freeze(c, e)
-				       : cgroup_v1_freeze(c, e);
-}
-
-/* ---- counting ---- */
-
-void
-cgroup_usage(const struct cgroup *c, struct cgroup_usage *ret)
-{
-	const char *read_from = "";
-	char buf[CGROUP_FILE_MAX];
-	unsigned i;
-
-	memset(ret, 0, sizeof(*ret));
-	for (i = 0; i < countof(cgroup_gauges); i++) {
-		const struct cgroup_gauge *g = &cgroup_gauges[i];
-		int dir = c->dir[g->controller];
-		uint64_t v;
-
-		if (g->version != c->version || dir < 0)
-			continue;
-		if (strcmp(read_from, g->file) != 0 &&
-		    cgroup_file_read(dir, g->file, buf, sizeof(buf)) < 0)
-			continue;
-		read_from = g->file;
-		ret->known |= CGROUP_BIT(g->controller);
-		if (cgroup_text_sum(buf, g->key, &v) > 0) {
-			v /= g->divide;
-			memcpy((char *)ret + g->field, &v, sizeof(v));
-		}
-	}
 }
 
 int
@@ -728,64 +501,6 @@ cgroup_destroy(struct cgroup *c, unsigned wait_ms)
 	return r;
 }
 
-struct cgroup_entry { /* struct linux_dirent64 */
-	uint64_t ino;
-	int64_t off;
-	uint16_t length;
-	unsigned char type;
-	char name[];
-};
-
-/*
- * Remove what is ours, claimed by nobody and empty; rmdir(2) itself refuses a
- * group with a process.
- */
-static int
-cgroup_sweep_entry(int dir, const char *name,
-    int (*is_live)(const char *name, void *arg), void *arg)
-{
-	size_t n = sizeof(CGROUP_PREFIX) - 1;
-
-	if (strncmp(name, CGROUP_PREFIX, n) != 0 || name[n] == '\0' ||
-	    is_live(name + n, arg))
-		return 0;
-	return unlinkat(dir, name, AT_REMOVEDIR) == 0;
-}
-
-static int
-cgroup_sweep_dir(int parent, int (*is_live)(const char *name, void *arg),
-    void *arg)
-{
-	autofd dir = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_Alignas(struct cgroup_entry) char buf[CGROUP_ENTRIES];
-	ssize_t i, n;
-	int swept = 0;
-
-	while (dir >= 0 && (n = SYS(SYS_getdents64, dir, buf, sizeof(buf))) > 0)
-		for (i = 0; i < n;) {
-			const struct cgroup_entry *d = (const void *)(buf + i);
-
-			i += d->length;
-			if (d->type == DT_DIR)
-				swept += cgroup_sweep_entry(dir, d->name,
-				    is_live, arg);
-		}
-	return swept;
-}
-
-int
-cgroup_sweep(int (*is_live)(const char *name, void *arg), void *arg)
-{
-	struct cgroup_host h;
-	int k, swept = 0;
-
-	cgroup_host_get(&h, 0);
-	for (k = 0; k < CGROUP__MAX; k++)
-		if (h.owner[k] == k)
-			swept += cgroup_sweep_dir(h.parent[k], is_live, arg);
-	return swept;
-}
-
 /* ---- telling ---- */
 
 const char *
@@ -806,7 +521,8 @@ cgroup_describe(const struct cgroup *c, char *ret, size_t size)
 	if (c->version == CGROUP_NONE) {
 		text_add(&t, "no control group");
 	} else {
-		text_addf(&t, "cgroup v%d:", c->version);
+		text_addf(&t, "cgroup v%d:%s", c->version,
+		    (c->enforced & CGROUP_LIMITING) == 0 ? " no limit" : "");
 		for (k = 0; k < CGROUP__MAX; k++)
 			if (c->enforced & CGROUP_LIMITING & CGROUP_BIT(k))
 				text_addf(&t, " %s", cgroup_rows[k].name);

@@ -18,12 +18,15 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <time.h>
 
 #include "cgroup_private.h"
 
+#define CGROUP_USUAL "/sys/fs/cgroup"
+
 static pthread_mutex_t cgroup_host_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct cgroup_host cgroup_host;
-static int cgroup_host_known;
+static uint32_t cgroup_host_searched;
 
 /* ---- files ---- */
 
@@ -125,12 +128,58 @@ cgroup_why(char why[CGROUP_WHY_MAX], const char *key, const char *reason)
 	text_addf(&t, "%s%s: %s", t.len > 0 ? "; " : "", key, reason);
 }
 
+void
+cgroup_sleep_us(long us)
+{
+	struct timespec t = { .tv_nsec = us * 1000 };
+
+	(void)nanosleep(&t, NULL);
+}
+
+int
+cgroup_any_dir(const struct cgroup *c)
+{
+	unsigned k;
+
+	for (k = 0; k < CGROUP__MAX; k++)
+		if (k != CGROUP_FREEZER && c->dir[k] >= 0)
+			return c->dir[k];
+	return -1;
+}
+
+unsigned
+cgroup_each_process(int dir, void (*fn)(pid_t, const struct cgroup *),
+    const struct cgroup *c)
+{
+	struct cgroup_lines l;
+	const char *line;
+	unsigned n = 0;
+
+	if (dir < 0 || cgroup_lines_init(&l, dir, "cgroup.procs") == -1)
+		return 0;
+	while ((line = cgroup_lines_next(&l)) != NULL) {
+		uint64_t pid;
+
+		if (text_parse_u64(line, INT32_MAX, &pid, NULL) == -1 ||
+		    pid <= 1)
+			continue;
+		n++;
+		if (fn != NULL)
+			fn((pid_t)pid, c);
+	}
+	cgroup_lines_finish(&l);
+	return n;
+}
+
 /* ---- finding ---- */
 
 /* What /proc says about us, before a decision. */
 struct cgroup_search {
+	uint32_t want; /* v1: hierarchies without any of these are left out */
+
 	struct {
 		uint32_t controllers;
+		char list[CGROUP_LIST_MAX]; /* the same in the kernel's words */
 		char path[CGROUP_PATH_MAX];
 	} v1[CGROUP__MAX]; /* our groups, by hierarchy */
 
@@ -149,6 +198,18 @@ cgroup_host_init(struct cgroup_host *h)
 	memset(h, 0, sizeof(*h));
 	for (k = 0; k < CGROUP__MAX; k++)
 		h->parent[k] = h->owner[k] = -1;
+}
+
+static uint32_t
+cgroup_host_controllers(const struct cgroup_host *h)
+{
+	uint32_t r = 0;
+	unsigned k;
+
+	for (k = 0; k < CGROUP__MAX; k++)
+		if (h->parent[k] >= 0)
+			r |= CGROUP_BIT(k);
+	return r;
 }
 
 /* O_PATH of a directory below another, by no symbolic link; -1. */
@@ -178,6 +239,22 @@ cgroup_open_mount(const char *point, unsigned long magic)
 }
 
 static void
+cgroup_search_member(struct cgroup_search *s, const struct cgroup_member *m)
+{
+	char *path = s->v2;
+
+	if (!m->is_v2) {
+		if ((m->v1 & s->want) == 0 || s->nv1 == CGROUP__MAX)
+			return;
+		s->v1[s->nv1].controllers = m->v1;
+		if (m->list_length < CGROUP_LIST_MAX)
+			memcpy(s->v1[s->nv1].list, m->list, m->list_length);
+		path = s->v1[s->nv1++].path;
+	}
+	memcpy(path, m->path, strlen(m->path) + 1);
+}
+
+static void
 cgroup_search_self(struct cgroup_search *s)
 {
 	struct cgroup_lines l;
@@ -186,20 +263,9 @@ cgroup_search_self(struct cgroup_search *s)
 
 	if (cgroup_lines_init(&l, AT_FDCWD, "/proc/self/cgroup") == -1)
 		return;
-	while ((line = cgroup_lines_next(&l)) != NULL) {
-		char *to = NULL;
-
-		if (cgroup_text_member(line, &m) == -1)
-			continue;
-		if (m.is_v2) {
-			to = s->v2;
-		} else if (m.v1 != 0 && s->nv1 < CGROUP__MAX) {
-			s->v1[s->nv1].controllers = m.v1;
-			to = s->v1[s->nv1++].path;
-		}
-		if (to != NULL)
-			memcpy(to, m.path, strlen(m.path) + 1);
-	}
+	while ((line = cgroup_lines_next(&l)) != NULL)
+		if (cgroup_text_member(line, &m) == 0)
+			cgroup_search_member(s, &m);
 	cgroup_lines_finish(&l);
 }
 
@@ -239,7 +305,9 @@ cgroup_search_v1(struct cgroup_search *s, const struct cgroup_mount *m)
 		mount = cgroup_open_mount(m->point, CGROUP_SUPER_MAGIC);
 		if (mount == -1)
 			continue;
-		parent = cgroup_open_dir(mount, below);
+		parent = strcmp(below, ".") == 0
+			     ? take_fd(&mount)
+			     : cgroup_open_dir(mount, below);
 		if (parent >= 0)
 			cgroup_host_share(&s->found_v1, all, parent);
 	}
@@ -254,6 +322,44 @@ cgroup_search_v2(struct cgroup_search *s, const struct cgroup_mount *m)
 	memcpy(s->v2_root, m->root, sizeof(s->v2_root));
 }
 
+/*
+ * Look where every distribution mounts them.  The group is not taken for
+ * another: the file system's type is checked, our path must be below, and a
+ * file that another controller does not have is missed when it is written.
+ */
+static void
+cgroup_search_usual(struct cgroup_search *s)
+{
+	struct cgroup_mount m = { .root = "/" };
+	struct text t;
+	unsigned i;
+
+	for (i = 0; i < s->nv1; i++) {
+		m.v1 = s->v1[i].controllers;
+		text_init(&t, m.point, sizeof(m.point));
+		text_addf(&t, CGROUP_USUAL "/%s", s->v1[i].list);
+		cgroup_search_v1(s, &m);
+	}
+	text_init(&t, m.point, sizeof(m.point));
+	text_add(&t, CGROUP_USUAL);
+	cgroup_search_v2(s, &m);
+}
+
+/* Whether nothing that matters is missing. */
+static int
+cgroup_search_is_done(const struct cgroup_search *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->nv1; i++)
+		if (s->found_v1.parent[__builtin_ctz(s->v1[i].controllers)] ==
+		    -1)
+			return 0;
+	return s->v2_mount >= 0 || (cgroup_host_controllers(&s->found_v1) &
+				       CGROUP_LIMITING) == CGROUP_LIMITING;
+}
+
+/* The mount table takes the kernel 30 us and more to print. */
 static void
 cgroup_search_mounts(struct cgroup_search *s)
 {
@@ -385,18 +491,6 @@ cgroup_v2_choose(struct cgroup_search *s, uint32_t have, struct cgroup_host *h)
 
 /* ---- the decision ---- */
 
-static uint32_t
-cgroup_host_controllers(const struct cgroup_host *h)
-{
-	uint32_t r = 0;
-	unsigned k;
-
-	for (k = 0; k < CGROUP__MAX; k++)
-		if (h->parent[k] >= 0)
-			r |= CGROUP_BIT(k);
-	return r;
-}
-
 static void
 cgroup_host_close(struct cgroup_host *h)
 {
@@ -408,15 +502,17 @@ cgroup_host_close(struct cgroup_host *h)
 }
 
 static void
-cgroup_host_find(struct cgroup_host *h)
+cgroup_host_find(struct cgroup_host *h, uint32_t want)
 {
-	struct cgroup_search s = { .v2_mount = -1 };
+	struct cgroup_search s = { .want = want, .v2_mount = -1 };
 	uint32_t v1, v2 = 0;
 
 	cgroup_host_init(h);
 	cgroup_host_init(&s.found_v1);
 	cgroup_search_self(&s);
-	cgroup_search_mounts(&s);
+	cgroup_search_usual(&s);
+	if (!cgroup_search_is_done(&s))
+		cgroup_search_mounts(&s);
 	v1 = cgroup_host_controllers(&s.found_v1) & CGROUP_LIMITING;
 	if (s.v2_mount >= 0)
 		v2 = cgroup_v2_list(s.v2_mount, "cgroup.controllers");
@@ -450,13 +546,15 @@ cgroup_host_is_stale(const struct cgroup_host *h)
 }
 
 void
-cgroup_host_get(struct cgroup_host *ret, int again)
+cgroup_host_get(struct cgroup_host *ret, uint32_t want, int again)
 {
 	(void)pthread_mutex_lock(&cgroup_host_lock);
-	/* What was found before is left open: another thread may use it. */
-	if (!cgroup_host_known || again || cgroup_host_is_stale(&cgroup_host))
-		cgroup_host_find(&cgroup_host);
-	cgroup_host_known = 1;
+	want |= cgroup_host_searched | CGROUP_LIMITING;
+	/* What was found before is left open: another jail may use it. */
+	if (want != cgroup_host_searched || again ||
+	    cgroup_host_is_stale(&cgroup_host))
+		cgroup_host_find(&cgroup_host, want);
+	cgroup_host_searched = want;
 	*ret = cgroup_host;
 	(void)pthread_mutex_unlock(&cgroup_host_lock);
 }

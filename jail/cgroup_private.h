@@ -1,7 +1,8 @@
 /*
  * cgroup_private.h: what the parts of cgroup.c share.
  *
- *	cgroup.c	the interface; limits and usage as tables
+ *	cgroup.c	make, limit, join, kill, remove
+ *	cgroup_usage.c, cgroup_freeze.c, cgroup_sweep.c
  *	cgroup_host.c	where groups can be made on this host, and files of them
  *	cgroup_text.c	the kernel's text, parsed without any I/O
  */
@@ -23,7 +24,9 @@
 
 enum {
 	CGROUP_WHY_MAX = sizeof(((struct cgroup *)0)->why),
+	CGROUP_NUMBER_MAX = 48, /* text of a limit */
 	CGROUP_FILE_MAX = 4096, /* a file of a group; more is not looked at */
+	CGROUP_LIST_MAX = 64, /* "cpu,cpuacct"; no usual mount if longer */
 	CGROUP_LINES_MAX = 8192, /* longest line of /proc/self/mountinfo */
 };
 
@@ -38,6 +41,8 @@ enum {
 struct cgroup_member {
 	uint32_t v1; /* controllers of this hierarchy that we know */
 	int is_v2;
+	const char *list; /* all of them, into the line; no NUL behind it */
+	size_t list_length;
 	const char *path; /* into the line */
 };
 
@@ -92,11 +97,12 @@ struct cgroup_host {
 };
 
 /*
- * The host as found once and kept by the process; found again if again is
- * set, or if one of the descriptors has become something else.  The
- * descriptors stay the process's: nobody closes them.
+ * The host as found once and kept by the process, memory, pids, cpu and what
+ * is wanted besides; found anew if "again" is set, or if one of the
+ * descriptors has become something else.  The descriptors stay the process's:
+ * nobody closes them.
  */
-void cgroup_host_get(struct cgroup_host *ret, int again);
+void cgroup_host_get(struct cgroup_host *ret, uint32_t want, int again);
 
 /* A file of a group, whole and at once.  0 or -errno. */
 must_check int cgroup_file_write(int dir, const char *name, const char *text,
@@ -124,5 +130,23 @@ void cgroup_lines_finish(struct cgroup_lines *l);
 
 /* Add "; key: reason" to a why. */
 void cgroup_why(char why[CGROUP_WHY_MAX], const char *key, const char *reason);
+
+/* A directory in which all processes of the jail are; -1. */
+int cgroup_any_dir(const struct cgroup *c);
+
+/*
+ * Call fn (may be NULL) for each process of a group that this process can
+ * see; returns how many.  One outside our pid namespace is listed as 0 and
+ * left out.
+ */
+unsigned cgroup_each_process(int dir, void (*fn)(pid_t, const struct cgroup *),
+    const struct cgroup *c);
+
+void cgroup_sleep_us(long us);
+
+/* ---- cgroup.c ---- */
+
+/* Make and open the directory of controller k.  0 or an error number. */
+int cgroup_make_dir(struct cgroup *c, int k);
 
 #endif /* !CGROUP_PRIVATE_H */

@@ -79,6 +79,8 @@ cgroup_text_member(const char *line, struct cgroup_member *ret)
 	ret->v1 = cgroup_text_controllers(CGROUP_V1, list,
 	    (size_t)(path - list), ",");
 	ret->is_v2 = path == list;
+	ret->list = list;
+	ret->list_length = (size_t)(path - list);
 	ret->path = path + 1;
 	return 0;
 }

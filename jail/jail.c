@@ -429,11 +429,23 @@ jail_start(struct jail *j, const struct jail_command *c, int ret_stdio[3],
 }
 
 int
-jail_signal(struct jail *j, uint32_t id, int signo, struct err *e)
+jail_start_on(struct jail *j, const struct jail_command *c, const int theirs[3],
+    struct err *e)
+{
+	struct jail_stdio s = { { -1, -1, -1 },
+		{ theirs[0], theirs[1], theirs[2] } };
+
+	return jail_send_start(j, c, &s, e);
+}
+
+void
+jail_signal(struct jail *j, uint32_t id, int signo)
 {
 	struct init_signal m = { .id = id, .signo = (uint32_t)signo };
 
-	return ipc_send(j->control, INIT_SIGNAL, &m, sizeof(m), NULL, 0, e);
+	if (ipc_send(j->control, INIT_SIGNAL, &m, sizeof(m), NULL, 0, NULL) ==
+	    -1)
+		j->gone = 1;
 }
 
 /* ---- launching ---- */
@@ -450,6 +462,9 @@ jail_fill_stage(struct jail *j)
 	s->files = j->generated->files;
 	s->nfiles = j->generated->nfiles;
 	s->root_fd = -1;
+	if (j->options.janitor_unlink != NULL)
+		(void)snprintf(s->janitor_unlink, sizeof(s->janitor_unlink),
+		    "%s", j->options.janitor_unlink);
 }
 
 /*

@@ -32,6 +32,8 @@ struct jail_options {
 	const struct seccomp_program *program; /* borrowed until launched */
 	const char *init_path; /* the program warder-init */
 	const char *runtime_dir; /* /run/warder or the user's; 0700, exists */
+	/* Removed by the janitor if we are killed; NULL: nothing. */
+	const char *janitor_unlink;
 };
 
 struct jail_command {
@@ -101,6 +103,10 @@ must_check int jail_launch(struct jail *j, const struct jail_command *first,
 must_check int jail_start(struct jail *j, const struct jail_command *c,
     int ret_stdio[3], struct err *e);
 
+/* The same with the command's own three descriptors given, borrowed. */
+must_check int jail_start_on(struct jail *j, const struct jail_command *c,
+    const int theirs[3], struct err *e);
+
 /* Readable when jail_receive() has something; borrowed. */
 int jail_fd(const struct jail *j);
 
@@ -111,9 +117,8 @@ int jail_fd(const struct jail *j);
 must_check int jail_receive(struct jail *j, struct jail_event *ret,
     struct err *e);
 
-/* To the command's process group. */
-must_check int jail_signal(struct jail *j, uint32_t id, int signo,
-    struct err *e);
+/* To the command's process group; a jail that has ended needs none. */
+void jail_signal(struct jail *j, uint32_t id, int signo);
 
 /* SIGKILL to everything in it, at once; does not wait. */
 void jail_kill(struct jail *j);

@@ -1,0 +1,415 @@
+#include "registry.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "ipc.h"
+#include "msg_init.h"
+#include "msg_jail.h"
+
+enum {
+	REGISTRY_FIRST_ID = 1000, /* above what the launcher itself uses */
+	REGISTRY_ARGS_MAX = 1024,
+};
+
+static const char registry_suffix[] = ".jail";
+
+static uint64_t
+registry_now_us(void)
+{
+	struct timespec t = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* Short enough to type, unlikely twice; bind(2) decides. */
+static void
+registry_make_name(struct registry *g, unsigned attempt)
+{
+	uint64_t t = registry_now_us() + attempt;
+
+	(void)snprintf(g->name, sizeof(g->name), "%x-%05x", (unsigned)getpid(),
+	    (unsigned)(t % 0xfffff));
+}
+
+static int
+registry_address(struct sockaddr_un *a, const char *dir, const char *name,
+    struct err *e)
+{
+	a->sun_family = AF_UNIX;
+	if (snprintf(a->sun_path, sizeof(a->sun_path), "%s/%s%s", dir, name,
+		registry_suffix) >= (int)sizeof(a->sun_path))
+		return err_set(e, ERR_INVALID,
+		    "%s: too long for a socket's name", dir);
+	return 0;
+}
+
+int
+registry_open(struct registry *g, const char *dir, struct err *e)
+{
+	struct sockaddr_un a = { 0 };
+	autofd fd =
+	    socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	size_t i;
+
+	g->listen = -1;
+	g->path[0] = '\0';
+	g->next = REGISTRY_FIRST_ID;
+	g->begin_us = registry_now_us();
+	for (i = 0; i < REGISTRY_CLIENTS; i++)
+		g->clients[i].fd = -1;
+	if (fd == -1)
+		return err_set(e, ERR_SYSTEM, "socket");
+	registry_make_name(g, 0);
+	if (registry_address(&a, dir, g->name, e) == -1)
+		return -1;
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) == -1)
+		return err_set(e, ERR_SYSTEM, "%s", a.sun_path);
+	memcpy(g->path, a.sun_path, sizeof(g->path));
+	if (listen(fd, REGISTRY_CLIENTS) == -1) {
+		(void)unlink(g->path);
+		return err_set(e, ERR_SYSTEM, "%s", a.sun_path);
+	}
+	g->listen = take_fd(&fd);
+	return 0;
+}
+
+/* ---- clients ---- */
+
+static void
+registry_drop(struct registry_client *c)
+{
+	struct registry *g = c->registry;
+
+	/* a jail that cannot be told is dead, and the command with it */
+	if (c->command != 0)
+		jail_signal(g->run->jail, c->command, SIGKILL);
+	c->command = 0;
+	run_remove_watch(g->run, c->fd);
+	fd_closep(&c->fd);
+}
+
+static int
+client_answer(struct registry_client *c, uint32_t type, const void *body,
+    size_t size, int fd)
+{
+	return ipc_send(c->fd, type, body, size, &fd, fd >= 0, NULL);
+}
+
+static int
+on_DESCRIBE(struct registry_client *c, struct ipc_msg *m)
+{
+	struct registry *g = c->registry;
+	struct cgroup_usage u = { 0 };
+	struct msg_jail_info info = {
+		.age_ms = (registry_now_us() - g->begin_us) / 1000,
+		.launcher_pid = (uint32_t)getpid(),
+		.init_pid = (uint32_t)jail_pid(g->run->jail),
+	};
+
+	(void)m;
+	jail_usage(g->run->jail, &u);
+	info.cpu_ms = u.cpu_us / 1000;
+	info.memory_bytes = u.memory_peak_bytes;
+	(void)snprintf(info.name, sizeof(info.name), "%s", g->name);
+	(void)snprintf(info.command, sizeof(info.command), "%s", g->command);
+	(void)snprintf(info.policy, sizeof(info.policy), "%s",
+	    plan_string(g->run->plan, g->run->plan->name));
+	return client_answer(c, JAIL_INFO, &info, sizeof(info), -1);
+}
+
+static int
+on_KILL(struct registry_client *c, struct ipc_msg *m)
+{
+	(void)m;
+	jail_kill(c->registry->run->jail);
+	return -1;
+}
+
+static int
+on_SIGNAL(struct registry_client *c, struct ipc_msg *m)
+{
+	const struct msg_jail_signal *s = (const void *)m->body;
+
+	if (c->command == 0 || s->signo > 64)
+		return -1;
+	jail_signal(c->registry->run->jail, c->command, (int)s->signo);
+	return 0;
+}
+
+/* Split argc strings; exactly as many as the bytes hold. */
+static int
+enter_argv(const struct msg_jail_enter *x, const char *p, const char **argv)
+{
+	const char *end = p + x->strings;
+	uint32_t i;
+
+	if (x->argc < 1 || x->argc > REGISTRY_ARGS_MAX || x->strings == 0 ||
+	    end[-1] != '\0')
+		return -1;
+	for (i = 0; i < x->argc; i++) {
+		if (p >= end)
+			return -1;
+		argv[i] = p;
+		p += strlen(p) + 1;
+	}
+	argv[i] = NULL;
+	return p == end ? 0 : -1;
+}
+
+static int
+on_ENTER(struct registry_client *c, struct ipc_msg *m)
+{
+	static const char *argv[REGISTRY_ARGS_MAX + 1];
+	const struct msg_jail_enter *x = (const void *)m->body;
+	struct registry *g = c->registry;
+	struct msg_jail_refused no = { 0 };
+	struct jail_command command = { 0 };
+	struct err e;
+
+	if (c->command != 0 || x->version != MSG_JAIL_VERSION ||
+	    m->size != sizeof(*x) + x->strings || m->nfds != (x->pty ? 0 : 3) ||
+	    enter_argv(x, (const char *)m->body + sizeof(*x), argv) == -1)
+		return -1;
+	command.id = g->next++;
+	command.argv = argv;
+	command.envp = g->envp;
+	command.pty = !!x->pty;
+	command.rows = x->rows;
+	command.cols = x->cols;
+	if (jail_start_on(g->run->jail, &command, m->fds, &e) == -1) {
+		(void)snprintf(no.text, sizeof(no.text), "%.*s",
+		    (int)sizeof(no.text) - 1, e.msg);
+		return client_answer(c, JAIL_REFUSED, &no, sizeof(no), -1);
+	}
+	c->command = command.id;
+	return 0;
+}
+
+#define HANDLER_TO_LAUNCHER(name) on_##name
+#define HANDLER_TO_CLIENT(name) NULL
+
+static const struct {
+	int (*handle)(struct registry_client *c, struct ipc_msg *m);
+	size_t least;
+	int exact; /* 1: the body has this size, no strings follow */
+	int nfds;
+} registry_table[] = {
+
+#define X(n, dir, body, fds)                                                   \
+	[JAIL_##n] = { HANDLER_##dir(n), sizeof(body), JAIL_##n != JAIL_ENTER, \
+		fds },
+	JAIL_MSGS(X)
+#undef X
+};
+
+static int
+registry_dispatch(struct registry_client *c, struct ipc_msg *m)
+{
+	if (m->type >= JAIL__MAX || registry_table[m->type].handle == NULL ||
+	    m->size < registry_table[m->type].least ||
+	    (registry_table[m->type].exact &&
+		m->size != registry_table[m->type].least) ||
+	    m->nfds > registry_table[m->type].nfds)
+		return -1;
+	return registry_table[m->type].handle(c, m);
+}
+
+static void
+registry_client_ready(void *ctx, int fd)
+{
+	static struct ipc_msg m;
+	struct registry_client *c = ctx;
+	int ok = ipc_recv(fd, &m, NULL) == 1 && registry_dispatch(c, &m) == 0;
+
+	ipc_drop_fds(&m);
+	if (!ok)
+		registry_drop(c);
+}
+
+/* Root may look at every jail; anybody else at their own. */
+static int
+registry_trusts(int fd)
+{
+	struct ucred u = { .uid = (uid_t)-1 };
+	socklen_t n = sizeof(u);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &n) == 0 &&
+	       (u.uid == geteuid() || u.uid == 0);
+}
+
+static void
+registry_accept(void *ctx, int fd)
+{
+	struct registry *g = ctx;
+	autofd new = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	size_t i;
+
+	if (new == -1 || !registry_trusts(new))
+		return;
+	for (i = 0; i < REGISTRY_CLIENTS; i++) {
+		struct registry_client *c = &g->clients[i];
+
+		if (c->fd != -1)
+			continue;
+		if (run_add_watch(g->run, new, registry_client_ready, c,
+			NULL) == -1)
+			return;
+		c->registry = g;
+		c->command = 0;
+		c->fd = take_fd(&new);
+		return;
+	}
+}
+
+/* An event of a command that entered: tell the client whose it is. */
+static void
+registry_event(void *ctx, struct jail_event *v)
+{
+	struct registry *g = ctx;
+	struct registry_client *c = NULL;
+	struct msg_jail_exited done = { .status = v->status };
+	struct msg_jail_refused no = { .step = v->step, .sys = v->sys };
+	struct msg_jail_master master = { .version = MSG_JAIL_VERSION };
+	size_t i;
+
+	for (i = 0; i < REGISTRY_CLIENTS; i++) {
+		if (g->clients[i].fd != -1 && g->clients[i].command == v->id)
+			c = &g->clients[i];
+	}
+	if (c == NULL)
+		return;
+	if (v->kind == JAIL_EVENT_PTY)
+		(void)client_answer(c, JAIL_MASTER, &master, sizeof(master),
+		    v->fd);
+	if (v->kind == JAIL_EVENT_FAILED)
+		(void)client_answer(c, JAIL_REFUSED, &no, sizeof(no), -1);
+	if (v->kind == JAIL_EVENT_EXITED)
+		(void)client_answer(c, JAIL_EXITED, &done, sizeof(done), -1);
+	if (v->kind == JAIL_EVENT_FAILED || v->kind == JAIL_EVENT_EXITED)
+		c->command = 0;
+}
+
+int
+registry_serve(struct registry *g, struct run *r, struct err *e)
+{
+	g->run = r;
+	r->other = registry_event;
+	r->other_ctx = g;
+	return run_add_watch(r, g->listen, registry_accept, g, e);
+}
+
+void
+registry_close(struct registry *g)
+{
+	size_t i;
+
+	for (i = 0; i < REGISTRY_CLIENTS; i++)
+		fd_closep(&g->clients[i].fd);
+	fd_closep(&g->listen);
+	if (g->path[0] != '\0')
+		(void)unlink(g->path);
+	g->path[0] = '\0';
+}
+
+/* ---- the client's side ---- */
+
+/* -1 with errno; ECONNREFUSED: the launcher is dead. */
+static int
+registry_dial(const char *dir, const char *name)
+{
+	struct sockaddr_un a = { 0 };
+	autofd fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (fd == -1 || registry_address(&a, dir, name, NULL) == -1 ||
+	    connect(fd, (struct sockaddr *)&a, sizeof(a)) == -1)
+		return -1;
+	if (!registry_trusts(fd)) {
+		errno = EPERM;
+		return -1;
+	}
+	return take_fd(&fd);
+}
+
+/* The name without its suffix into ret; 0 if it is no jail's socket. */
+static int
+registry_base(const char *file, char *ret, size_t size)
+{
+	size_t n = strlen(file), m = sizeof(registry_suffix) - 1;
+
+	if (n <= m || n - m >= size ||
+	    strcmp(file + n - m, registry_suffix) != 0)
+		return 0;
+	memcpy(ret, file, n - m);
+	ret[n - m] = '\0';
+	return 1;
+}
+
+int
+registry_each(const char *dir, void (*f)(void *ctx, const char *name, int fd),
+    void *ctx, struct err *e)
+{
+	struct dirent *d;
+	char name[64];
+	DIR *p = opendir(dir);
+
+	if (p == NULL)
+		return err_set(e, ERR_SYSTEM, "%s", dir);
+	while ((d = readdir(p)) != NULL) {
+		autofd fd = -1;
+
+		if (!registry_base(d->d_name, name, sizeof(name)))
+			continue;
+		fd = registry_dial(dir, name);
+		if (fd == -1 && errno == ECONNREFUSED)
+			(void)unlinkat(dirfd(p), d->d_name, 0);
+		f(ctx, name, fd);
+	}
+	(void)closedir(p);
+	return 0;
+}
+
+struct registry_search {
+	const char *name;
+	int fd, matches;
+};
+
+static void
+registry_match(void *ctx, const char *name, int fd)
+{
+	struct registry_search *s = ctx;
+
+	if (fd == -1 || strncmp(name, s->name, strlen(s->name)) != 0)
+		return;
+	s->matches++;
+	if (s->fd == -1)
+		s->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+int
+registry_connect(const char *dir, const char *name, int *ret_fd, struct err *e)
+{
+	struct registry_search s = { .name = name, .fd = -1 };
+	autofd fd = -1;
+
+	if (registry_each(dir, registry_match, &s, e) == -1)
+		return -1;
+	fd = s.fd;
+	if (s.matches == 0)
+		return err_set(e, ERR_NOT_FOUND,
+		    "no running jail \"%s\"; \"warder ps\" lists them", name);
+	if (s.matches > 1)
+		return err_set(e, ERR_CONFLICT,
+		    "%d jails begin with \"%s\"; give more of the name",
+		    s.matches, name);
+	*ret_fd = take_fd(&fd);
+	return 0;
+}

@@ -1,0 +1,62 @@
+/*
+ * registry.h: how a live jail is found, described, entered and ended.
+ *
+ * Runs in the launcher, on its loop: a listening socket whose name is the
+ * jail's, in a directory that only this user can reach.
+ */
+#ifndef REGISTRY_H
+#define REGISTRY_H
+
+#include "err.h"
+#include "run.h"
+
+enum {
+	REGISTRY_CLIENTS = 8,
+	REGISTRY_PATH_MAX = 108 /* sun_path */
+};
+
+struct registry_client {
+	struct registry *registry;
+	int fd; /* -1: free */
+	uint32_t command; /* it entered with; 0: none */
+};
+
+struct registry {
+	/* set by the caller before it serves */
+	const char *command; /* what runs, for people */
+	const char *const *envp; /* of commands that enter */
+
+	char path[REGISTRY_PATH_MAX];
+	char name[32];
+	int listen;
+	uint32_t next; /* command id */
+	uint64_t begin_us;
+	struct run *run;
+	struct registry_client clients[REGISTRY_CLIENTS];
+};
+
+/* Make the socket; it is not yet answered. */
+must_check int registry_open(struct registry *g, const char *dir,
+    struct err *e);
+
+/* Answer on this run's loop. */
+must_check int registry_serve(struct registry *g, struct run *r, struct err *e);
+
+/* Drop clients, remove the socket; accepts a failed open. */
+void registry_close(struct registry *g);
+
+/*
+ * The client's side: connect to the jail of a name (or an unambiguous start
+ * of one).  ERR_NOT_FOUND, ERR_CONFLICT if several match.
+ */
+must_check int registry_connect(const char *dir, const char *name, int *ret_fd,
+    struct err *e);
+
+/*
+ * Call f for each socket in dir, connected (fd is borrowed) or -1 where
+ * nobody answers; such a one is removed.
+ */
+must_check int registry_each(const char *dir,
+    void (*f)(void *ctx, const char *name, int fd), void *ctx, struct err *e);
+
+#endif /* !REGISTRY_H */

@@ -1,0 +1,60 @@
+/*
+ * relay.h: bytes between a caller's standard descriptors and a jail's.
+ *
+ * Runs in the launcher.  The jail never holds a descriptor of the caller's:
+ * a file behind an inherited descriptor can be reopened, truncated and
+ * forged.  A stream reads only when what it read before has been written, so
+ * a slow reader stops the jail and not us, and memory stays bounded.
+ */
+#ifndef RELAY_H
+#define RELAY_H
+
+#include <poll.h>
+#include <stdint.h>
+
+#include "err.h"
+
+enum {
+	RELAY_STREAMS = 3,
+	RELAY_BUFFER = 64 * 1024
+};
+
+struct relay_stream {
+	int from; /* -1: ended */
+	int to; /* -1: nobody takes it any more */
+	int own_from, own_to; /* 1: closed by us when done */
+	int atomic; /* write no more at once than a pipe takes whole */
+	size_t have, done; /* bytes in buf, bytes of them written */
+	uint64_t total; /* bytes read */
+	unsigned char buf[RELAY_BUFFER];
+};
+
+struct relay {
+	struct relay_stream streams[RELAY_STREAMS]; /* in, out, err */
+};
+
+void relay_init(struct relay *r);
+
+/*
+ * Set stream i.  The descriptor of ours is non-blocking and owned; the
+ * caller's is borrowed, and never made non-blocking, since that would reach
+ * everybody who shares it.
+ */
+void relay_set_in(struct relay *r, int caller, int ours);
+void relay_set_out(struct relay *r, int i, int ours, int caller);
+
+/* Fill p[RELAY_STREAMS] with what each stream waits for. */
+void relay_poll(const struct relay *r, struct pollfd *p);
+
+/* Do what poll said; returns the bytes that moved. */
+size_t relay_step(struct relay *r, const struct pollfd *p);
+
+/* Whether output may still come. */
+int relay_open(const struct relay *r);
+
+/* Bytes that came out of the jail, both streams. */
+uint64_t relay_output(const struct relay *r);
+
+void relay_finish(struct relay *r);
+
+#endif /* !RELAY_H */

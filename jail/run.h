@@ -1,0 +1,111 @@
+/*
+ * run.h: one command in one jail, from its start to its report.
+ *
+ * Runs in the launcher: relays the standard streams, keeps the limits that
+ * the kernel does not keep by itself (wall, idle, processor time, output,
+ * and the watchdog's), and says how it ended.  What the command printed
+ * cannot forge that: the report is made from what the kernel and warder-init
+ * say, and never from the streams.
+ */
+#ifndef RUN_H
+#define RUN_H
+
+#include <stdint.h>
+
+#include "err.h"
+#include "jail.h"
+#include "plan.h"
+#include "relay.h"
+#include "watch.h"
+
+/* clang-format off */
+/*   name           exit text; exit -1: the program's own, or 128 + signal */
+#define RUN_ENDS(X) \
+	X(EXITED,       -1,  "exited") \
+	X(SIGNALLED,    -1,  "was ended by a signal") \
+	X(SECCOMP,      -1,  "was ended by the system call filter") \
+	X(OOM,          137, "used more memory than its limit") \
+	X(OUTPUT,       137, "wrote more output than its limit") \
+	X(WALL,         124, "ran longer than its wall-clock limit") \
+	X(IDLE,         124, "neither read nor wrote for its idle limit") \
+	X(CPU_TIME,     124, "used more processor time than its limit") \
+	X(NOT_FOUND,    127, "was not found") \
+	X(NOT_EXECUTED, 126, "could not be executed") \
+	X(LOST,         137, "was lost: its jail was killed from outside")
+
+/* clang-format on */
+
+enum run_end {
+#define X(name, exit, text) RUN_##name,
+	RUN_ENDS(X)
+#undef X
+	RUN__MAX
+};
+
+struct run_report {
+	enum run_end end;
+	int status; /* as wait(2) gives it, where it ran */
+	int sys; /* errno of NOT_FOUND and NOT_EXECUTED */
+	uint32_t step; /* enum init_step of these */
+	int pids_met; /* a fork was refused at the limit */
+	int disk_met; /* a writable file system was full at the end */
+	uint64_t wall_us;
+	uint64_t output_bytes;
+	struct cgroup_usage usage; /* watchdog's numbers filled in */
+	uint64_t max_rss_bytes; /* of the largest process */
+};
+
+enum {
+	RUN_WATCHES = 12
+};
+
+/* One more descriptor to look at. */
+struct run_watch {
+	int fd; /* -1: free */
+	void (*ready)(void *ctx, int fd);
+	void *ctx;
+};
+
+struct run {
+	struct jail *jail;
+	const struct plan *plan;
+	uint32_t id; /* of the command */
+	struct relay relay;
+	int caller[3]; /* what the streams connect to; -1: nothing */
+	int master; /* of the pty; borrowed from the relay; -1 */
+	struct run_watch watches[RUN_WATCHES]; /* signals, other clients */
+	/* Events of other commands in the jail; NULL: they are dropped. */
+	void (*other)(void *ctx, struct jail_event *v);
+	void *other_ctx;
+
+	/* private */
+	int ended; /* the command has */
+	struct run_report report;
+	struct watch watch;
+	uint64_t begin_us, moved_us, looked_us;
+};
+
+void run_init(struct run *r, struct jail *j, const struct plan *p, uint32_t id);
+
+/* Look at fd (borrowed) too; ERR_LIMIT when there are too many. */
+must_check int run_add_watch(struct run *r, int fd,
+    void (*ready)(void *ctx, int fd), void *ctx, struct err *e);
+void run_remove_watch(struct run *r, int fd);
+
+/*
+ * Connect our ends of the command's streams (from jail_launch() or
+ * jail_start(), taken) to r->caller.
+ */
+void run_connect(struct run *r, const int ours[3]);
+
+/* Until the command and its jail have ended, by themselves or by a limit. */
+must_check int run_loop(struct run *r, struct run_report *ret, struct err *e);
+
+/* The exit status that "warder exec" gives for it. */
+int run_exit_status(const struct run_report *r);
+
+/* "exited", "oom", … and the text of the table. */
+const char *run_end_name(enum run_end end);
+const char *run_end_text(enum run_end end);
+
+#endif /* !RUN_H */

@@ -1,0 +1,183 @@
+#include "watch.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+
+#include "text.h"
+
+/* The n-th field of a line, counted from 0, as a number. */
+static uint64_t
+watch_field(const char *line, int n)
+{
+	uint64_t v = 0;
+
+	for (; n > 0 && line != NULL; n--) {
+		line = strchr(line, ' ');
+		line = line != NULL ? line + 1 : NULL;
+	}
+	for (; line != NULL && *line >= '0' && *line <= '9'; line++)
+		v = v * 10 + (uint64_t)(*line - '0');
+	return v;
+}
+
+static ssize_t
+watch_read(pid_t pid, const char *file, char *buf, size_t size)
+{
+	char path[64];
+	autofd fd = -1;
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd == -1 ? -1 : read(fd, buf, size - 1);
+	buf[n > 0 ? n : 0] = '\0';
+	return n;
+}
+
+/* Resident pages that are no file's: proc_pid_statm(5), fields 2 and 3. */
+static uint64_t
+watch_memory(pid_t pid)
+{
+	char buf[128];
+	uint64_t resident, shared;
+
+	if (watch_read(pid, "statm", buf, sizeof(buf)) <= 0)
+		return 0;
+	resident = watch_field(buf, 1);
+	shared = watch_field(buf, 2);
+	if (shared > resident)
+		return 0;
+	return (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/*
+ * utime, stime and those of its reaped children: proc_pid_stat(5), fields 14
+ * to 17.  The name in field 2 is the jail's to choose, so count from its
+ * last parenthesis.
+ */
+static uint64_t
+watch_cpu_us(pid_t pid)
+{
+	char buf[1024], *p;
+	uint64_t ticks = 0;
+	int i;
+
+	if (watch_read(pid, "stat", buf, sizeof(buf)) <= 0)
+		return 0;
+	p = strrchr(buf, ')');
+	if (p == NULL)
+		return 0;
+	for (i = 12; i <= 15; i++)
+		ticks += watch_field(p, i);
+	return ticks * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+}
+
+/* Append the children of one process; their threads' too. */
+static size_t
+watch_children(pid_t pid, pid_t *list, size_t n)
+{
+	char buf[16384], file[64], *p;
+
+	(void)snprintf(file, sizeof(file), "task/%d/children", (int)pid);
+	if (watch_read(pid, file, buf, sizeof(buf)) <= 0)
+		return n;
+	for (p = buf; *p != '\0' && n < WATCH_PROCESSES_MAX;) {
+		list[n++] = (pid_t)watch_field(p, 0);
+		p = strchr(p, ' ');
+		if (p == NULL)
+			break;
+		p++;
+	}
+	return n;
+}
+
+/* A directory of the jail, opened below its root without following links. */
+static int
+watch_open(pid_t init, const char *path)
+{
+	char root[64];
+	struct open_how how = {
+		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS |
+			   RESOLVE_NO_MAGICLINKS,
+	};
+	autofd fd = -1;
+
+	(void)snprintf(root, sizeof(root), "/proc/%d/root", (int)init);
+	fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1)
+		return -1;
+	return (int)syscall(SYS_openat2, fd, path, &how, sizeof(how));
+}
+
+static int
+watch_statfs(pid_t init, const char *path, struct statfs *ret)
+{
+	autofd fd = watch_open(init, path);
+
+	return fd == -1 ? -1 : fstatfs(fd, ret);
+}
+
+static int
+watch_is_fresh(const struct plan_mount *m)
+{
+	return m->kind == PLAN_MOUNT_NEW || m->kind == PLAN_MOUNT_TMPFS;
+}
+
+static uint64_t
+watch_files(pid_t init, const struct plan *p)
+{
+	struct statfs fs;
+	uint64_t sum = 0;
+	uint32_t i;
+
+	for (i = 0; i < p->nmounts; i++) {
+		if (watch_is_fresh(&p->mounts[i]) &&
+		    watch_statfs(init, plan_string(p, p->mounts[i].path),
+			&fs) == 0)
+			sum += (uint64_t)(fs.f_blocks - fs.f_bfree) *
+			       (uint64_t)fs.f_bsize;
+	}
+	return sum;
+}
+
+void
+watch_look(struct watch *w, pid_t init, const struct plan *p)
+{
+	static _Thread_local pid_t list[WATCH_PROCESSES_MAX];
+	uint64_t cpu = 0;
+	size_t n = 1, i;
+
+	w->memory_bytes = watch_files(init, p);
+	list[0] = init;
+	for (i = 0; i < n; i++) {
+		n = watch_children(list[i], list, n);
+		w->memory_bytes += watch_memory(list[i]);
+		cpu += watch_cpu_us(list[i]);
+	}
+	w->processes = (unsigned)n - 1;
+	if (cpu > w->cpu_us)
+		w->cpu_us = cpu;
+	if (w->memory_bytes > w->memory_peak_bytes)
+		w->memory_peak_bytes = w->memory_bytes;
+}
+
+int
+watch_disk_full(pid_t init, const struct plan *p)
+{
+	struct statfs fs;
+	uint32_t i;
+
+	for (i = 0; i < p->nmounts; i++) {
+		if (watch_is_fresh(&p->mounts[i]) &&
+		    watch_statfs(init, plan_string(p, p->mounts[i].path),
+			&fs) == 0 &&
+		    (fs.f_bfree == 0 || fs.f_ffree == 0))
+			return 1;
+	}
+	return 0;
+}

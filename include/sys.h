@@ -70,4 +70,11 @@ sys_call6(long n, long a, long b, long c, long d, long e, long f)
  */
 long sys_clone(const void *args, size_t size, int (*fn)(void *), void *arg);
 
+/*
+ * The same by clone(2), for whoever runs under the jail's filter, which
+ * refuses clone3.  stack_end: the highest address, 16-byte aligned.
+ */
+long sys_clone_plain(unsigned long flags, void *stack_end, int (*fn)(void *),
+    void *arg);
+
 #endif /* !SYS_H */

@@ -362,14 +362,8 @@ init_pty(const struct init_start *s, int *ret_slave)
 static long
 init_spawn(struct init_child *c)
 {
-	struct clone_args a = {
-		.flags = CLONE_VM | CLONE_VFORK,
-		.exit_signal = SIGCHLD,
-		.stack = (uintptr_t)child_stack,
-		.stack_size = sizeof(child_stack),
-	};
-
-	return sys_clone(&a, sizeof(a), init_child_main, c);
+	return sys_clone_plain(CLONE_VM | CLONE_VFORK | SIGCHLD,
+	    child_stack + sizeof(child_stack), init_child_main, c);
 }
 
 /* Start it and answer; a command that cannot start is the caller's affair. */

@@ -524,6 +524,35 @@ fs_proc(struct stage *s)
 
 /* ---- the plan's mounts ---- */
 
+/*
+ * Rootless the launcher could only open it: the mount that its descriptor is
+ * on belongs to the launcher's namespace, and only a mount of our own can be
+ * cloned.  So the name is looked up again, in our copy of that namespace, and
+ * must lead to the same object.
+ */
+static long
+fs_clone_same(struct stage *s, uint32_t i, uint64_t attributes)
+{
+	struct stat judged, found;
+	long fd, r;
+
+	fd = SYS(SYS_openat, AT_FDCWD,
+	    plan_string(s->plan, s->plan->mounts[i].from), O_PATH | O_CLOEXEC,
+	    0);
+	if (fd < 0)
+		return fd;
+	r = SYS(SYS_fstat, s->sources[i].fd, &judged);
+	if (r >= 0)
+		r = SYS(SYS_fstat, fd, &found);
+	if (r >= 0 &&
+	    (judged.st_dev != found.st_dev || judged.st_ino != found.st_ino))
+		r = -ESTALE;
+	if (r >= 0)
+		r = fs_clone((int)fd, "", attributes);
+	fs_close(fd);
+	return r;
+}
+
 static long
 fs_given(struct stage *s, uint32_t i, uint64_t attributes)
 {
@@ -532,7 +561,7 @@ fs_given(struct stage *s, uint32_t i, uint64_t attributes)
 	long fd = src->fd, r;
 
 	if (!src->is_mount) {
-		fd = fs_clone(src->fd, "", attributes);
+		fd = fs_clone_same(s, i, attributes);
 	} else {
 		r = SYS(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE,
 		    &a, sizeof(a));

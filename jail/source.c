@@ -138,11 +138,13 @@ source_open_path(const char *path, struct stat *ret_st, struct err *e)
 }
 
 /*
- * A clone of it with other owners.  Where the file system cannot, reading
- * falls back to what "others" may read; writing does not.
+ * As root: a detached clone, which the jail's mount namespace takes, where it
+ * could not clone the launcher's own mount.  With other owners, unless it is
+ * root's.  Where the file system cannot have those, reading falls back to
+ * what "others" may read; writing does not.
  */
 static int
-source_idmap(int fd, const struct stat *st, int write, uid_t agent,
+source_clone(int fd, const struct stat *st, int write, uid_t agent,
     struct stage_source *ret, struct err *e)
 {
 	autofd tree = (int)SYS(SYS_open_tree, fd, "",
@@ -150,11 +152,10 @@ source_idmap(int fd, const struct stat *st, int write, uid_t agent,
 
 	if (tree < 0)
 		return err_sys(e, -tree, "open_tree");
-	if (idmap_mount(tree, st->st_uid, st->st_gid, agent, e) == -1) {
-		if (e->code != ERR_UNSUPPORTED || write)
-			return -1;
-		return 0;
-	}
+	if (st->st_uid != 0 &&
+	    idmap_mount(tree, st->st_uid, st->st_gid, agent, e) == -1 &&
+	    (e->code != ERR_UNSUPPORTED || write))
+		return -1;
 	ret->fd = take_fd(&tree);
 	ret->is_mount = 1;
 	return 0;
@@ -174,11 +175,10 @@ source_open(const struct plan *p, uint32_t i, int rootless, uid_t agent,
 	if (fd == -1 || source_judge(fd, &st, write, e) == -1)
 		return err_wrap(e, "%s: %s", plan_string(p, m->origin), from);
 	s.is_dir = S_ISDIR(st.st_mode);
-	if (!rootless && st.st_uid != 0 &&
-	    source_idmap(fd, &st, write, agent, &s, e) == -1)
-		return err_wrap(e, "%s: %s", plan_string(p, m->origin), from);
-	if (!s.is_mount)
+	if (rootless)
 		s.fd = take_fd(&fd);
+	else if (source_clone(fd, &st, write, agent, &s, e) == -1)
+		return err_wrap(e, "%s: %s", plan_string(p, m->origin), from);
 	*ret = s;
 	return 0;
 }

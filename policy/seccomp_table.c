@@ -3,7 +3,7 @@
 
 #include "seccomp_table.h"
 
-#define NONE SECCOMP_NR_NONE
+#define NONE SECCOMP_NR_NONE /* the word of syscalls.def */
 
 const struct seccomp_syscall seccomp_syscalls[] = {
 #define SYSCALL(n, x86_64, arm64) { #n, { x86_64, arm64 } },

@@ -5,6 +5,10 @@
 
 #include "err.h"
 
+#undef err_set
+#undef err_sys
+#undef err_wrap
+
 static const struct {
 	const char *name;
 	const char *text;

@@ -70,8 +70,7 @@ ipc_collect(struct msghdr *h, struct ipc_msg *m)
 		for (i = 0; i < n; i++) {
 			int fd;
 
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int),
-			    sizeof(fd));
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
 			if (m->nfds < IPC_FDS_MAX)
 				m->fds[m->nfds++] = fd;
 			else

@@ -32,7 +32,10 @@ enum {
 
 typedef uint32_t plan_str; /* offset into strings[] */
 
-enum plan_kind { PLAN_GRANT, PLAN_CEILING };
+enum plan_kind {
+	PLAN_GRANT,
+	PLAN_CEILING
+};
 
 /* A variable set to a value, or passed from the caller if it is there. */
 struct plan_env {
@@ -41,7 +44,10 @@ struct plan_env {
 	uint32_t pass; /* 1: the caller's value; value is unused */
 };
 
-enum plan_rootfs { PLAN_ROOTFS_HOST, PLAN_ROOTFS_DIR };
+enum plan_rootfs {
+	PLAN_ROOTFS_HOST,
+	PLAN_ROOTFS_DIR
+};
 
 enum plan_mount_kind {
 	PLAN_MOUNT_READ, /* host file or directory, read-only */

@@ -10,7 +10,9 @@
 #include <linux/filter.h>
 #include <stdint.h>
 
-enum { SECCOMP_PROGRAM_MAX = 4096 /* BPF_MAXINSNS */ };
+enum {
+	SECCOMP_PROGRAM_MAX = 4096 /* BPF_MAXINSNS */
+};
 
 struct seccomp_program {
 	uint32_t length;

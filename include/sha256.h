@@ -6,7 +6,10 @@
 
 #include "base.h"
 
-enum { SHA256_SIZE = 32, SHA256_HEX_SIZE = 2 * SHA256_SIZE + 1 };
+enum {
+	SHA256_SIZE = 32,
+	SHA256_HEX_SIZE = 2 * SHA256_SIZE + 1
+};
 
 struct sha256 {
 	uint32_t state[8];

@@ -1,1 +1,96 @@
 # Dependencies, installation.
+#
+# Packages are named as in Debian 12.  "make deps" is what building and
+# running take; "make deps-check" adds what "make check" takes; "make
+# deps-test" adds lint, fuzzers' and peers' programs and the virtual machine.
+
+DEPS := gcc libc6-dev musl-tools libyaml-dev python3
+DEPS_CHECK := $(DEPS) clang-14 libclang-rt-14-dev libcmocka-dev \
+	libjansson-dev libseccomp-dev libevent-dev
+DEPS_LINT := clang-format-14 clang-tidy-14 cppcheck mandoc shellcheck
+DEPS_TEST := $(DEPS_CHECK) $(DEPS_LINT) strace qemu-system-x86 bubblewrap \
+	crun runc
+
+# NO_DEPS=1: the machine has what is needed, by other names.
+NO_DEPS :=
+deps = $(if $(NO_DEPS),@:,@tools/deps $(1))
+
+deps:
+	$(call deps,$(DEPS))
+
+deps-check:
+	$(call deps,$(DEPS_CHECK))
+
+deps-test:
+	$(call deps,$(DEPS_TEST))
+
+VERSION := $(shell sed -n 's/.*WARDER_VERSION "\(.*\)"/\1/p' include/version.h)
+
+# share/ in the tree is what PREFIX/share gets: warder/ (policies, services),
+# completions.  The build tree has the same shape, so programs find it there.
+SHARE := $(patsubst share/%,%,$(shell find share -type f 2>/dev/null))
+MAN := $(wildcard docs/man/*.[1-9])
+HEADERS := $(patsubst include/%,%,$(wildcard include/warder/*.h))
+
+$(B)/share/%: share/%
+	@mkdir -p $(@D)
+	cp $< $@
+
+define PC
+prefix=$(PREFIX)
+libdir=$${prefix}/lib
+includedir=$${prefix}/include
+
+Name: warder
+Description: Run programs in jails described by policy files
+Version: $(VERSION)
+Libs: -L$${libdir} -lwarder
+Cflags: -I$${includedir}
+endef
+export PC
+
+all: $(addprefix $(B)/share/,$(SHARE))
+
+# What is installed: paths below PREFIX, by their mode.
+INSTALL_PROGRAMS = $(patsubst $(B)/%,%,$(PROGRAMS))
+INSTALL_LIBRARY = $(patsubst $(B)/%,%,$(LIBRARIES))
+INSTALL_FILES = $(addprefix share/,$(SHARE)) $(addprefix include/,$(HEADERS)) \
+	$(foreach m,$(MAN),share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
+INSTALL_LINKS = $(if $(LIBRARIES),lib/libwarder.so lib/pkgconfig/warder.pc)
+INSTALLED = $(INSTALL_PROGRAMS) $(INSTALL_LIBRARY) $(INSTALL_FILES) \
+	$(INSTALL_LINKS)
+ROOT = $(DESTDIR)$(PREFIX)
+
+# Where an installed file comes from in the tree.
+source = $(firstword $(if $(filter share/man/%,$(1)),docs/man/$(notdir $(1))) \
+	$(1))
+
+install: all
+	@set -e; $(foreach f,$(INSTALL_PROGRAMS), \
+	    install -D -m 0755 $(B)/$(f) $(ROOT)/$(f);) \
+	    $(foreach f,$(INSTALL_LIBRARY), \
+	    install -D -m 0644 $(B)/$(f) $(ROOT)/$(f);) \
+	    $(foreach f,$(INSTALL_FILES), \
+	    install -D -m 0644 $(call source,$(f)) $(ROOT)/$(f);)
+ifneq ($(LIBRARIES),)
+	@ln -sf libwarder.so.0 $(ROOT)/lib/libwarder.so
+	@mkdir -p $(ROOT)/lib/pkgconfig
+	@printf '%s\n' "$$PC" >$(ROOT)/lib/pkgconfig/warder.pc
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
+endif
+	@echo "installed in $(ROOT)"
+
+# Directories that are Warder's own go too, when nothing else is in them.
+uninstall:
+	@rm -f $(addprefix $(ROOT)/,$(INSTALLED))
+	@find $(ROOT)/libexec/warder $(ROOT)/share/warder \
+	    $(ROOT)/include/warder -depth -type d -empty -delete 2>/dev/null || :
+	@echo "removed from $(ROOT)"
+
+dist:
+	@mkdir -p build
+	git archive --format=tar.gz --prefix=warder-$(VERSION)/ \
+	    -o build/warder-$(VERSION).tar.gz HEAD
+	@echo build/warder-$(VERSION).tar.gz
+
+.PHONY: deps deps-check deps-test install uninstall dist

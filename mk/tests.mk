@@ -1,29 +1,73 @@
 # What the tests are built from, and the targets that run them.
+#
+# tests/run runs the suites and ends in "N passed, N failed, N skipped"; its
+# table says which programs belong to which suite.
 
 UNIT := $(wildcard tests/unit/test_*.c)
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT))
 FUZZ := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZ))
+FUZZ_SECONDS := 600
+TEST_LIBS := -lyaml -ljansson -lseccomp -levent_core
 
 # Unit tests link the whole of base/, policy/ and jail/ as one archive.
 $(B)/libtest.a: $(call native,$(BASE_ALL) $(POLICY_ALL) $(JAIL))
 	rm -f $@
 	ar rcs $@ $^
 
-$(B)/tests/unit/%: $(B)/native/tests/unit/%.o $(B)/libtest.a
+$(UNIT_BIN): $(B)/tests/unit/%: $(B)/native/tests/unit/%.o $(B)/libtest.a
 	@mkdir -p $(@D)
-	$(CC) -pie $(NATIVE_LDFLAGS) $^ -lcmocka -lyaml -ljansson -lseccomp \
-	    -levent_core -o $@
+	$(CC) -pie $(NATIVE_LDFLAGS) $^ -lcmocka $(TEST_LIBS) -o $@
+
+# Fuzz targets: clang's libFuzzer, with the same folders in an archive, of
+# which each target takes what it needs.
+FUZZ_CFLAGS := -std=gnu17 -D_GNU_SOURCE -iquote include -I. -MMD -MP -O1 -g \
+	-fsanitize=address,undefined -fno-sanitize-recover=undefined
+FUZZ_C := $(filter %.c,$(BASE_ALL) $(POLICY_ALL) $(JAIL))
+FUZZ_OBJ := $(patsubst %.c,build/fuzz/obj/%.o,$(FUZZ_C))
+
+build/fuzz/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c $< -o $@
+
+build/fuzz/libfuzz.a: $(FUZZ_OBJ)
+	rm -f $@
+	ar rcs $@ $^
+
+$(FUZZ_BIN): build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o build/fuzz/libfuzz.a
+	$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer $^ $(TEST_LIBS) -o $@
+
+# As many jobs as processors, unless the caller has said.
+JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+
+# What the tests run.  A binary whose source is gone must not be run.
+test-programs: all $(UNIT_BIN) $(FUZZ_BIN)
+	@rm -f $(filter-out $(UNIT_BIN) $(UNIT_BIN:%=%.d), \
+	    $(wildcard $(B)/tests/unit/test_*))
+
+# The packages may be missing: they come before the tests are built.
+check: deps-check
+	@$(MAKE) --no-print-directory $(JOBS) test-programs
+	@tests/run --build $(B)
+
+# One suite by its name: make check-unit, check-flow, check-escape, ...
+check-%: deps-test
+	@$(MAKE) --no-print-directory $(JOBS) test-programs
+	@tests/run --build $(B) $*
+
+conformance: check-conformance
 
 unit: $(UNIT_BIN)
-	@for t in $(UNIT_BIN); do echo "== $$t"; $$t || exit 1; done
+	@tests/run --build $(B) unit
 
-# Fuzz targets build from source with clang's libFuzzer.
-FUZZ_CFLAGS := -std=gnu17 -D_GNU_SOURCE -iquote include -I. -O1 -g \
-	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+fuzz: $(FUZZ_BIN)
+	tests/fuzz/run --seconds $(FUZZ_SECONDS)
 
-build/fuzz/%: tests/fuzz/%.c $(BASE_PLAIN) $(POLICY_ALL)
-	@mkdir -p $(@D)
-	$(CLANG) $(FUZZ_CFLAGS) $^ -lyaml -o $@
+fuzz-smoke: $(FUZZ_BIN)
+	tests/fuzz/run --seconds 10
 
-.PHONY: unit
+bench: all
+	tests/bench/run
+
+.PHONY: test-programs check conformance unit fuzz fuzz-smoke bench
+-include $(FUZZ_OBJ:.o=.d) $(FUZZ:%.c=build/fuzz/obj/%.d)

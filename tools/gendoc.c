@@ -106,6 +106,6 @@ main(int argc, char **argv)
 			return fflush(stdout) == 0 ? 0 : 1;
 		}
 	}
-	fprintf(stderr, "usage: gendoc limits|errors\n");
+	(void)fprintf(stderr, "usage: gendoc limits|errors\n");
 	return 2;
 }

@@ -28,7 +28,7 @@
 	do {                                   \
 		printf("# SKIP " __VA_ARGS__); \
 		printf("\n");                  \
-		fflush(stdout);                \
+		(void)fflush(stdout);          \
 		skip();                        \
 	} while (0)
 

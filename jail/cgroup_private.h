@@ -60,7 +60,10 @@ struct cgroup_mount {
 	char point[CGROUP_PATH_MAX];
 };
 
-/* 1: such a mount; 0: another one, or none of our controllers; -1: junk. */
+/*
+ * 1: such a mount; 0: another one, or none of our controllers; -1: junk.  ret
+ * means something after 1 only.
+ */
 must_check int cgroup_text_mount(const char *line, struct cgroup_mount *ret);
 
 /*

@@ -133,8 +133,8 @@ cgroup_text_word(const char **p, const char **ret)
 int
 cgroup_text_mount(const char *line, struct cgroup_mount *ret)
 {
-	const char *word[5], *type, *options, *p = line;
-	size_t i, n[5], ntype, noptions;
+	const char *word[6], *type, *options, *p = line;
+	size_t i, n[6], ntype, noptions;
 
 	for (i = 0; i < countof(word); i++)
 		if ((n[i] = cgroup_text_word(&p, &word[i])) == 0)

@@ -56,9 +56,10 @@ INIT_LDFLAGS := -static -nostdlib -no-pie -Wl,-z,noexecstack,-z,norelro \
 # Sources, by the program that they become part of.
 BASE_PLAIN := base/err.c base/ipc.c base/sha256.c base/text.c
 BASE_ALL := $(wildcard base/*.c)
-POLICY_PLAIN := policy/plan.c policy/names.c
+POLICY_PLAIN := $(addprefix policy/,plan.c path.c find.c builtin.c client.c \
+	cache.c load.c)
 POLICY_ALL := $(wildcard policy/*.c)
-JAIL := $(wildcard jail/*.c)
+JAIL := $(wildcard jail/*.c) jail/clone.S
 CLI := $(wildcard supervisor/cli/*.c)
 CONFIG := $(wildcard supervisor/config/*.c)
 LIBWARDER := $(wildcard lib/*.c)
@@ -79,6 +80,14 @@ include mk/data.mk mk/tests.mk mk/install.mk mk/lint.mk
 $(B)/musl/%.o: %.c
 	@mkdir -p $(@D)
 	$(MUSL_CC) $(MUSL_CFLAGS) -c $< -o $@
+
+$(B)/musl/%.o: %.S
+	@mkdir -p $(@D)
+	$(MUSL_CC) $(MUSL_CFLAGS) -c $< -o $@
+
+$(B)/native/%.o: %.S
+	@mkdir -p $(@D)
+	$(CC) $(NATIVE_CFLAGS) -c $< -o $@
 
 $(B)/native/%.o: %.c
 	@mkdir -p $(@D)

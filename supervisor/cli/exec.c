@@ -1,0 +1,376 @@
+/*
+ * exec.c: "warder exec": one program in one jail.
+ *
+ *	flags or file ──► policy text ──► plan ──► jail ──► report
+ *	                  (adhoc.c)     (policy/) (jail/)  (report.c)
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "adhoc.h"
+#include "cli.h"
+#include "jail/environ.h"
+#include "jail/jail.h"
+#include "jail/registry.h"
+#include "jail/run.h"
+#include "msg_config.h"
+#include "opt.h"
+#include "policy/find.h"
+#include "policy/load.h"
+#include "report.h"
+#include "terminal.h"
+
+extern char **environ;
+
+enum {
+	EXEC_COMMAND_ID = 1
+};
+
+struct exec {
+	struct adhoc flags;
+	const char *report;
+	int report_fd;
+	int interactive, pty, print_policy;
+	char **argv; /* the command */
+
+	struct cli_paths paths;
+	char init_path[CLI_PATH_MAX + 16];
+	char config_path[CLI_PATH_MAX + 16];
+	struct plan plan;
+	struct seccomp_program program;
+	struct environ env;
+	struct jail *jail;
+	struct run run;
+	struct run_report end;
+	struct registry registry;
+	char text[CONFIG_FILE_MAX];
+	char warnings[CONFIG_TEXT_MAX];
+};
+
+/* Large, and there is one: not for the stack. */
+static struct exec exec_state;
+
+/* ---- options ---- */
+
+#define EXEC_SET(name, ...)                                            \
+	static int set_##name(void *ctx, const char *v, struct err *e) \
+	{                                                              \
+		struct exec *x = ctx;                                  \
+		(void)v;                                               \
+		(void)e;                                               \
+		__VA_ARGS__;                                           \
+	}
+
+EXEC_SET(policy, x->flags.policy = v; return 0)
+EXEC_SET(ro, return adhoc_add(&x->flags.ro, v, e))
+EXEC_SET(rw, return adhoc_add(&x->flags.rw, v, e))
+EXEC_SET(env, return adhoc_add(&x->flags.env, v, e))
+EXEC_SET(allow, return adhoc_add(&x->flags.allow, v, e))
+EXEC_SET(limit, return adhoc_add(&x->flags.limit, v, e))
+EXEC_SET(report, x->report = v; return 0)
+EXEC_SET(print_policy, x->print_policy = 1; return 0)
+EXEC_SET(interactive, x->interactive = 1; return 0)
+EXEC_SET(tty, x->pty = 1; return 0)
+
+static int
+set_report_fd(void *ctx, const char *v, struct err *e)
+{
+	struct exec *x = ctx;
+	uint64_t fd;
+
+	if (text_parse_u64(v, 1 << 20, &fd, e) == -1)
+		return -1;
+	if (fd <= 2 || fcntl((int)fd, F_SETFD, FD_CLOEXEC) == -1)
+		return err_set(e, ERR_INVALID,
+		    "%s is no open descriptor above 2", v);
+	x->report_fd = (int)fd;
+	return 0;
+}
+
+/* clang-format off */
+static const struct opt exec_options[] = {
+	{ "policy", 0, "FILE", "the policy; without it the built-in default", set_policy },
+	{ "ro", 0, "PATH[:DEST]", "show a host file or directory, read-only", set_ro },
+	{ "rw", 0, "PATH[:DEST]", "give a host directory for writing", set_rw },
+	{ "env", 0, "K[=V]", "set a variable, or pass the caller's", set_env },
+	{ "limit", 0, "K=V", "memory=2GiB, wall=30s, cpu=0.5, pids=64 …", set_limit },
+	{ "allow", 0, "HOST[:PORT]", "let it reach a service", set_allow },
+	{ "print-policy", 0, NULL, "print the policy that the flags make, and stop", set_print_policy },
+	{ "interactive", 'i', NULL, "give it our standard input; without it: none", set_interactive },
+	{ "tty", 't', NULL, "give it a terminal of its own", set_tty },
+	{ "report", 0, "FILE", "write a JSON report of the run", set_report },
+	{ "report-fd", 0, "N", "the same, to an open descriptor", set_report_fd },
+};
+
+static const struct opt_verb exec_verb = {
+	"[OPTIONS] -- COMMAND [ARGUMENT …]",
+	"Runs COMMAND in a jail of its own: no network, no home directory, an\n"
+	"empty /workspace, /usr read-only, nothing of the caller's environment\n"
+	"but TERM and LANG, and the limits that the policy sets.\n\n"
+	"Exit status: the command's own; 124 a time limit; 125 refused; 126 not\n"
+	"executable; 127 not found; 128+n ended by signal n; 137 out of memory.",
+	exec_options, countof(exec_options),
+};
+
+/* clang-format on */
+
+/* ---- the policy ---- */
+
+static int
+exec_read(struct exec *x, size_t *ret_n, struct err *e)
+{
+	const char *file = x->flags.policy;
+	int fd;
+
+	if (find_open_file(file, &fd, e) == -1)
+		return -1;
+	return find_read(file, fd, x->text, ret_n, e);
+}
+
+/* The directory of a file, absolute; where its relative paths start. */
+static int
+exec_dir(const char *file, char *ret, size_t size, struct err *e)
+{
+	char cwd[CLI_PATH_MAX];
+	const char *slash = file != NULL ? strrchr(file, '/') : NULL;
+	int n, len = slash != NULL ? (int)(slash - file) : 0;
+
+	if (getcwd(cwd, sizeof(cwd)) == NULL)
+		return err_set(e, ERR_SYSTEM, "working directory");
+	if (slash == NULL)
+		n = snprintf(ret, size, "%s", cwd);
+	else if (file[0] == '/')
+		n = snprintf(ret, size, "%.*s", len > 0 ? len : 1, file);
+	else
+		n = snprintf(ret, size, "%s/%.*s", cwd, len, file);
+	if (n < 0 || (size_t)n >= size)
+		return err_set(e, ERR_INVALID, "%s: path too long", file);
+	return 0;
+}
+
+static int
+exec_text(struct exec *x, struct policy_request *rq, char *dir, size_t size,
+    struct err *e)
+{
+	const char *file = x->flags.policy;
+	struct text t;
+
+	rq->text = x->text;
+	if (file != NULL && !adhoc_used(&x->flags)) {
+		rq->name = file;
+		if (exec_read(x, &rq->size, e) == -1)
+			return -1;
+		return exec_dir(file, dir, size, e);
+	}
+	if (exec_dir(NULL, dir, size, e) == -1)
+		return -1;
+	text_init(&t, x->text, ADHOC_BYTES);
+	if (adhoc_write(&x->flags, dir, &t, e) == -1)
+		return -1;
+	rq->name = "command line";
+	rq->size = t.len;
+	return 0;
+}
+
+static int
+exec_policy(struct exec *x, struct err *e)
+{
+	char dir[CLI_PATH_MAX];
+	struct policy_request rq = { 0 };
+
+	if (exec_text(x, &rq, dir, sizeof(dir), e) == -1)
+		return -1;
+	rq.dir = dir;
+	rq.home = x->paths.home;
+	rq.config_path = x->config_path;
+	rq.cache_dir = x->paths.cache;
+	if (policy_load(&rq, &x->plan, &x->program, x->warnings,
+		sizeof(x->warnings), e) == -1) {
+		/* all diagnostics, a line each; the first is e's too */
+		if (x->warnings[0] != '\0')
+			(void)fprintf(stderr, "%s", x->warnings);
+		return -1;
+	}
+	return 0;
+}
+
+/* ---- the run ---- */
+
+static void
+exec_command(const struct exec *x, struct jail_command *c)
+{
+	c->id = EXEC_COMMAND_ID;
+	c->argv = (const char *const *)x->argv;
+	c->envp = x->env.vector;
+	c->pty = x->pty;
+	c->no_stdin = !x->interactive;
+	terminal_size(&c->rows, &c->cols);
+}
+
+static void
+exec_callers(struct exec *x)
+{
+	x->run.caller[0] = x->interactive ? STDIN_FILENO : -1;
+	x->run.caller[1] = STDOUT_FILENO;
+	x->run.caller[2] = STDERR_FILENO;
+}
+
+static void
+exec_signal(void *ctx, int signo)
+{
+	struct run *r = ctx;
+
+	jail_signal(r->jail, r->id, signo);
+}
+
+static int
+exec_launch(struct exec *x, const struct jail_command *c, struct err *e)
+{
+	int ours[3] = { -1, -1, -1 };
+
+	if (jail_launch(x->jail, c, ours, e) == -1)
+		return -1;
+	run_connect(&x->run, ours);
+	return run_loop(&x->run, &x->end, e);
+}
+
+static int
+exec_run(struct exec *x, struct err *e)
+{
+	struct terminal terminal = {
+		.send = exec_signal,
+		.ctx = &x->run,
+		.master = &x->run.master,
+		.signals = -1,
+	};
+	struct jail_command c = { 0 };
+	int raw = x->pty && x->interactive && isatty(STDIN_FILENO), r;
+
+	exec_command(x, &c);
+	run_init(&x->run, x->jail, &x->plan, c.id);
+	exec_callers(x);
+	r = terminal_open(&terminal, raw, e);
+	if (r == 0)
+		r = run_add_watch(&x->run, terminal.signals, terminal_ready,
+		    &terminal, e);
+	if (r == 0)
+		r = registry_serve(&x->registry, &x->run, e);
+	if (r == 0)
+		r = exec_launch(x, &c, e);
+	terminal_close(&terminal);
+	return r;
+}
+
+static int
+exec_report(struct exec *x, struct err *e)
+{
+	autofd file = -1;
+
+	if (x->report != NULL) {
+		file = open(x->report, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+		    0644);
+		if (file == -1)
+			return err_set(e, ERR_SYSTEM, "--report %s", x->report);
+		if (report_write(file, x->jail, &x->plan, &x->end, e) == -1)
+			return -1;
+	}
+	if (x->report_fd < 0)
+		return 0;
+	return report_write(x->report_fd, x->jail, &x->plan, &x->end, e);
+}
+
+static int
+exec_jail(struct exec *x, struct err *e)
+{
+	struct jail_options o = {
+		.plan = &x->plan,
+		.program = &x->program,
+		.init_path = x->init_path,
+		.runtime_dir = x->paths.runtime,
+	};
+	int r;
+
+	if (environ_make(&x->env, &x->plan, environ, e) == -1 ||
+	    registry_open(&x->registry, x->paths.jails, e) == -1)
+		return -1;
+	x->registry.command = x->argv[0];
+	x->registry.envp = x->env.vector;
+	o.janitor_unlink = x->registry.path;
+	r = jail_create(&o, &x->jail, e);
+	if (r == 0)
+		r = exec_run(x, e);
+	if (r == 0) {
+		report_explain(&x->plan, &x->end, x->argv[0]);
+		r = exec_report(x, e);
+	}
+	registry_close(&x->registry);
+	if (jail_destroy(x->jail) == -1 && r == 0)
+		r = err_set(e, ERR_SYSTEM, "the jail left something behind");
+	return r;
+}
+
+static int
+exec_paths(struct exec *x, struct err *e)
+{
+	if (cli_paths(&x->paths, e) == -1)
+		return -1;
+	(void)snprintf(x->init_path, sizeof(x->init_path), "%s/warder-init",
+	    x->paths.libexec);
+	(void)snprintf(x->config_path, sizeof(x->config_path),
+	    "%s/warder-config", x->paths.libexec);
+	return 0;
+}
+
+static int
+exec_print_policy(struct exec *x)
+{
+	char dir[CLI_PATH_MAX];
+	struct err e;
+	struct text t;
+
+	text_init(&t, x->text, ADHOC_BYTES);
+	if (exec_dir(NULL, dir, sizeof(dir), &e) == -1 ||
+	    adhoc_write(&x->flags, dir, &t, &e) == -1)
+		return cli_fail(&e);
+	(void)fputs(x->text, stdout);
+	return 0;
+}
+
+static int
+exec_usage(struct exec *x, int argc, char **argv, int rest, struct err *e)
+{
+	x->argv = argv + rest;
+	if (rest >= argc && !x->print_policy)
+		return err_set(e, ERR_INVALID,
+		    "no command; write: warder exec -- COMMAND");
+	if (x->pty && !x->interactive)
+		x->interactive = isatty(STDIN_FILENO);
+	return 0;
+}
+
+int
+cli_exec(int argc, char **argv)
+{
+	struct exec *x = &exec_state;
+	struct err e = { 0 };
+	int rest = 0, r;
+
+	x->report_fd = -1;
+	r = opt_parse(&exec_verb, x, argc, argv, &rest, &e);
+	if (r == 1) {
+		opt_help("exec", &exec_verb);
+		return 0;
+	}
+	if (r == -1 || exec_usage(x, argc, argv, rest, &e) == -1)
+		return cli_fail(&e);
+	if (x->print_policy)
+		return exec_print_policy(x);
+	if (exec_paths(x, &e) == -1 || exec_policy(x, &e) == -1 ||
+	    exec_jail(x, &e) == -1)
+		return cli_fail(&e);
+	return run_exit_status(&x->end);
+}

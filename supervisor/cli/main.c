@@ -1,0 +1,91 @@
+/*
+ * main.c: the warder command.
+ *
+ * Runs as the user who typed it.  Statically linked and small: the start of
+ * a jail is measured with it.  Verbs that need a YAML parser are other
+ * programs in libexec.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+#include "text.h"
+#include "version.h"
+
+/* clang-format off */
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} verbs[] = {
+	{ "exec",       cli_exec,       "run a program in a jail" },
+	{ "enter",      cli_enter,      "run a program in a jail that is running" },
+	{ "ps",         cli_ps,         "list the jails of this user" },
+	{ "kill",       cli_kill,       "end a running jail" },
+	{ "policy",     cli_policy,     "check, show and explain policy files" },
+};
+
+/* clang-format on */
+
+int
+cli_fail(const struct err *e)
+{
+	char shown[2 * sizeof(e->msg)];
+
+	(void)text_escape(shown, sizeof(shown), e->msg, strlen(e->msg));
+	(void)fprintf(stderr, "warder: %s\n", shown);
+	return err_exit(e->code);
+}
+
+static int
+main_help(FILE *f, int status)
+{
+	size_t i;
+
+	(void)fprintf(f,
+	    "usage: warder VERB [OPTIONS] [ARGUMENTS]\n\n"
+	    "Runs programs in jails and keeps the keys outside.\n\nverbs:\n");
+	for (i = 0; i < countof(verbs); i++)
+		(void)fprintf(f, "  %-12s %s\n", verbs[i].name, verbs[i].help);
+	(void)fprintf(f,
+	    "\n\"warder VERB --help\" tells more; try: warder exec -- id\n");
+	return status;
+}
+
+static int
+main_unknown(const char *verb)
+{
+	const char *names[countof(verbs)];
+	struct err e;
+	const char *near;
+	size_t i;
+
+	for (i = 0; i < countof(verbs); i++)
+		names[i] = verbs[i].name;
+	near = text_nearest(verb, names, countof(names));
+	(void)err_set(&e, ERR_INVALID, "unknown verb \"%s\"%s%s%s", verb,
+	    near ? "; did you mean " : " (see warder --help)", near ? near : "",
+	    near ? "?" : "");
+	return cli_fail(&e);
+}
+
+int
+main(int argc, char **argv)
+{
+	size_t i;
+
+	if (argc < 2)
+		return main_help(stderr, 125);
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0)
+		return main_help(stdout, 0);
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("warder %s\n", WARDER_VERSION);
+		return 0;
+	}
+	for (i = 0; i < countof(verbs); i++) {
+		if (strcmp(argv[1], verbs[i].name) == 0)
+			return verbs[i].run(argc - 1, argv + 1);
+	}
+	return main_unknown(argv[1]);
+}

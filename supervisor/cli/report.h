@@ -1,0 +1,25 @@
+/*
+ * report.h: what "warder exec" says afterwards.
+ */
+#ifndef REPORT_H
+#define REPORT_H
+
+#include "jail/jail.h"
+#include "jail/run.h"
+#include "plan.h"
+
+/*
+ * Write the JSON object {"schema":"warder.exec/1", …} and a newline to fd.
+ * The members are documented in docs/report.md.
+ */
+must_check int report_write(int fd, const struct jail *j, const struct plan *p,
+    const struct run_report *r, struct err *e);
+
+/*
+ * One line on stderr about an end that is not the program's own doing:
+ * a limit, the filter, a command that could not be executed.
+ */
+void report_explain(const struct plan *p, const struct run_report *r,
+    const char *command);
+
+#endif /* !REPORT_H */

@@ -3,8 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "secret.h"
@@ -177,9 +181,20 @@ find_flags(const void *p, char *ret, size_t size)
 		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
 			here = (uintptr_t)p >= from && (uintptr_t)p < to;
 		else if (here && strncmp(line, "VmFlags:", 8) == 0)
-			(void)snprintf(ret, size, "%s", line + 8);
+			(void)snprintf(ret, size, "%.200s", line + 8);
 	}
 	(void)fclose(f);
+}
+
+/* Locked, left out of core dumps, not given to children. */
+static int
+is_protected(const struct secret *s)
+{
+	char flags[256];
+
+	find_flags(secret_bytes(s), flags, sizeof(flags));
+	return strstr(flags, " lo") != NULL && strstr(flags, " dd") != NULL &&
+	       strstr(flags, " dc") != NULL;
 }
 
 static void
@@ -189,14 +204,48 @@ secret_pages__kernel_record__locked_not_dumped_not_forked(void **state)
 	char flags[256];
 
 	(void)state;
-	find_flags(secret_bytes(s), flags, sizeof(flags));
-	if (strstr(flags, " lo") == NULL || strstr(flags, " dd") == NULL ||
-	    strstr(flags, " dc") == NULL)
-		fail_msg("%s has VmFlags %s", secret_backing(s), flags);
+	if (!is_protected(s))
+		fail_msg("%s is not protected", secret_backing(s));
 	/* The control: an ordinary page has none of them. */
 	find_flags(flags, flags, sizeof(flags));
 	assert_null(strstr(flags, " lo"));
 	assert_null(strstr(flags, " dd"));
+}
+
+/* A kernel without memfd_secret, as far as this child can tell. */
+static void
+child_without_memfd_secret(struct secret *unused)
+{
+	struct sock_filter insns[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		    offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_memfd_secret, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { .len = countof(insns), .filter = insns };
+	struct secret *s;
+
+	(void)unused;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) == -1)
+		_exit(2);
+	s = secret_of("swordfish");
+	if (strcmp(secret_backing(s), "mlock") != 0)
+		_exit(3);
+	if (!is_protected(s))
+		_exit(4);
+	secret_destroy(s);
+}
+
+static void
+secret_backing__no_memfd_secret__locked_all_the_same(void **state)
+{
+	(void)state;
+#ifdef __SANITIZE_ADDRESS__
+	unit_skip("AddressSanitizer makes mlock a no-operation");
+#endif
+	assert_int_equal(in_child(child_without_memfd_secret, NULL), 0);
 }
 
 static void
@@ -362,6 +411,8 @@ main(void)
 		    secret_fork__child__has_no_bytes_but_may_destroy),
 		cmocka_unit_test(
 		    secret_pages__kernel_record__locked_not_dumped_not_forked),
+		cmocka_unit_test(
+		    secret_backing__no_memfd_secret__locked_all_the_same),
 		cmocka_unit_test(
 		    secret_backing__memfd_secret__not_readable_through_proc),
 		cmocka_unit_test(secret_create__no_leave_to_lock__refused),

@@ -1,0 +1,444 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "merge_net.h"
+#include "rules.h"
+
+static struct yaml_node *
+copy(struct arena *a, const struct yaml_node *n)
+{
+	struct yaml_node *c = arena_alloc(a, sizeof(*c));
+
+	*c = *n;
+	c->next = NULL;
+	return c;
+}
+
+static struct yaml_node *
+copy_empty(struct arena *a, const struct yaml_node *n)
+{
+	struct yaml_node *c = copy(a, n);
+
+	c->first = c->last = NULL;
+	c->count = 0;
+	return c;
+}
+
+/* Put a value in the place of a key's, or at the end. */
+static struct yaml_node *
+with_value(struct arena *a, const struct yaml_node *map, const char *key,
+    const struct yaml_node *value)
+{
+	struct yaml_node *out = copy_empty(a, map), *k;
+	const struct yaml_node *n;
+	int done = 0;
+
+	for (n = map->first; n != NULL; n = n->next) {
+		int here = strcmp(n->key->text, key) == 0;
+
+		yaml_append(out, n->key, copy(a, here ? value : n));
+		done |= here;
+	}
+	if (!done) {
+		k = yaml_new(value, YAML_STRING);
+		k->text = key;
+		yaml_append(out, k, copy(a, value));
+	}
+	return out;
+}
+
+int
+merge_net_host_covers(const char *a, const char *b)
+{
+	const char *dot;
+
+	if (strcmp(a, b) == 0)
+		return 1;
+	/* "*." stands for exactly one label. */
+	if (strncmp(a, "*.", 2) != 0 || *b == '*' || *b == '[')
+		return 0;
+	dot = strchr(b, '.');
+	return dot != NULL && strcmp(dot, a + 1) == 0;
+}
+
+/* ---- path patterns ------------------------------------------------------ */
+
+/* Does the segment pattern a match whatever the segment b stands for? */
+static int
+segment_covers(const char *a, size_t na, const char *b, size_t nb)
+{
+	size_t i = 0, j = 0, star = SIZE_MAX, mark = 0;
+
+	if (nb == 2 && memcmp(b, "**", 2) == 0)
+		return 0;
+	if (na == nb && memcmp(a, b, na) == 0)
+		return 1;
+	/* A star in b is only ever swallowed by a star in a. */
+	while (j < nb) {
+		if (i < na && a[i] == '*') {
+			star = i++;
+			mark = j;
+		} else if (i < na && a[i] == b[j] && b[j] != '*') {
+			i++;
+			j++;
+		} else if (star != SIZE_MAX) {
+			i = star + 1;
+			j = ++mark;
+		} else
+			return 0;
+	}
+	while (i < na && a[i] == '*')
+		i++;
+	return i == na;
+}
+
+/* The segments of a pattern; those beyond the bound make it incomparable. */
+enum {
+	SEGMENTS_MAX = 128
+};
+
+struct segments {
+	size_t count;
+
+	struct {
+		const char *text;
+		size_t size;
+	} at[SEGMENTS_MAX];
+};
+
+static int
+split(const char *path, struct segments *s)
+{
+	for (s->count = 0; *path == '/'; s->count++) {
+		if (s->count == SEGMENTS_MAX)
+			return -1;
+		s->at[s->count].text = ++path;
+		s->at[s->count].size = strcspn(path, "/");
+		path += s->at[s->count].size;
+	}
+	return 0;
+}
+
+static int
+is_globstar(const struct segments *s, size_t i)
+{
+	return i < s->count && s->at[i].size == 2 &&
+	       memcmp(s->at[i].text, "**", 2) == 0;
+}
+
+/*
+ * The usual walk with one point to come back to; "**" takes at least one
+ * segment, which is the narrower reading and so the safe one here.
+ */
+static int
+segments_cover(const struct segments *a, const struct segments *b)
+{
+	size_t i = 0, j = 0, star = SIZE_MAX, mark = 0;
+
+	while (j < b->count) {
+		if (is_globstar(a, i)) {
+			star = i++;
+			mark = j++;
+		} else if (i < a->count &&
+			   segment_covers(a->at[i].text, a->at[i].size,
+			       b->at[j].text, b->at[j].size)) {
+			i++;
+			j++;
+		} else if (star != SIZE_MAX) {
+			i = star + 1;
+			j = ++mark + 1;
+		} else
+			return 0;
+	}
+	return i == a->count && j == b->count;
+}
+
+int
+merge_net_path_covers(const char *a, const char *b)
+{
+	struct segments sa, sb;
+
+	if (a == NULL || (b != NULL && strcmp(a, b) == 0))
+		return 1;
+	if (b == NULL || split(a, &sa) == -1 || split(b, &sb) == -1)
+		return 0;
+	return segments_cover(&sa, &sb);
+}
+
+/* ---- rules -------------------------------------------------------------- */
+
+static const char *
+text_of(const struct yaml_node *map, const char *key)
+{
+	const struct yaml_node *n = yaml_get(map, key);
+
+	return n == NULL ? NULL : n->text;
+}
+
+static int
+has_rule(const struct yaml_node *list, const struct yaml_node *rule)
+{
+	const struct yaml_node *n;
+
+	for (n = list->first; n != NULL; n = n->next)
+		if (rules_same_matcher(n, rule))
+			return 1;
+	return 0;
+}
+
+void
+merge_net_deny(struct arena *a, struct yaml_node *to,
+    const struct yaml_node *from)
+{
+	const struct yaml_node *theirs = yaml_get(from, "deny"), *n;
+	struct yaml_node *mine = yaml_get(to, "deny"), *key;
+
+	if (theirs == NULL)
+		return;
+	if (mine == NULL) {
+		key = theirs->key;
+		mine = copy_empty(a, theirs);
+		yaml_append(to, key, mine);
+	} else {
+		/* The list is shared with its layer until now. */
+		struct yaml_node *first = mine->first;
+
+		mine->first = mine->last = NULL;
+		mine->count = 0;
+		for (; first != NULL; first = first->next)
+			yaml_append(mine, NULL, copy(a, first));
+	}
+	for (n = theirs->first; n != NULL; n = n->next)
+		if (!has_rule(mine, n))
+			yaml_append(mine, NULL, copy(a, n));
+}
+
+/* Both rules' methods; -1 if they have none in common. */
+static int
+common_methods(struct arena *a, struct yaml_node **rule,
+    const struct yaml_node *cut)
+{
+	const struct yaml_node *theirs = yaml_get(cut, "methods"), *n;
+	struct yaml_node *mine = yaml_get(*rule, "methods"), *list;
+	uint32_t ms = rules_methods(*rule), ts = rules_methods(cut);
+
+	if (ts == 0 || ms == ts)
+		return 0;
+	if (ms == 0 || (ms & ts) == ts) {
+		*rule = with_value(a, *rule, "methods", theirs);
+		return 0;
+	}
+	if ((ms & ts) == ms || (ms & ts) == 0)
+		return (ms & ts) == 0 ? -1 : 0;
+	/* Neither contains the other, so at least one is a list. */
+	if (mine->kind != YAML_LIST)
+		mine = yaml_get(cut, "methods");
+	list = copy_empty(a, mine);
+	for (n = mine->first; n != NULL; n = n->next)
+		if ((ms & ts & 1u << n->number) != 0)
+			yaml_append(list, NULL, copy(a, n));
+	*rule = with_value(a, *rule, "methods", list);
+	return 0;
+}
+
+static int
+common_path(struct arena *a, struct yaml_node **rule,
+    const struct yaml_node *cut)
+{
+	const char *mine = text_of(*rule, "path"), *theirs;
+
+	theirs = text_of(cut, "path");
+	if (merge_net_path_covers(theirs, mine))
+		return 0;
+	if (!merge_net_path_covers(mine, theirs))
+		return -1;
+	*rule = with_value(a, *rule, "path", yaml_get(cut, "path"));
+	return 0;
+}
+
+/* The parameters of both; one that both name must have one pattern. */
+static int
+common_query(struct arena *a, struct yaml_node **rule,
+    const struct yaml_node *cut)
+{
+	const struct yaml_node *theirs = yaml_get(cut, "query"), *n, *v;
+	struct yaml_node *mine = yaml_get(*rule, "query"), *both;
+
+	if (theirs == NULL)
+		return 0;
+	both = mine == NULL ? copy_empty(a, theirs) : copy_empty(a, mine);
+	for (n = mine == NULL ? NULL : mine->first; n != NULL; n = n->next)
+		yaml_append(both, n->key, copy(a, n));
+	for (n = theirs->first; n != NULL; n = n->next) {
+		if ((v = yaml_get(mine, n->key->text)) == NULL)
+			yaml_append(both, n->key, copy(a, n));
+		else if (strcmp(v->text, n->text) != 0 &&
+			 strcmp(n->text, "*") != 0)
+			return -1;
+	}
+	*rule = with_value(a, *rule, "query", both);
+	return 0;
+}
+
+/* Every pair of rules that meet; NULL where nothing is left. */
+static struct yaml_node *
+cut_rules(struct arena *a, const struct yaml_node *allow,
+    const struct yaml_node *ceiling, struct diag *d)
+{
+	struct yaml_node *out = copy_empty(a, allow), *rule;
+	const struct yaml_node *n, *c;
+	unsigned before;
+
+	for (n = allow->first; n != NULL; n = n->next) {
+		before = out->count;
+		for (c = ceiling->first; c != NULL; c = c->next) {
+			rule = copy(a, n);
+			if (common_methods(a, &rule, c) == 0 &&
+			    common_path(a, &rule, c) == 0 &&
+			    common_query(a, &rule, c) == 0 &&
+			    !has_rule(out, rule) && out->count < YAML_ITEMS_MAX)
+				yaml_append(out, NULL, rule);
+		}
+		if (out->count == before)
+			diag_warn(d, yaml_place(n),
+			    "this rule is taken away by the ceiling %s:%u",
+			    ceiling->source->name, ceiling->line);
+	}
+	return out->count == 0 ? NULL : out;
+}
+
+/* allow after the ceiling's, or NULL. */
+static struct yaml_node *
+cut_allow(struct arena *a, const struct yaml_node *allow,
+    const struct yaml_node *ceiling, struct diag *d)
+{
+	if (ceiling->kind != YAML_LIST)
+		return copy(a, allow);
+	if (allow->kind != YAML_LIST)
+		return copy(a, ceiling);
+	return cut_rules(a, allow, ceiling, d);
+}
+
+/* ---- services ----------------------------------------------------------- */
+
+static int
+list_covers(const struct yaml_node *list, const char *host)
+{
+	const struct yaml_node *n;
+
+	for (n = list->first; n != NULL; n = n->next)
+		if (merge_net_host_covers(n->text, host))
+			return 1;
+	return 0;
+}
+
+/* The ceiling's first service of the same protocol that has the host. */
+static const struct yaml_node *
+covering_service(const struct yaml_node *ceiling, const char *host,
+    const char *protocol)
+{
+	const struct yaml_node *c;
+	const char *p;
+
+	for (c = ceiling->first; c != NULL; c = c->next) {
+		p = text_of(c, "protocol");
+		if (strcmp(p == NULL ? "http" : p, protocol) == 0 &&
+		    list_covers(yaml_get(c, "to"), host))
+			return c;
+	}
+	return NULL;
+}
+
+/* The ceiling's service for the first host that one covers. */
+static const struct yaml_node *
+find_cover(const struct yaml_node *service, const struct yaml_node *ceiling)
+{
+	const char *protocol = text_of(service, "protocol");
+	const struct yaml_node *n, *c;
+
+	for (n = yaml_get(service, "to")->first; n != NULL; n = n->next) {
+		c = covering_service(ceiling, n->text,
+		    protocol == NULL ? "http" : protocol);
+		if (c != NULL)
+			return c;
+	}
+	return NULL;
+}
+
+static struct yaml_node *
+cut_hosts(struct arena *a, const struct yaml_node *to,
+    const struct yaml_node *cover, struct diag *d)
+{
+	struct yaml_node *out = copy_empty(a, to);
+	const struct yaml_node *n;
+
+	for (n = to->first; n != NULL; n = n->next)
+		if (list_covers(yaml_get(cover, "to"), n->text))
+			yaml_append(out, NULL, copy(a, n));
+		else
+			diag_warn(d, yaml_place(n),
+			    "%s is taken away by the ceiling %s:%u", n->text,
+			    cover->source->name, cover->line);
+	return out;
+}
+
+/* A body no larger than the ceiling's. */
+static struct yaml_node *
+cut_body(struct arena *a, struct yaml_node *service,
+    const struct yaml_node *cover)
+{
+	const struct yaml_node *mine = yaml_get(service, "body");
+	const struct yaml_node *theirs = yaml_get(cover, "body");
+
+	if (theirs == NULL ||
+	    (mine != NULL && yaml_get(mine, "max")->number <=
+				 yaml_get(theirs, "max")->number))
+		return service;
+	return with_value(a, service, "body", theirs);
+}
+
+static struct yaml_node *
+cut_ranges(struct arena *a, struct yaml_node *service,
+    const struct yaml_node *cover)
+{
+	const struct yaml_node *mine = yaml_get(service, "only_addresses");
+	const struct yaml_node *theirs = yaml_get(cover, "only_addresses"), *n;
+	struct yaml_node *both;
+
+	if (theirs == NULL)
+		return service;
+	if (mine == NULL)
+		return with_value(a, service, "only_addresses", theirs);
+	both = copy_empty(a, mine);
+	for (n = mine->first; n != NULL; n = n->next)
+		if (list_covers(theirs, n->text))
+			yaml_append(both, NULL, copy(a, n));
+	return both->count == 0
+		   ? NULL
+		   : with_value(a, service, "only_addresses", both);
+}
+
+struct yaml_node *
+merge_net_cut(struct arena *a, const struct yaml_node *service,
+    const struct yaml_node *ceiling, struct diag *d)
+{
+	const struct yaml_node *cover = find_cover(service, ceiling);
+	struct yaml_node *out = NULL, *allow = NULL;
+
+	if (cover != NULL)
+		allow = cut_allow(a, yaml_get(service, "allow"),
+		    yaml_get(cover, "allow"), d);
+	if (allow != NULL) {
+		out = with_value(a, service, "allow", allow);
+		out = with_value(a, out, "to",
+		    cut_hosts(a, yaml_get(service, "to"), cover, d));
+		out = cut_ranges(a, cut_body(a, out, cover), cover);
+	}
+	if (out == NULL)
+		diag_warn(d, yaml_place(service->key),
+		    "service %s is taken away by the ceiling %s:%u",
+		    service->key->text, ceiling->source->name, ceiling->line);
+	else
+		merge_net_deny(a, out, cover);
+	return out;
+}

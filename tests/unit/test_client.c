@@ -1,0 +1,376 @@
+/*
+ * The whole way: text, launcher's side, a real warder-config, plan.  The
+ * program is found beside this one in the build tree.
+ */
+#include <dirent.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "policy/builtin.h"
+#include "policy/cache.h"
+#include "policy/load.h"
+
+static struct plan plan, again;
+static struct seccomp_program program;
+static char text[CONFIG_TEXT_MAX];
+static char config_path[4096];
+static char tmp[64];
+static struct find_dirs dirs;
+
+static struct policy_request
+request(const char *policy)
+{
+	struct policy_request rq = { .text = policy,
+		.size = strlen(policy),
+		.name = "test.yaml",
+		.dir = "/srv/project",
+		.home = "/home/someone",
+		.config_path = config_path,
+		.dirs = &dirs };
+
+	return rq;
+}
+
+static const char *
+load_error(const char *policy)
+{
+	static struct err e;
+	struct policy_request rq = request(policy);
+
+	e.msg[0] = '\0';
+	assert_int_equal(-1,
+	    policy_load(&rq, &plan, &program, text, sizeof(text), &e));
+	return e.msg;
+}
+
+static void
+load(const struct policy_request *rq)
+{
+	struct err e = { .code = ERR_OK };
+
+	if (policy_load(rq, &plan, &program, text, sizeof(text), &e) == -1)
+		fail_msg("%s", e.msg);
+}
+
+static void
+put_file(const char *name, const char *contents)
+{
+	char path[256];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", tmp, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_true(fputs(contents, f) >= 0);
+	assert_int_equal(0, fclose(f));
+}
+
+static int
+count_entries(const char *dir)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *de;
+	int n = 0;
+
+	assert_non_null(d);
+	while ((de = readdir(d)) != NULL)
+		n += strcmp(de->d_name, ".") != 0 &&
+		     strcmp(de->d_name, "..") != 0;
+	assert_int_equal(0, closedir(d));
+	return n;
+}
+
+static void
+client_compile__default_policy__plan_of_the_conventions(void **state)
+{
+	struct policy_request rq;
+	size_t size;
+	const char *policy = builtin_policy("default", &size);
+
+	(void)state;
+	rq = request(policy);
+	rq.size = size;
+	rq.name = "builtin/default";
+	load(&rq);
+	assert_string_equal("", text);
+	assert_string_equal("default", plan_string(&plan, plan.name));
+	assert_string_equal("/workspace", plan_string(&plan, plan.cwd));
+	assert_int_equal(2, plan.nmounts);
+	assert_string_equal("/tmp", plan_string(&plan, plan.mounts[0].path));
+	assert_int_equal(PLAN_MOUNT_TMPFS, plan.mounts[0].kind);
+	assert_int_equal(256 << 20, plan.mounts[0].size_bytes);
+	assert_int_equal(PLAN_MOUNT_NEW, plan.mounts[1].kind);
+	assert_int_equal(1 << 30, plan.mounts[1].size_bytes);
+	assert_int_equal(100000, plan.mounts[1].inodes);
+	assert_int_equal(1000, plan.limits.cpu_milli);
+	assert_int_equal(600000, plan.limits.wall_ms);
+	assert_int_equal(2, plan.nenv);
+	assert_true(program.length > 100);
+}
+
+static void
+client_compile__error__first_line_with_its_place(void **state)
+{
+	(void)state;
+	assert_string_equal("test.yaml:2:14: unknown key \"reed\" in "
+			    "filesystem; did you mean \"read\"?",
+	    load_error("policy: 1\nfilesystem: {reed: []}\n"));
+}
+
+static void
+client_compile__relative_from__begins_at_dir(void **state)
+{
+	struct policy_request rq =
+	    request("policy: 1\n"
+		    "filesystem: {write: [{from: ., path: /workspace}],"
+		    " read: [{from: ~/data}]}\n");
+
+	(void)state;
+	load(&rq);
+	assert_int_equal(3, plan.nmounts);
+	assert_string_equal("/mnt/home/someone/data",
+	    plan_string(&plan, plan.mounts[0].path));
+	assert_string_equal("/srv/project",
+	    plan_string(&plan, plan.mounts[2].from));
+	assert_string_equal("test.yaml:2",
+	    plan_string(&plan, plan.mounts[2].origin));
+}
+
+static void
+client_compile__no_program__says_so(void **state)
+{
+	struct policy_request rq = request("policy: 1\n");
+	struct err e;
+
+	(void)state;
+	rq.config_path = "/bin/false";
+	assert_int_equal(-1,
+	    policy_load(&rq, &plan, &program, text, sizeof(text), &e));
+	assert_non_null(strstr(e.msg, "ended without an answer"));
+	rq.config_path = "/nonexistent/warder-config";
+	assert_int_equal(-1,
+	    policy_load(&rq, &plan, &program, text, sizeof(text), &e));
+	assert_non_null(strstr(e.msg, "/nonexistent/warder-config"));
+}
+
+static void
+client_compile__extends_beside__both_files_count(void **state)
+{
+	struct policy_request rq =
+	    request("policy: 1\nextends: [./base.yaml]\n");
+
+	(void)state;
+	put_file("base.yaml", "policy: 1\nlimits: {pids: 77}\n");
+	rq.dir = tmp;
+	load(&rq);
+	assert_int_equal(77, plan.limits.pids);
+}
+
+static void
+client_compile__ceiling_on_the_host__cuts(void **state)
+{
+	struct policy_request rq = request("policy: 1\nlimits: {pids: 500}\n");
+
+	(void)state;
+	put_file("ceiling.yaml",
+	    "policy: 1\nkind: ceiling\nlimits: {pids: 50}\n");
+	load(&rq);
+	assert_int_equal(50, plan.limits.pids);
+	put_file("ceiling.yaml", "policy: 1\nlimits: {pids: 50}\n");
+	assert_non_null(strstr(load_error("policy: 1\n"), "not a ceiling"));
+	{
+		char path[256];
+
+		(void)snprintf(path, sizeof(path), "%s/ceiling.yaml", tmp);
+		assert_int_equal(0, unlink(path));
+	}
+	load(&rq);
+	assert_int_equal(500, plan.limits.pids);
+}
+
+static void
+cache_load__second_time__same_plan_without_compiling(void **state)
+{
+	struct policy_request rq = request("policy: 1\nlimits: {pids: 9}\n");
+	char cache[128];
+	struct timespec a, b;
+	int i;
+
+	(void)state;
+	(void)snprintf(cache, sizeof(cache), "%s/cache1", tmp);
+	rq.cache_dir = cache;
+	load(&rq);
+	assert_int_equal(1, count_entries(cache));
+	again = plan;
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	for (i = 0; i < 100; i++)
+		load(&rq);
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	print_message("cache hit: %.1f us\n",
+	    ((double)(b.tv_sec - a.tv_sec) * 1e9 +
+		(double)(b.tv_nsec - a.tv_nsec)) /
+		1e5);
+	assert_memory_equal(&again, &plan, plan_size(&plan));
+}
+
+static void
+cache_load__dependency_changes__compiles_again(void **state)
+{
+	struct policy_request rq =
+	    request("policy: 1\nextends: [./dep.yaml]\n");
+	char cache[128];
+
+	(void)state;
+	(void)snprintf(cache, sizeof(cache), "%s/cache2", tmp);
+	rq.cache_dir = cache;
+	rq.dir = tmp;
+	put_file("dep.yaml", "policy: 1\nlimits: {pids: 11}\n");
+	load(&rq);
+	load(&rq);
+	assert_int_equal(11, plan.limits.pids);
+	put_file("dep.yaml", "policy: 1\nlimits: {pids: 12}\n");
+	load(&rq);
+	assert_int_equal(12, plan.limits.pids);
+	/* A ceiling that appears later counts at once, too. */
+	put_file("ceiling.yaml",
+	    "policy: 1\nkind: ceiling\nlimits: {pids: 5}\n");
+	load(&rq);
+	assert_int_equal(5, plan.limits.pids);
+	put_file("ceiling.yaml",
+	    "policy: 1\nkind: ceiling\nlimits: {pids: 50}\n");
+}
+
+/* Damage every part of an entry: each is a miss, then rewritten. */
+static void
+cache_load__damaged__compiles_again(void **state)
+{
+	struct policy_request rq = request("policy: 1\nlimits: {pids: 13}\n");
+	unsigned char key[SHA256_SIZE];
+	char cache[128], name[SHA256_HEX_SIZE], path[256];
+	struct stat st;
+	long at, step;
+
+	(void)state;
+	(void)snprintf(cache, sizeof(cache), "%s/cache3", tmp);
+	rq.cache_dir = cache;
+	load(&rq);
+	again = plan;
+	cache_key(&rq, key);
+	sha256_hex(key, name);
+	(void)snprintf(path, sizeof(path), "%s/%s", cache, name);
+	assert_int_equal(0, stat(path, &st));
+	step = st.st_size / 23;
+	for (at = 0; at < st.st_size; at += step) {
+		struct client_files files;
+		struct cache_entry entry = { &plan, &program, &files, text };
+		FILE *f = fopen(path, "r+");
+		int dir, c;
+
+		assert_non_null(f);
+		assert_int_equal(0, fseek(f, at, SEEK_SET));
+		c = fgetc(f);
+		assert_int_equal(0, fseek(f, at, SEEK_SET));
+		assert_int_not_equal(EOF, fputc(c ^ 1, f));
+		assert_int_equal(0, fclose(f));
+		dir = cache_open(cache, NULL);
+		assert_true(dir >= 0);
+		assert_int_equal(0, cache_load(dir, key, &dirs, &entry));
+		load(&rq);
+		assert_memory_equal(&again, &plan, plan_size(&plan));
+		assert_int_equal(1, cache_load(dir, key, &dirs, &entry));
+		assert_int_equal(0, close(dir));
+	}
+	assert_int_equal(1, count_entries(cache));
+}
+
+static void
+cache_open__open_to_others__refused(void **state)
+{
+	char cache[128];
+	struct err e;
+
+	(void)state;
+	(void)snprintf(cache, sizeof(cache), "%s/cache4", tmp);
+	assert_int_equal(0, mkdir(cache, 0700));
+	assert_int_equal(0, chmod(cache, 0750));
+	assert_int_equal(-1, cache_open(cache, &e));
+	assert_int_equal(ERR_DENIED, e.code);
+	assert_int_equal(0, chmod(cache, 0700));
+	assert_true(cache_open(cache, &e) >= 0);
+	(void)snprintf(cache, sizeof(cache), "%s/link", tmp);
+	assert_int_equal(0, symlink("cache4", cache));
+	assert_int_equal(-1, cache_open(cache, &e));
+}
+
+static int
+setup(void **state)
+{
+	char *slash;
+	ssize_t n;
+
+	(void)state;
+	n = readlink("/proc/self/exe", config_path, sizeof(config_path) - 64);
+	if (n <= 0)
+		return -1;
+	config_path[n] = '\0';
+	/* …/tests/unit/test_client */
+	for (int i = 0; i < 3; i++) {
+		slash = strrchr(config_path, '/');
+		*slash = '\0';
+	}
+	(void)strncat(config_path, "/libexec/warder/warder-config", 40);
+	(void)snprintf(tmp, sizeof(tmp), "/tmp/test_client.XXXXXX");
+	if (mkdtemp(tmp) == NULL)
+		return -1;
+	(void)snprintf(dirs.etc, sizeof(dirs.etc), "%s", tmp);
+	return 0;
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	return nftw(tmp, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    client_compile__default_policy__plan_of_the_conventions),
+		cmocka_unit_test(
+		    client_compile__error__first_line_with_its_place),
+		cmocka_unit_test(client_compile__relative_from__begins_at_dir),
+		cmocka_unit_test(client_compile__no_program__says_so),
+		cmocka_unit_test(
+		    client_compile__extends_beside__both_files_count),
+		cmocka_unit_test(client_compile__ceiling_on_the_host__cuts),
+		cmocka_unit_test(
+		    cache_load__second_time__same_plan_without_compiling),
+		cmocka_unit_test(
+		    cache_load__dependency_changes__compiles_again),
+		cmocka_unit_test(cache_load__damaged__compiles_again),
+		cmocka_unit_test(cache_open__open_to_others__refused),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

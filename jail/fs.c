@@ -9,212 +9,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/mount.h>
-#include <linux/openat2.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "limits_jail.h"
+#include "mount.h"
 #include "msg_init.h"
 #include "stage.h"
 #include "sys.h"
-
-enum {
-	FS_RO = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
-	FS_RW = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
-	/* device nodes: usable, their inodes unchangeable */
-	FS_NODE = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
-};
-
-/* ---- small things ---- */
-
-static char *
-fs_decimal(uint64_t v, char *end)
-{
-	*--end = '\0';
-	do
-		*--end = (char)('0' + v % 10);
-	while ((v /= 10) != 0);
-	return end;
-}
-
-static void
-fs_close(long fd)
-{
-	if (fd >= 0)
-		(void)SYS(SYS_close, fd);
-}
-
-/* ---- the four mount primitives ---- */
-
-/* A clone of what is at (dfd, path), submounts too, with attributes set. */
-static long
-fs_clone(int dfd, const char *path, uint64_t attributes)
-{
-	struct mount_attr a = { .attr_set = attributes };
-	long fd = SYS(SYS_open_tree, dfd, path,
-	    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
-	long r;
-
-	if (fd < 0)
-		return fd;
-	r = SYS(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &a,
-	    sizeof(a));
-	if (r < 0) {
-		fs_close(fd);
-		return r;
-	}
-	return fd;
-}
-
-struct fs_option {
-	const char *key;
-	const char *value;
-};
-
-/* A new file system of a type, detached. */
-static long
-fs_new(const char *type, const struct fs_option *o, size_t n,
-    uint64_t attributes)
-{
-	long fs = SYS(SYS_fsopen, type, FSOPEN_CLOEXEC);
-	long r = fs;
-	size_t i;
-
-	if (fs < 0)
-		return fs;
-	for (i = 0; i < n && r >= 0; i++)
-		r = SYS(SYS_fsconfig, fs, FSCONFIG_SET_STRING, o[i].key,
-		    o[i].value, 0);
-	if (r >= 0)
-		r = SYS(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, 0, 0, 0);
-	if (r >= 0)
-		r = SYS(SYS_fsmount, fs, FSMOUNT_CLOEXEC, attributes);
-	fs_close(fs);
-	return r;
-}
-
-/* Owned by the agent unless "init" says otherwise. */
-static long
-fs_new_tmpfs(uint64_t size_bytes, uint64_t inodes, const char *mode,
-    const char *owner, uint64_t attributes)
-{
-	char size[24], count[24];
-	const struct fs_option o[] = {
-		{ "size", fs_decimal(size_bytes, size + sizeof(size)) },
-		{ "nr_inodes", fs_decimal(inodes, count + sizeof(count)) },
-		{ "mode", mode },
-		{ "uid", owner },
-		{ "gid", LIMITS_AGENT_ID_TEXT },
-	};
-
-	return fs_new("tmpfs", o, countof(o), attributes);
-}
-
-static long
-fs_attach(long fd, int dfd, const char *path)
-{
-	return SYS(SYS_move_mount, fd, "", dfd, path, MOVE_MOUNT_F_EMPTY_PATH);
-}
-
-/* ---- names below the new root ---- */
-
-/* Open below the root; no symbolic link on the way or at the end. */
-static long
-fs_open(const struct stage *s, const char *path, int flags)
-{
-	struct open_how how = {
-		.flags = (uint64_t)flags | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
-			   RESOLVE_NO_MAGICLINKS,
-	};
-
-	return SYS(SYS_openat2, s->root_fd, path, &how, sizeof(how));
-}
-
-/*
- * Make the parents of s->path (below the root).  A directory that is there
- * already is fine; a link in its place is not: the mount that follows opens
- * the name without following any.
- */
-static long
-fs_make_parents(struct stage *s)
-{
-	char *p = s->path;
-	long r;
-
-	while ((p = strchr(p, '/')) != NULL) {
-		*p = '\0';
-		r = SYS(SYS_mkdirat, s->root_fd, s->path, 0755);
-		*p++ = '/';
-		if (r < 0 && r != -EEXIST)
-			return r;
-	}
-	return 0;
-}
-
-/* Put path, which is absolute, into s->path without its leading slash. */
-static long
-fs_set_path(struct stage *s, const char *path)
-{
-	size_t n = strlen(++path);
-
-	if (n == 0 || n >= sizeof(s->path))
-		return -ENAMETOOLONG;
-	memcpy(s->path, path, n + 1);
-	return 0;
-}
-
-/* A place to mount on: directory or empty file, with its parents. */
-static long
-fs_make_point(struct stage *s, const char *path, int is_dir)
-{
-	long r = fs_set_path(s, path);
-
-	if (r >= 0)
-		r = fs_make_parents(s);
-	if (r < 0)
-		return r;
-	if (is_dir) {
-		r = SYS(SYS_mkdirat, s->root_fd, s->path, 0755);
-	} else {
-		r = SYS(SYS_openat, s->root_fd, s->path,
-		    O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0444);
-		fs_close(r);
-	}
-	return r == -EEXIST ? 0 : r;
-}
-
-/* Attach a detached mount at s->path; takes fd. */
-static long
-fs_attach_at_path(struct stage *s, long fd)
-{
-	long point = fs_open(s, s->path, O_PATH);
-	long r = point;
-
-	if (point >= 0)
-		r = SYS(SYS_move_mount, fd, "", point, "",
-		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
-	fs_close(point);
-	fs_close(fd);
-	return r;
-}
-
-static long
-fs_mount_at(struct stage *s, long fd, const char *path, int is_dir)
-{
-	long r;
-
-	if (fd < 0)
-		return fd;
-	r = fs_make_point(s, path, is_dir);
-	if (r < 0) {
-		fs_close(fd);
-		return r;
-	}
-	return fs_attach_at_path(s, fd);
-}
 
 /* ---- the root and what comes from the host ---- */
 
@@ -287,13 +90,13 @@ fs_root(struct stage *s)
 	long r;
 
 	stage_what(&s->two, "tmpfs on /");
-	r = fs_new_tmpfs(LIMITS_ROOT_BYTES, LIMITS_ROOT_INODES, "755",
+	r = mount_new_tmpfs(LIMITS_ROOT_BYTES, LIMITS_ROOT_INODES, "755",
 	    s->rootless ? LIMITS_AGENT_ID_TEXT : LIMITS_INIT_ID_TEXT,
 	    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 	if (r < 0)
 		return r;
 	s->root_fd = (int)r;
-	return fs_attach(s->root_fd, AT_FDCWD, "/");
+	return mount_attach(s->root_fd, AT_FDCWD, "/");
 }
 
 static long
@@ -320,10 +123,10 @@ fs_host_one(struct stage *s, const char *path, int flags, uint64_t attributes)
 	long fd;
 
 	stage_what(&s->two, path);
-	fd = fs_clone(AT_FDCWD, path, attributes);
+	fd = mount_clone(AT_FDCWD, path, attributes);
 	if (fd == -ENOENT && (flags & FS_OPTIONAL))
 		return 0;
-	return fs_mount_at(s, fd, path, !(flags & FS_FILE));
+	return mount_at(s, fd, path, !(flags & FS_FILE));
 }
 
 static long
@@ -336,7 +139,7 @@ fs_usr_link(struct stage *s, const char *path)
 	if (n == -ENOENT)
 		return 0;
 	if (n == -EINVAL)
-		return fs_host_one(s, path, 0, FS_RO);
+		return fs_host_one(s, path, 0, MOUNT_RO);
 	if (n < 0)
 		return n;
 	s->path[n] = '\0';
@@ -350,7 +153,7 @@ fs_rootfs_host(struct stage *s)
 	long r = 0;
 
 	for (i = 0; i < countof(fs_host) && r >= 0; i++)
-		r = fs_host_one(s, fs_host[i].path, fs_host[i].flags, FS_RO);
+		r = fs_host_one(s, fs_host[i].path, fs_host[i].flags, MOUNT_RO);
 	for (i = 0; i < countof(fs_usr_links) && r >= 0; i++)
 		r = fs_usr_link(s, fs_usr_links[i]);
 	return r;
@@ -359,7 +162,7 @@ fs_rootfs_host(struct stage *s)
 static long
 fs_devices(struct stage *s)
 {
-	const struct fs_option pts[] = {
+	const struct mount_option pts[] = {
 		{ "newinstance", NULL },
 		{ "ptmxmode", "0666" },
 		{ "mode", "0620" },
@@ -370,20 +173,20 @@ fs_devices(struct stage *s)
 	long r = 0;
 
 	for (i = 0; i < countof(fs_nodes) && r >= 0; i++)
-		r = fs_host_one(s, fs_nodes[i], FS_FILE, FS_NODE);
+		r = fs_host_one(s, fs_nodes[i], FS_FILE, MOUNT_NODE);
 	if (r < 0)
 		return r;
 	stage_what(&s->two, "/dev/pts");
-	r = fs_mount_at(s,
-	    fs_new("devpts", pts + 1, countof(pts) - 1,
+	r = mount_at(s,
+	    mount_new("devpts", pts + 1, countof(pts) - 1,
 		MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC),
 	    "/dev/pts", 1);
 	if (r < 0)
 		return r;
 	stage_what(&s->two, "/dev/shm");
-	return fs_mount_at(s,
-	    fs_new_tmpfs(LIMITS_SHM_BYTES, LIMITS_INODES, "1777",
-		LIMITS_AGENT_ID_TEXT, FS_RW | MOUNT_ATTR_NOEXEC),
+	return mount_at(s,
+	    mount_new_tmpfs(LIMITS_SHM_BYTES, LIMITS_INODES, "1777",
+		LIMITS_AGENT_ID_TEXT, MOUNT_RW | MOUNT_ATTR_NOEXEC),
 	    "/dev/shm", 1);
 }
 
@@ -399,7 +202,7 @@ fs_write(int dfd, const char *path, const char *text, size_t size)
 	if (fd < 0)
 		return fd;
 	n = SYS(SYS_write, fd, text, size);
-	fs_close(fd);
+	mount_close(fd);
 	if (n < 0)
 		return n;
 	return (size_t)n == size ? 0 : -EIO;
@@ -414,7 +217,7 @@ fs_file(struct stage *s, const struct stage_file *f)
 	if (n >= sizeof(s->path))
 		return -ENAMETOOLONG;
 	memcpy(s->path, f->path, n + 1);
-	r = fs_make_parents(s);
+	r = mount_make_parents(s);
 	if (r < 0)
 		return r;
 	return fs_write(s->root_fd, f->path, f->text, f->size);
@@ -444,18 +247,18 @@ fs_cover(struct stage *s, const char *from, const char *path)
 	long point, fd, r;
 
 	stage_what(&s->two, path);
-	point = fs_open(s, path + 1, O_PATH);
+	point = mount_open(s, path + 1, O_PATH);
 	if (point == -ENOENT)
 		return 0;
 	if (point < 0)
 		return point;
-	fd = fs_clone(s->root_fd, from, FS_RO | MOUNT_ATTR_NOEXEC);
+	fd = mount_clone(s->root_fd, from, MOUNT_RO | MOUNT_ATTR_NOEXEC);
 	r = fd;
 	if (fd >= 0)
 		r = SYS(SYS_move_mount, fd, "", point, "",
 		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
-	fs_close(fd);
-	fs_close(point);
+	mount_close(fd);
+	mount_close(point);
 	return r;
 }
 
@@ -504,17 +307,17 @@ fs_proc(struct stage *s)
 	long r;
 
 	stage_what(&s->two, "/proc");
-	r = fs_mount_at(s,
-	    fs_new("proc", NULL, 0,
+	r = mount_at(s,
+	    mount_new("proc", NULL, 0,
 		MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC),
 	    "/proc", 1);
 	if (r < 0)
 		return r;
 	stage_what(&s->two, "/proc/sys");
-	r = fs_clone(s->root_fd, "proc/sys", FS_RO | MOUNT_ATTR_NOEXEC);
+	r = mount_clone(s->root_fd, "proc/sys", MOUNT_RO | MOUNT_ATTR_NOEXEC);
 	if (r < 0)
 		return r;
-	r = fs_mount_at(s, r, "/proc/sys", 1);
+	r = mount_at(s, r, "/proc/sys", 1);
 	if (r >= 0)
 		r = fs_proc_texts(s);
 	if (r >= 0)
@@ -548,8 +351,8 @@ fs_clone_same(struct stage *s, uint32_t i, uint64_t attributes)
 	    (judged.st_dev != found.st_dev || judged.st_ino != found.st_ino))
 		r = -ESTALE;
 	if (r >= 0)
-		r = fs_clone((int)fd, "", attributes);
-	fs_close(fd);
+		r = mount_clone((int)fd, "", attributes);
+	mount_close(fd);
 	return r;
 }
 
@@ -568,7 +371,7 @@ fs_given(struct stage *s, uint32_t i, uint64_t attributes)
 		if (r < 0)
 			return r;
 	}
-	return fs_mount_at(s, fd, plan_string(s->plan, s->plan->mounts[i].path),
+	return mount_at(s, fd, plan_string(s->plan, s->plan->mounts[i].path),
 	    src->is_dir);
 }
 
@@ -578,9 +381,9 @@ fs_fresh(struct stage *s, const struct plan_mount *m)
 	const char *path = plan_string(s->plan, m->path);
 	const char *mode = m->kind == PLAN_MOUNT_TMPFS ? "1777" : "755";
 
-	return fs_mount_at(s,
-	    fs_new_tmpfs(m->size_bytes, m->inodes, mode, LIMITS_AGENT_ID_TEXT,
-		FS_RW),
+	return mount_at(s,
+	    mount_new_tmpfs(m->size_bytes, m->inodes, mode,
+		LIMITS_AGENT_ID_TEXT, MOUNT_RW),
 	    path, 1);
 }
 
@@ -596,10 +399,10 @@ fs_mounts(struct stage *s)
 		stage_what(&s->two, plan_string(s->plan, m->path));
 		switch ((enum plan_mount_kind)m->kind) {
 		case PLAN_MOUNT_READ:
-			r = fs_given(s, i, FS_RO);
+			r = fs_given(s, i, MOUNT_RO);
 			break;
 		case PLAN_MOUNT_WRITE:
-			r = fs_given(s, i, FS_RW);
+			r = fs_given(s, i, MOUNT_RW);
 			break;
 		case PLAN_MOUNT_NEW:
 		case PLAN_MOUNT_TMPFS:
@@ -616,8 +419,8 @@ static long
 fs_home(struct stage *s)
 {
 	stage_what(&s->two, "/home/agent");
-	return fs_mount_at(s,
-	    fs_new_tmpfs(LIMITS_HOME_BYTES, LIMITS_INODES, "750",
+	return mount_at(s,
+	    mount_new_tmpfs(LIMITS_HOME_BYTES, LIMITS_INODES, "750",
 		LIMITS_AGENT_ID_TEXT, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV),
 	    "/home/agent", 1);
 }
@@ -650,7 +453,7 @@ fs_build(struct stage *s)
 long
 fs_enter(struct stage *s)
 {
-	struct mount_attr a = { .attr_set = FS_RO };
+	struct mount_attr a = { .attr_set = MOUNT_RO };
 	long r;
 
 	stage_what(&s->two, "mount_setattr /");

@@ -1,0 +1,57 @@
+/*
+ * mount.h: file systems and mounts by descriptor, for stage two.
+ *
+ * The mount API of Linux 5.2 and later: a mount is made or cloned detached,
+ * gets its attributes, and is attached to a place that was opened below the
+ * new root without following any link.  Raw system calls only; everything
+ * returns a descriptor or 0, or -errno.  Descriptors are CLOEXEC: the exec
+ * that ends stage two closes what a failure or an optimisation left open.
+ */
+#ifndef MOUNT_H
+#define MOUNT_H
+
+#include <linux/mount.h>
+#include <stdint.h>
+
+#include "stage.h"
+
+enum {
+	MOUNT_RO = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+	MOUNT_RW = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+	/* device nodes: usable, their inodes unchangeable */
+	MOUNT_NODE = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+};
+
+struct mount_option {
+	const char *key;
+	const char *value;
+};
+
+void mount_close(long fd);
+
+/* A clone of what is at (dfd, path), submounts too, with attributes set. */
+long mount_clone(int dfd, const char *path, uint64_t attributes);
+
+/* A new file system of a type, detached. */
+long mount_new(const char *type, const struct mount_option *o, size_t n,
+    uint64_t attributes);
+
+/* owner: a uid of the jail's, as text; the group is the agent's. */
+long mount_new_tmpfs(uint64_t size_bytes, uint64_t inodes, const char *mode,
+    const char *owner, uint64_t attributes);
+
+long mount_attach(long fd, int dfd, const char *path);
+
+/* Open below the root; no symbolic link on the way or at the end. */
+long mount_open(const struct stage *s, const char *path, int flags);
+
+/* Make the parents of s->path, which is below the root. */
+long mount_make_parents(struct stage *s);
+
+/* A place to mount on: directory or empty file, with its parents. */
+long mount_make_point(struct stage *s, const char *path, int is_dir);
+
+/* Attach a detached mount at an absolute path of the jail; takes fd. */
+long mount_at(struct stage *s, long fd, const char *path, int is_dir);
+
+#endif /* !MOUNT_H */

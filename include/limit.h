@@ -15,11 +15,15 @@
 #include "ipc.h"
 #include "log.h"
 #include "msg_config.h"
+#include "msg_init.h"
 #include "plan.h"
 #include "secret.h"
 #include "text.h"
 
-/* What a jail gets whose policy does not say. */
+/*
+ * What a jail gets whose policy does not say.  The policy is
+ * policy/data/default.yaml; a test holds the two together.
+ */
 enum {
 	LIMIT_CPU_MILLI = 1000,
 	LIMIT_MEMORY_BYTES = 1 << 30,
@@ -72,7 +76,16 @@ enum {
 	    "all are closed and the message is refused") \
 	X(CONFIG_TEXT_MAX, "bytes", \
 	    "diagnostics that a person still reads", \
-	    "the text is cut and ends in ...")
+	    "the text is cut and ends in ...") \
+	X(INIT_COMMANDS_MAX, "commands alive in a jail", \
+	    "a fixed table: warder-init allocates nothing", \
+	    "the command is not started") \
+	X(INIT_ARGS_MAX, "arguments and variables", \
+	    "more than a command line has, a fixed table in warder-init", \
+	    "the command is refused before anything starts") \
+	X(INIT_STRINGS_MAX, "bytes", \
+	    "above what the kernel takes in one execve", \
+	    "the command is refused before anything starts")
 
 #define LIMITS_PLAN(X) \
 	X(PLAN_ENV_MAX, "variables", \

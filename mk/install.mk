@@ -74,8 +74,8 @@ install: all
 	    install -D -m 0644 $(call source,$(f)) $(ROOT)/$(f);)
 ifneq ($(LIBRARIES),)
 	@ln -sf libwarder.so.0 $(ROOT)/lib/libwarder.so
-	@mkdir -p $(ROOT)/lib/pkgconfig
-	@printf '%s\n' "$$PC" >$(ROOT)/lib/pkgconfig/warder.pc
+	@printf '%s\n' "$$PC" | \
+	    install -D -m 0644 /dev/stdin $(ROOT)/lib/pkgconfig/warder.pc
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
 endif
 	@echo "installed in $(ROOT)"

@@ -436,6 +436,7 @@ static long (*const fs_line[])(struct stage *) = {
 	fs_proc,
 	fs_home,
 	fs_mounts,
+	protect_apply,
 };
 
 long

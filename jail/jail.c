@@ -746,6 +746,8 @@ jail_destroy(struct jail *j)
 	fd_closep(&j->control);
 	fd_closep(&j->theirs);
 	jail_reap(&j->init);
+	if (j->stage != NULL)
+		protect_remove(j->stage);
 	r = cgroup_destroy(&j->cgroup, JAIL_GROUPS_MS);
 	if (j->janitor > 0)
 		(void)kill(j->janitor, SIGKILL);

@@ -23,7 +23,7 @@ enum {
 
 	STAGE_WAIT_S = 10, /* for the other stage, which takes microseconds */
 	STAGE_FD_INIT = INIT_FD + 1,
-	STAGE_KEEP_MAX = 4 + 3 * CGROUP__MAX,
+	STAGE_KEEP_MAX = 4 + 3 * CGROUP__MAX + PLAN_MOUNT_MAX,
 };
 
 struct stage_step {
@@ -241,6 +241,9 @@ janitor_close_others(const struct stage *s, int init_pidfd)
 		n = janitor_insert(keep, n, s->cgroup->dir[i]);
 		n = janitor_insert(keep, n, s->cgroup->parent[i]);
 	}
+	/* where placeholders may have to be removed */
+	for (i = 0; s->plan->nprotect > 0 && i < (int)s->plan->nmounts; i++)
+		n = janitor_insert(keep, n, s->sources[i].fd);
 	for (k = 0; k < n; k++) {
 		if ((unsigned)keep[k] > from)
 			(void)SYS(SYS_close_range, from, (unsigned)keep[k] - 1,
@@ -281,6 +284,7 @@ janitor(struct stage *s)
 		(void)SYS(SYS_pidfd_send_signal, init_pidfd, SIGKILL, 0, 0);
 		janitor_wait((int)init_pidfd);
 	}
+	protect_remove(s);
 	if (s->janitor_unlink[0] != '\0')
 		(void)SYS(SYS_unlinkat, AT_FDCWD, s->janitor_unlink, 0);
 	(void)cgroup_destroy(&left, 5000);

@@ -63,6 +63,16 @@ struct stage_result {
 	int keyring;
 };
 
+/*
+ * An empty placeholder that was made in a host directory: the first "length"
+ * bytes (without the leading slash) of a protected path.
+ */
+struct stage_created {
+	uint32_t mount; /* which of the plan's it lies in */
+	uint32_t protect; /* whose path it is */
+	uint32_t length;
+};
+
 /* How far a stage came; each writes its own. */
 struct stage_report {
 	const char *step; /* the step that runs or has failed */
@@ -94,6 +104,8 @@ struct stage {
 	/* answers */
 	struct stage_report one, two;
 	struct stage_result result;
+	uint32_t ncreated;
+	struct stage_created created[PLAN_PROTECT_MAX];
 
 	/* private to the stages */
 	int root_fd; /* the new root while it is built */
@@ -113,6 +125,9 @@ void stage_what(struct stage_report *r, const char *what);
 /* fs.c: build the tree and make it the root. */
 long fs_build(struct stage *s);
 long fs_enter(struct stage *s);
+/* protect.c; after it the launcher, or the janitor, removes placeholders */
+long protect_apply(struct stage *s);
+void protect_remove(const struct stage *s);
 /* landlock.c */
 long landlock_restrict(struct stage *s);
 /* confine.c */

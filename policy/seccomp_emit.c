@@ -129,74 +129,65 @@ arg_low(uint32_t arg)
 	return offsetof(struct seccomp_data, args) + arg * sizeof(uint64_t);
 }
 
+/* "if (argument != 0) goto yes; else goto no", all 64 bits of it */
 static uint32_t
-emit_nonnull(struct emit *m, const struct seccomp_line *l, uint32_t yes,
-    uint32_t no)
+emit_nonnull(struct emit *m, uint32_t arg, uint32_t yes, uint32_t no)
 {
 	uint32_t low, high;
 
 	low = emit_if(m, BPF_JEQ, 0, no, yes);
-	low = emit_load(m, arg_low(l->arg), low);
+	low = emit_load(m, arg_low(arg), low);
 	high = emit_if(m, BPF_JEQ, 0, low, yes);
-	return emit_load(m, arg_low(l->arg) + sizeof(uint32_t), high);
+	return emit_load(m, arg_low(arg) + sizeof(uint32_t), high);
 }
 
-/* What a line needs in A: the low half of an argument under a mask. */
+/* "A = low half of the line's argument, under the mask of SECCOMP_IS" */
 static uint32_t
-line_mask(const struct seccomp_line *l)
+emit_argument(struct emit *m, const struct seccomp_line *l, uint32_t next)
 {
-	return l->op == SECCOMP_IS ? l->mask : UINT32_MAX;
-}
-
-static int
-line_is_plain(const struct seccomp_line *l)
-{
-	return l->op == SECCOMP_IS || l->op == SECCOMP_ANY;
-}
-
-/* Whether A already holds it, as the line before failed on it. */
-static int
-line_is_loaded(const struct seccomp_line *l, const struct seccomp_line *before)
-{
-	return before != NULL && line_is_plain(before) &&
-	       before->arg == l->arg && line_mask(before) == line_mask(l);
-}
-
-static uint32_t
-emit_line(struct emit *m, const struct seccomp_line *l,
-    const struct seccomp_line *before, uint32_t no)
-{
-	uint32_t yes = emit_verdict(m, &l->verdict), at;
-
-	if (!line_is_plain(l))
-		return emit_nonnull(m, l, yes, no);
-	at = l->op == SECCOMP_IS ? emit_if(m, BPF_JEQ, l->value, yes, no)
-				 : emit_if(m, BPF_JSET, l->mask, yes, no);
-	if (line_is_loaded(l, before))
-		return at;
-	if (line_mask(l) != UINT32_MAX)
-		at = emit_push(m,
+	if (l->op == SECCOMP_IS && l->mask != UINT32_MAX)
+		next = emit_push(m,
 		    (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K,
-			line_mask(l)));
-	return emit_load(m, arg_low(l->arg), at);
+			l->mask));
+	return emit_load(m, arg_low(l->arg), next);
+}
+
+/* One line, its argument in A already. */
+static uint32_t
+emit_line(struct emit *m, const struct seccomp_line *l, uint32_t no)
+{
+	uint32_t yes = emit_verdict(m, &l->verdict);
+
+	if (l->op == SECCOMP_IS)
+		return emit_if(m, BPF_JEQ, l->value, yes, no);
+	return emit_if(m, BPF_JSET, l->mask, yes, no);
+}
+
+static uint32_t
+emit_lines(struct emit *m, const struct seccomp_line *lines, size_t n)
+{
+	uint32_t at = emit_verdict(m, &lines[--n].verdict);
+
+	if (lines->op == SECCOMP_NONNULL)
+		return emit_nonnull(m, lines->arg,
+		    emit_verdict(m, &lines->verdict), at);
+	while (n-- > 0)
+		at = emit_line(m, &lines[n], at);
+	return emit_argument(m, lines, at);
 }
 
 static uint32_t
 emit_rule(struct emit *m, uint32_t rule)
 {
-	const struct seccomp_line *l;
+	const struct seccomp_line *lines;
 	size_t n;
-	uint32_t at;
 
 	assert(rule < EMIT_RULES_MAX);
-	if (m->rules[rule] != 0)
-		return m->rules[rule];
-	l = seccomp_rule_lines(rule, &n);
-	at = emit_verdict(m, &l[--n].verdict);
-	while (n-- > 0)
-		at = emit_line(m, &l[n], n > 0 ? &l[n - 1] : NULL, at);
-	m->rules[rule] = at;
-	return at;
+	if (m->rules[rule] == 0) {
+		lines = seccomp_rule_lines(rule, &n);
+		m->rules[rule] = emit_lines(m, lines, n);
+	}
+	return m->rules[rule];
 }
 
 static uint32_t
@@ -256,9 +247,10 @@ seccomp_emit(const struct seccomp_verdict verdicts[SECCOMP_NR_HIGHEST + 1],
 {
 	struct emit_run runs[SECCOMP_NR_HIGHEST + 1];
 	struct emit m = { .end = ret->insn + SECCOMP_PROGRAM_MAX };
+	size_t n = runs_find(verdicts, runs);
 
 	memset(ret, 0, sizeof(*ret));
-	emit_program(&m, runs, runs_find(verdicts, runs), audit_arch);
+	emit_program(&m, runs, n, audit_arch);
 	ret->length = m.height;
 	memmove(ret->insn, m.end - m.height, m.height * sizeof(*ret->insn));
 	memset(ret->insn + m.height, 0,

@@ -98,7 +98,10 @@ struct seccomp_rule {
 extern const struct seccomp_rule seccomp_rules[];
 extern const size_t seccomp_nrules;
 
-/* The lines of a rule; the last of them is SECCOMP_ELSE. */
+/*
+ * The lines of a rule.  The last is SECCOMP_ELSE; the others, one at least,
+ * are either all SECCOMP_IS of the same argument and mask, or a single line.
+ */
 const struct seccomp_line *seccomp_rule_lines(uint32_t rule, size_t *ret_n);
 
 /*

@@ -28,7 +28,7 @@ enum {
 	HEADER_MIN = 300 /* names that any supported header has */
 };
 
-static void
+static inline void
 compare_numbers(enum seccomp_arch arch)
 {
 	size_t compared = 0;

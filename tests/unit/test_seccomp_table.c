@@ -123,6 +123,25 @@ table_rules__each__ends_in_else_and_only_goes_back(void **state)
 	assert_ptr_equal(l, seccomp_rule_lines(1, &n) + total);
 }
 
+/* The compiler loads and masks the argument once for the whole rule. */
+static void
+table_rules__each__looks_at_one_argument_in_one_way(void **state)
+{
+	const struct seccomp_line *l;
+	size_t n;
+
+	(void)state;
+	for (uint32_t r = 1; r < seccomp_nrules; r++) {
+		l = seccomp_rule_lines(r, &n);
+		assert_true(n == 2 || l->op == SECCOMP_IS);
+		for (size_t i = 0; i < n - 1; i++)
+			if (l[i].op != l->op || l[i].arg != l->arg ||
+			    (l->op == SECCOMP_IS && l[i].mask != l->mask))
+				fail_msg("%s: line %zu", seccomp_rules[r].name,
+				    i);
+	}
+}
+
 static void
 table_numbers__each_architecture__distinct_and_bounded(void **state)
 {
@@ -316,22 +335,27 @@ static const struct {
 #undef C
 };
 
+static uint32_t
+constant_value(const char *name, size_t n)
+{
+	for (size_t i = 0; i < countof(constants); i++)
+		if (strlen(constants[i].label) == n &&
+		    memcmp(constants[i].label, name, n) == 0)
+			return (uint32_t)constants[i].value;
+	fail_msg("unknown label %.*s", (int)n, name);
+	return 0;
+}
+
 /* The value of a label, or of names with "|" between them. */
 static uint32_t
 label_value(const char *label)
 {
 	uint32_t value = 0;
-	size_t n, i;
+	size_t n;
 
 	for (const char *s = label; *s != '\0'; s += n + (s[n] == '|')) {
 		n = strcspn(s, "|");
-		for (i = 0; i < countof(constants); i++)
-			if (strlen(constants[i].label) == n &&
-			    memcmp(constants[i].label, s, n) == 0)
-				break;
-		if (i == countof(constants))
-			fail_msg("unknown label %s", label);
-		value |= (uint32_t)constants[i].value;
+		value |= constant_value(s, n);
 	}
 	return value;
 }
@@ -399,6 +423,8 @@ main(void)
 		    table_profiles__each_override__widens_the_one_below),
 		cmocka_unit_test(
 		    table_rules__each__ends_in_else_and_only_goes_back),
+		cmocka_unit_test(
+		    table_rules__each__looks_at_one_argument_in_one_way),
 		cmocka_unit_test(
 		    table_numbers__each_architecture__distinct_and_bounded),
 		cmocka_unit_test(table_numbers__x86_64__has_no_other_hole),

@@ -70,6 +70,9 @@ bag_add(struct compile *c, struct bag *b, const char *sort,
     const struct yaml_node *node, uint32_t kind)
 {
 	if (b->count == b->max) {
+		/* The defaults have no place that anybody could look at. */
+		if (node->source->name[0] == '(')
+			node = c->root;
 		if (!c->failed)
 			diag_error(&c->r->diag, yaml_place(node),
 			    "more than %zu %s", b->max, b->what);

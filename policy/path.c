@@ -171,12 +171,13 @@ path_touches(const char *path, const char *refused, const char *what)
 	static _Thread_local char text[256];
 
 	if (text_path_within(path, refused))
-		(void)snprintf(text, sizeof(text), "%s (%.120s) never enters",
-		    what, refused);
+		(void)snprintf(text, sizeof(text),
+		    "it is in %.120s (%s), which never enters a jail", refused,
+		    what);
 	else if (text_path_within(refused, path))
 		(void)snprintf(text, sizeof(text),
-		    "it contains %.120s, %s, which never enters", refused,
-		    what);
+		    "it contains %.120s (%s), which never enters a jail",
+		    refused, what);
 	else
 		return NULL;
 	return text;

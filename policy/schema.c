@@ -101,7 +101,7 @@ static const struct schema_type syscall_name = STRING(form_syscall,
 static const struct schema_type destination = STRING(form_destination,
 	"^" HOST_RE "(:" PORT_RE ")?$", "host or host:port");
 static const struct schema_type range = STRING(form_range,
-	"^(" V4_RE "/(3[0-2]|[12]?[0-9])|[0-9a-f:.]+/"
+	"^(" V4_RE "/(3[0-2]|[12]?[0-9])|[0-9a-f:.]*:[0-9a-f:.]*/"
 	"(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$",
 	"a range of addresses such as 10.20.0.0/24");
 static const struct schema_type dial_address = STRING(form_dial,
@@ -110,7 +110,7 @@ static const struct schema_type dial_address = STRING(form_dial,
 static const struct schema_type url_path = STRING(form_url_path,
 	"^(?!.*/\\.{1,2}(/|$))(?!.*//)"
 	"/([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-F]{2})*$",
-	"a path pattern such as /v1/** ");
+	"a path pattern such as /v1/**");
 static const struct schema_type query_value = { .shape = SCHEMA_STRING,
 	.form = form_query, .pattern = "^[^\\u0000-\\u001f]{0,1024}$",
 	.numbers = 1, .wants = "a pattern in quotes" };
@@ -560,7 +560,7 @@ static const struct schema_type references = LIST_OF(reference,
 	"a list of references");
 
 const struct schema_type schema_policy = { .shape = SCHEMA_MAP,
-	.wants = "a policy", .keys = (const struct schema_key[]){
+	.wants = "keys and values, such as \"policy: 1\"", .keys = (const struct schema_key[]){
 	KEY("policy", version, REQUIRED, SCHEMA_SELF, NULL,
 	    "Version of this language."),
 	KEY("name", name, 0, SCHEMA_SELF, NULL,

@@ -147,6 +147,15 @@ validate_string(struct yaml_node *n, const struct schema_type *t,
 		diag_error(d, yaml_place(n), "\"%.200s\" %s", n->text, why);
 }
 
+/* A size, or plain bytes. */
+static int
+parse_size(const char *s, uint64_t max, uint64_t *ret, struct err *e)
+{
+	if (*s != '\0' && s[strspn(s, "0123456789")] == '\0')
+		return text_parse_u64(s, max, ret, e);
+	return text_parse_size(s, max, ret, e);
+}
+
 /* Numbers: what kinds of scalar they are written as, and how they parse. */
 static const struct {
 	int ints, floats, strings;
@@ -154,7 +163,7 @@ static const struct {
 } numbers[] = {
 	[SCHEMA_INT] = { 1, 0, 0, text_parse_u64 },
 	[SCHEMA_CPU] = { 1, 1, 0, text_parse_milli },
-	[SCHEMA_SIZE] = { 1, 0, 1, text_parse_size },
+	[SCHEMA_SIZE] = { 1, 0, 1, parse_size },
 	[SCHEMA_TIME] = { 0, 0, 1, text_parse_duration },
 };
 
@@ -228,6 +237,21 @@ count_present(const struct yaml_node *map, const char *const *names)
 }
 
 static void
+refuse_choice(const struct yaml_node *n, const char *const *names,
+    const struct spot *at, struct diag *d)
+{
+	struct spot_text name;
+	char buf[160];
+	struct text t;
+
+	text_init(&t, buf, sizeof(buf));
+	for (; *names != NULL; names++)
+		text_addf(&t, "%s\"%s\"", t.len == 0 ? "" : ", ", *names);
+	diag_error(d, yaml_place(n), "%s takes exactly one of %s",
+	    spot_name(at, &name), buf);
+}
+
+static void
 check_required(const struct yaml_node *n, const struct schema_type *t,
     const struct spot *at, struct diag *d)
 {
@@ -240,8 +264,7 @@ check_required(const struct yaml_node *n, const struct schema_type *t,
 			diag_error(d, yaml_place(n), "\"%s\" is missing in %s",
 			    k->name, spot_name(at, &name));
 	if (t->exactly_one != NULL && count_present(n, t->exactly_one) != 1)
-		diag_error(d, yaml_place(n), "%s takes exactly one of %s",
-		    spot_name(at, &name), t->wants);
+		refuse_choice(n, t->exactly_one, at, d);
 	if (t->at_least_one != NULL && count_present(n, t->at_least_one) == 0)
 		diag_error(d, yaml_place(n), "%s says nothing; it takes %s",
 		    spot_name(at, &name), t->wants);

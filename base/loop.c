@@ -81,8 +81,8 @@ loop_base(void)
 	struct event_base *base = NULL;
 
 	/*
-	 * No threads, nothing from the environment, and no cached time: a
-	 * timer counts from when it is set, not from when the turn began.
+	 * No threads, nothing from the environment, and no cached time: with
+	 * it, a slow callback delays every timer by as much again.
 	 */
 	if (c != NULL &&
 	    event_config_set_flag(c, EVENT_BASE_FLAG_NOLOCK |

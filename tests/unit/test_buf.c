@@ -74,14 +74,25 @@ static void
 buf_consume__long_stream__memory_stays(void **state)
 {
 	autobuf b;
-	char piece[1500] = { 0 };
-	int i;
+	unsigned char piece[1500];
+	unsigned next_in = 1000, next_out = 0;
+	size_t i;
+	int round;
 
 	(void)state;
 	buf_init(&b, 1 << 20);
+	for (i = 0; i < sizeof(piece); i++)
+		piece[i] = (unsigned char)(i % 251);
 	assert_int_equal(buf_append(&b, piece, 1000, NULL), 0);
-	for (i = 0; i < 10000; i++) {
+	for (round = 0; round < 1000; round++) {
+		const unsigned char *held;
+
+		for (i = 0; i < sizeof(piece); i++)
+			piece[i] = (unsigned char)(next_in++ % 251);
 		assert_int_equal(buf_append(&b, piece, sizeof(piece), NULL), 0);
+		held = buf_bytes(&b);
+		for (i = 0; i < sizeof(piece); i++)
+			assert_int_equal(held[i], next_out++ % 251);
 		buf_consume(&b, sizeof(piece));
 	}
 	assert_int_equal(buf_size(&b), 1000);

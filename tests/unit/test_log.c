@@ -135,6 +135,23 @@ log_begin__levels__only_wanted_ones_written(void **state)
 }
 
 static void
+log_add__unwanted_level__nothing_built_or_written(void **state)
+{
+	struct log_line l;
+	struct err e;
+
+	(void)state;
+	log_begin(&l, LOG_LEVEL_DEBUG, "x");
+	log_add(&l, "k", "v");
+	log_add_int(&l, "n", 1);
+	assert_int_equal(l.text.len, 0);
+	log_end(&l);
+	(void)err_set(&e, ERR_DENIED, "no");
+	log_err(LOG_LEVEL_DEBUG, "x", &e);
+	assert_string_equal(record(), "");
+}
+
+static void
 log_err__failure__code_and_message(void **state)
 {
 	struct err e;
@@ -216,6 +233,35 @@ log_end__line_full__bounded_and_parsable(void **state)
 	assert_int_equal(json_integer_value(json_object_get(json, "truncated")),
 	    1);
 	json_decref(json);
+}
+
+/* Filled to the brim, in both formats: the end is whole all the same. */
+static void
+log_end__no_room_left__ends_as_it_must(void **state)
+{
+	static const char *const ends[] = {
+		[LOG_FORMAT_LOGFMT] = " truncated=1\n",
+		[LOG_FORMAT_JSON] = ",\"truncated\":1}\n",
+	};
+	int format, i;
+
+	(void)state;
+	for (format = 0; format < LOG_FORMAT__MAX; format++) {
+		struct log_line l;
+		const char *line;
+		size_t n;
+
+		log_init("test", (enum log_format)format, LOG_LEVEL_INFO);
+		log_begin(&l, LOG_LEVEL_INFO, "x");
+		for (i = 0; i < LOG_LINE_MAX; i++)
+			log_add_int(&l, "k", 1);
+		log_end(&l);
+		line = record();
+		n = strlen(line);
+		assert_true(n > LOG_LINE_MAX - 40);
+		assert_string_equal(line + n - strlen(ends[format]),
+		    ends[format]);
+	}
 }
 
 static void
@@ -303,10 +349,12 @@ main(void)
 		TEST(log_add__kinds_of_values__bare_or_quoted),
 		TEST(log_add__hostile_value__one_line_without_controls),
 		TEST(log_begin__levels__only_wanted_ones_written),
+		TEST(log_add__unwanted_level__nothing_built_or_written),
 		TEST(log_err__failure__code_and_message),
 		TEST(log_add__value_too_long__cut_and_marked),
 		TEST(log_text__message_too_long__cut_and_marked),
 		TEST(log_end__line_full__bounded_and_parsable),
+		TEST(log_end__no_room_left__ends_as_it_must),
 		TEST(log_init__json__same_keys),
 		TEST(log_set_run__hostile_or_long__escaped_and_bounded),
 		TEST(log_parse__names__known_ones_only),

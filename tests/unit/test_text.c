@@ -517,8 +517,12 @@ static void
 text_nearest__several_near__the_nearest(void **state)
 {
 	static const char *const names[] = { "ready", "reads", "read" };
+	static const char *const twins[] = { "pidx", "pidy", "z" };
 
 	(void)state;
+	/* Of equals the first; and never a name that shares no letter. */
+	assert_string_equal(text_nearest("pids", twins, 3), "pidx");
+	assert_null(text_nearest("a", twins, 3));
 	assert_string_equal(text_nearest("reed", names, 3), "read");
 	assert_string_equal(text_nearest("READ", names, 3), "read");
 }

@@ -75,7 +75,7 @@ LIBRARIES := $(if $(LIBWARDER),$(B)/lib/libwarder.so.0)
 
 all: $(PROGRAMS) $(LIBRARIES)
 
-include mk/data.mk mk/tests.mk mk/install.mk mk/lint.mk
+include mk/data.mk mk/tests.mk mk/install.mk mk/lint.mk mk/run.mk
 
 $(B)/musl/%.o: %.c
 	@mkdir -p $(@D)

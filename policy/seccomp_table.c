@@ -78,8 +78,10 @@ static const struct seccomp_line lines[] = {
 static const struct seccomp_entry entries[PLAN_SECCOMP__MAX][CALL__MAX] = {
 #define CALL(n, v, f, r) \
 	[PLAN_SECCOMP_STRICT][CALL_##n] = { V_##v, F_##f, .reason = r },
-#define BUILD(n, v, r) [PLAN_SECCOMP_BUILD][CALL_##n] = { V_##v, .reason = r },
-#define DEBUG(n, v, r) [PLAN_SECCOMP_DEBUG][CALL_##n] = { V_##v, .reason = r },
+#define BUILD(n, v, f, r) \
+	[PLAN_SECCOMP_BUILD][CALL_##n] = { V_##v, F_##f, .reason = r },
+#define DEBUG(n, v, f, r) \
+	[PLAN_SECCOMP_DEBUG][CALL_##n] = { V_##v, F_##f, .reason = r },
 #include "data/seccomp.def"
 #undef CALL
 #undef BUILD

@@ -359,6 +359,29 @@ compile_build__personality__adds_fixed_addresses_only(void **state)
 	TRY(table);
 }
 
+/* Sanitizers die where they cannot switch core files off. */
+static void
+compile_build__core_limit__succeeds_without_effect(void **state)
+{
+	static const struct attempt table[] = {
+		{ "setrlimit", { 4, 1 }, ERRNO(0) },
+		{ "setrlimit", { 4 | HIGH, 1 }, ERRNO(0) },
+		{ "setrlimit", { 7, 1 }, ALLOW },
+		{ "prlimit64", { 0, 4, 1, 0 }, ERRNO(0) },
+		{ "prlimit64", { 0, 4, HIGH, 0 }, ERRNO(0) },
+		{ "prlimit64", { 0, 4, 1, 1 }, ERRNO(EPERM) },
+		{ "prlimit64", { 0, 4, 1, HIGH }, ERRNO(EPERM) },
+		{ "prlimit64", { 0, 4, 0, 1 }, ALLOW },
+		{ "prlimit64", { 0, 7, 1, 1 }, ALLOW },
+	};
+
+	(void)state;
+	compile(PLAN_SECCOMP_BUILD, AUDIT_ARCH_X86_64);
+	TRY(table);
+	compile(PLAN_SECCOMP_DEBUG, AUDIT_ARCH_X86_64);
+	TRY(table);
+}
+
 static void
 compile_debug__tracing__is_allowed_and_the_rest_is_not(void **state)
 {
@@ -591,6 +614,8 @@ main(void)
 		    compile_strict__process_attributes__are_allow_lists),
 		cmocka_unit_test(
 		    compile_build__personality__adds_fixed_addresses_only),
+		cmocka_unit_test(
+		    compile_build__core_limit__succeeds_without_effect),
 		cmocka_unit_test(
 		    compile_debug__tracing__is_allowed_and_the_rest_is_not),
 		cmocka_unit_test(

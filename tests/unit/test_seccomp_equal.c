@@ -93,6 +93,7 @@ struct cube {
 	struct {
 		uint64_t mask;
 		uint64_t value;
+		int nonzero; /* and mask is 0 */
 	} arg[NARGS];
 };
 
@@ -134,6 +135,21 @@ cube_cut(const struct cube *c, uint32_t arg, uint64_t mask, uint64_t value,
 	cubes_add(equal, &rest);
 }
 
+/* libseccomp can say "not equal" of all 64 bits. */
+static void
+cube_cut_null(const struct cube *c, uint32_t arg, struct cubes *null,
+    struct cubes *other)
+{
+	struct cube out = *c;
+
+	assert_int_equal(c->arg[arg].mask, 0);
+	out.arg[arg].nonzero = 1;
+	cubes_add(other, &out);
+	out = *c;
+	out.arg[arg].mask = UINT64_MAX;
+	cubes_add(null, &out);
+}
+
 static void
 cube_split(const struct cube *c, const struct seccomp_line *l,
     struct cubes *holds, struct cubes *fails)
@@ -146,7 +162,7 @@ cube_split(const struct cube *c, const struct seccomp_line *l,
 		cube_cut(c, l->arg, l->mask, 0, fails, holds);
 		break;
 	case SECCOMP_NONNULL:
-		cube_cut(c, l->arg, UINT64_MAX, 0, fails, holds);
+		cube_cut_null(c, l->arg, fails, holds);
 		break;
 	case SECCOMP_ELSE:
 		cubes_add(holds, c);
@@ -166,6 +182,8 @@ theirs_add(scmp_filter_ctx ctx, int nr, uint32_t action, const struct cube *c)
 		if (c->arg[i].mask != 0)
 			cmp[n++] = SCMP_CMP(i, SCMP_CMP_MASKED_EQ,
 			    c->arg[i].mask, c->arg[i].value);
+		else if (c->arg[i].nonzero)
+			cmp[n++] = SCMP_CMP(i, SCMP_CMP_NE, 0);
 	assert_int_equal(seccomp_rule_add_exact_array(ctx, action, nr, n, cmp),
 	    0);
 }

@@ -367,6 +367,38 @@ kernel_filter__allow_all_added__decides_as_before(void **state)
 	assert_int_equal(exit_status(1, loosen_run, NULL), 0);
 }
 
+static int
+core_limit_run(void *arg)
+{
+	struct rlimit before, after, lower = { 0, 0 };
+
+	(void)arg;
+	if (getrlimit(RLIMIT_CORE, &before) == -1 || before.rlim_max == 0)
+		return 1;
+	if (setrlimit(RLIMIT_CORE, &lower) == -1)
+		return 2;
+	if (getrlimit(RLIMIT_CORE, &after) == -1)
+		return 3;
+	return memcmp(&before, &after, sizeof(after)) == 0 ? 0 : 4;
+}
+
+static void
+kernel_core_limit__set_under_build__reports_success_and_stays(void **state)
+{
+	struct rlimit core;
+	struct err e = { .code = ERR_OK };
+
+	if (getrlimit(RLIMIT_CORE, &core) == -1 || core.rlim_max == 0)
+		unit_skip("the hard limit of core files is 0 already");
+	assert_int_equal(seccomp_compile(PLAN_SECCOMP_BUILD, NULL, 0, NULL, 0,
+			     NATIVE, &program, &e),
+	    0);
+	assert_int_equal(exit_status(1, core_limit_run, NULL), 0);
+	assert_int_equal(exit_status(0, core_limit_run, NULL), 4);
+	assert_int_equal(setup(state), 0);
+	assert_int_equal(exit_status(1, core_limit_run, NULL), 2);
+}
+
 /* The one call that no filter sees: an older kernel asks, and hears ENOSYS. */
 static void
 kernel_uprobe__outside_a_trampoline__is_harmless(void **state)
@@ -399,6 +431,8 @@ main(void)
 		cmocka_unit_test(kernel_architecture__foreign__is_killed),
 		cmocka_unit_test(
 		    kernel_filter__allow_all_added__decides_as_before),
+		cmocka_unit_test(
+		    kernel_core_limit__set_under_build__reports_success_and_stays),
 		cmocka_unit_test(
 		    kernel_uprobe__outside_a_trampoline__is_harmless),
 	};

@@ -5,10 +5,12 @@
 #include <sys/stat.h>
 
 void
-relay_init(struct relay *r)
+relay_init(struct relay *r, uint64_t limit)
 {
 	size_t i;
 
+	r->left = limit > 0 ? limit : UINT64_MAX;
+	r->met_limit = 0;
 	for (i = 0; i < RELAY_STREAMS; i++) {
 		struct relay_stream *s = &r->streams[i];
 
@@ -90,15 +92,29 @@ relay_again(void)
 	return errno == EAGAIN || errno == EINTR;
 }
 
+/* One byte more than the output limit is read, and never passed on. */
+static size_t
+relay_cut(struct relay *r, const struct relay_stream *s, size_t n)
+{
+	if (s == &r->streams[0])
+		return n;
+	if (n > r->left) {
+		r->met_limit = 1;
+		n = (size_t)r->left;
+	}
+	r->left -= n;
+	return n;
+}
+
 static void
-relay_read(struct relay_stream *s)
+relay_read(struct relay *r, struct relay_stream *s)
 {
 	ssize_t n = read(s->from, s->buf, sizeof(s->buf));
 
 	if (n > 0) {
-		s->have = (size_t)n;
+		s->have = relay_cut(r, s, (size_t)n);
 		s->done = 0;
-		s->total += (uint64_t)n;
+		s->total += s->have;
 	} else if (n == 0 || !relay_again()) {
 		relay_end(s); /* EIO is how a pty says end of file */
 	}
@@ -134,7 +150,7 @@ relay_step(struct relay *r, const struct pollfd *p)
 			relay_write(s);
 			moved += s->done > before;
 		} else {
-			relay_read(s);
+			relay_read(r, s);
 			moved += s->have;
 		}
 	}
@@ -145,6 +161,12 @@ int
 relay_open(const struct relay *r)
 {
 	return r->streams[1].from >= 0 || r->streams[2].from >= 0;
+}
+
+int
+relay_met_limit(const struct relay *r)
+{
+	return r->met_limit;
 }
 
 uint64_t

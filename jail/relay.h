@@ -31,9 +31,15 @@ struct relay_stream {
 
 struct relay {
 	struct relay_stream streams[RELAY_STREAMS]; /* in, out, err */
+	uint64_t left; /* bytes that may still come out */
+	int met_limit; /* more than that wanted to */
 };
 
-void relay_init(struct relay *r);
+/*
+ * limit: bytes that come out of the jail, both streams together; exactly
+ * those are passed on, and what follows is read and dropped.  0: no limit.
+ */
+void relay_init(struct relay *r, uint64_t limit);
 
 /*
  * Set stream i.  The descriptor of ours is non-blocking and owned; the
@@ -52,7 +58,10 @@ size_t relay_step(struct relay *r, const struct pollfd *p);
 /* Whether output may still come. */
 int relay_open(const struct relay *r);
 
-/* Bytes that came out of the jail, both streams. */
+/* Whether the jail wrote more than the limit. */
+int relay_met_limit(const struct relay *r);
+
+/* Bytes that came out of the jail, both streams; at most the limit. */
 uint64_t relay_output(const struct relay *r);
 
 void relay_finish(struct relay *r);

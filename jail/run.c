@@ -44,7 +44,7 @@ run_init(struct run *r, struct jail *j, const struct plan *p, uint32_t id)
 {
 	int i;
 
-	relay_init(&r->relay);
+	relay_init(&r->relay, p->limits.output_bytes);
 	r->jail = j;
 	r->plan = p;
 	r->id = id;
@@ -115,7 +115,11 @@ static void
 run_exited(struct run *r, const struct jail_event *v)
 {
 	enum run_end end = RUN_EXITED;
+	uint64_t cpu_us = v->user_us + v->system_us;
 
+	/* where nothing counts the whole group: what it waited for itself */
+	if (r->watch.cpu_us < cpu_us)
+		r->watch.cpu_us = cpu_us;
 	r->report.status = v->status;
 	r->report.max_rss_bytes = v->max_rss_bytes;
 	if (WIFSIGNALED(v->status))
@@ -229,8 +233,6 @@ run_limits(struct run *r, uint64_t now)
 {
 	const struct plan_limits *l = &r->plan->limits;
 
-	if (l->output_bytes > 0 && relay_output(&r->relay) > l->output_bytes)
-		run_end(r, RUN_OUTPUT);
 	if (l->wall_ms > 0 && now - r->begin_us >= l->wall_ms * 1000)
 		run_end(r, RUN_WALL);
 	if (l->idle_ms > 0 && now - r->moved_us >= l->idle_ms * 1000)
@@ -316,6 +318,8 @@ run_step(struct run *r, struct pollfd *p, int *gone, struct err *e)
 		relay_finish(&r->relay);
 	if (n > 0 && relay_step(&r->relay, p) > 0)
 		r->moved_us = run_now_us();
+	if (relay_met_limit(&r->relay))
+		run_end(r, RUN_OUTPUT);
 	if (n > 0 && p[SLOT_OOM].revents != 0 && !r->ended) {
 		run_end(r, RUN_OOM);
 		p[SLOT_OOM].fd = -1;

@@ -403,7 +403,7 @@ enter_run(struct enter *x, const char *name, char **argv, struct err *e)
 	struct cli_paths paths;
 	int theirs[3] = { -1, -1, -1 }, i, r;
 
-	relay_init(&x->relay);
+	relay_init(&x->relay, 0);
 	if (cli_paths(&paths, e) == -1 ||
 	    registry_connect(paths.jails, name, &x->socket, e) == -1)
 		return -1;

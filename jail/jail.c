@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/memfd.h>
 #include <linux/sched.h>
 #include <poll.h>
@@ -21,6 +22,7 @@
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -43,6 +45,8 @@ struct jail {
 	struct stage *stage; /* a mapping of its own, shared with the stages */
 	struct generated *generated;
 	struct stage_source sources[PLAN_MOUNT_MAX];
+	int kept[PLAN_MOUNT_MAX]; /* what the stages sent of these; -1 */
+	int kept_root;
 	struct cgroup cgroup;
 	struct jail_posture posture;
 	char name[JAIL_NAME_MAX];
@@ -168,7 +172,8 @@ jail_open_sources(struct jail *j, struct err *e)
 			return -1;
 	}
 	return p->rootfs == PLAN_ROOTFS_DIR
-		   ? source_open_rootfs(p, &j->stage->rootfs_fd, e)
+		   ? source_open_rootfs(p, j->posture.rootless,
+			 j->posture.agent_uid, &j->stage->rootfs_fd, e)
 		   : 0;
 }
 
@@ -251,8 +256,9 @@ jail_create(const struct jail_options *o, struct jail **ret, struct err *e)
 		return err_set(e, ERR_SYSTEM, "calloc");
 	j->options = *o;
 	j->control = j->theirs = j->uid_lock = -1;
+	j->kept_root = -1;
 	for (i = 0; i < countof(j->sources); i++)
-		j->sources[i].fd = -1;
+		j->sources[i].fd = j->kept[i] = -1;
 	cgroup_init(&j->cgroup);
 	for (i = 0; i < countof(jail_preparations); i++) {
 		if (jail_preparations[i](j, e) == -1) {
@@ -346,6 +352,29 @@ jail_stdio_open(struct jail_stdio *s, const struct jail_command *c,
 	return jail_pipe(&s->ours[2], &s->theirs[2], &s->ours[2], e);
 }
 
+/*
+ * What is opened again by name (/dev/stdout) is judged by its owner, so the
+ * pipes are the agent's.  Nothing else that a client hands over is touched.
+ */
+static int
+jail_stdio_give(const struct jail *j, const struct jail_stdio *s, struct err *e)
+{
+	uid_t uid = j->stage->ids.agent_uid;
+	struct statfs fs;
+	int i;
+
+	for (i = 0; i < 3 && !j->posture.rootless; i++) {
+		if (s->theirs[i] < 0)
+			continue;
+		if (fstatfs(s->theirs[i], &fs) == -1)
+			return err_set(e, ERR_SYSTEM, "fstatfs: stream");
+		if (fs.f_type == PIPEFS_MAGIC &&
+		    fchown(s->theirs[i], uid, (gid_t)uid) == -1)
+			return err_set(e, ERR_SYSTEM, "fchown: stream");
+	}
+	return 0;
+}
+
 static int
 jail_blob(const char *strings, size_t size, struct err *e)
 {
@@ -383,6 +412,8 @@ jail_send_start(struct jail *j, const struct jail_command *c,
 	autofree char *body = NULL;
 	size_t inline_bytes;
 
+	if (jail_stdio_give(j, s, e) == -1)
+		return -1;
 	if (start.argc == 0 || bytes > INIT_STRINGS_MAX ||
 	    (size_t)start.argc + start.envc > INIT_ARGS_MAX)
 		return err_set(e, ERR_LIMIT,
@@ -462,6 +493,7 @@ jail_fill_stage(struct jail *j)
 	s->files = j->generated->files;
 	s->nfiles = j->generated->nfiles;
 	s->root_fd = -1;
+	s->keep = j->options.keep;
 	if (j->options.janitor_unlink != NULL)
 		(void)snprintf(s->janitor_unlink, sizeof(s->janitor_unlink),
 		    "%s", j->options.janitor_unlink);
@@ -510,8 +542,28 @@ jail_explain(struct jail *j, struct err *e)
 	    r->what[0] != '\0' ? ": " : "", r->what);
 }
 
+/* One directory that a stage offers; ours to close. */
 static int
-jail_wait_hello(struct jail *j, struct err *e)
+jail_take_kept(struct jail *j, struct err *e)
+{
+	const struct init_keep *k = (const void *)j->message.body;
+	int *place = &j->kept_root;
+
+	if (j->message.size != sizeof(*k) || j->message.nfds != 1)
+		return err_set(e, ERR_CORRUPT, "stage two: KEEP");
+	if (k->what != INIT_KEEP_ROOT) {
+		if (k->what >= j->options.plan->nmounts)
+			return err_set(e, ERR_CORRUPT, "stage two: KEEP");
+		place = &j->kept[k->what];
+	}
+	fd_closep(place);
+	*place = ipc_take_fd(&j->message, 0);
+	return 0;
+}
+
+/* 1: a message is there, 0: the stages have ended. */
+static int
+jail_wait_message(struct jail *j, struct err *e)
 {
 	struct pollfd p = { .fd = j->control, .events = POLLIN };
 	int n;
@@ -524,7 +576,20 @@ jail_wait_hello(struct jail *j, struct err *e)
 		    JAIL_HELLO_MS,
 		    j->stage->two.step != NULL ? j->stage->two.step : "clone");
 	n = ipc_recv(j->control, &j->message, e);
-	if (n == 0 || (n == -1 && e->sys == ECONNRESET))
+	return n == -1 && e->sys == ECONNRESET ? 0 : n;
+}
+
+static int
+jail_wait_hello(struct jail *j, struct err *e)
+{
+	int n;
+
+	while ((n = jail_wait_message(j, e)) == 1 &&
+	       j->message.type == INIT_KEEP && j->options.keep) {
+		if (jail_take_kept(j, e) == -1)
+			return -1;
+	}
+	if (n == 0)
 		return jail_explain(j, e);
 	if (n == -1)
 		return -1;
@@ -752,8 +817,11 @@ jail_destroy(struct jail *j)
 	if (j->janitor > 0)
 		(void)kill(j->janitor, SIGKILL);
 	jail_reap(&j->janitor);
-	for (i = 0; i < countof(j->sources); i++)
+	for (i = 0; i < countof(j->sources); i++) {
 		fd_closep(&j->sources[i].fd);
+		fd_closep(&j->kept[i]);
+	}
+	fd_closep(&j->kept_root);
 	if (j->stage != NULL) {
 		fd_closep(&j->stage->init_fd);
 		fd_closep(&j->stage->launcher_pidfd);
@@ -765,6 +833,34 @@ jail_destroy(struct jail *j)
 	fd_closep(&j->uid_lock);
 	free(j);
 	return r;
+}
+
+int
+jail_keep(struct jail *j, const char *dir, struct keep_result *ret,
+    struct err *e)
+{
+	const struct plan *p = j->options.plan;
+	autofd to = keep_create(dir, e);
+	uint32_t i;
+
+	if (to == -1)
+		return -1;
+	/* copied is what nobody writes any more */
+	jail_kill(j);
+	jail_reap(&j->init);
+	memset(ret, 0, sizeof(*ret));
+	if (j->kept_root != -1 &&
+	    keep_copy(j->kept_root, to, "", p->rootfs_size_bytes, ret, e) == -1)
+		return err_wrap(e, "--keep %s", dir);
+	for (i = 0; i < p->nmounts; i++) {
+		const struct plan_mount *m = &p->mounts[i];
+
+		if (j->kept[i] != -1 &&
+		    keep_copy(j->kept[i], to, plan_string(p, m->path) + 1,
+			m->size_bytes, ret, e) == -1)
+			return err_wrap(e, "--keep %s", dir);
+	}
+	return 0;
 }
 
 int

@@ -16,7 +16,7 @@ CLEAN = {
     "policy/b.h": '#ifndef B_H\n#define B_H\n#include "a.h"\n#endif\n',
     "jail/c.c": '#include "policy/b.h"\n#include "a.h"\n'
                 'static int my_system(int x) { return x; }\n'
-                'int c_two(void) { return my_system(1); }\n',
+                'int c_two(void) { return my_system(1); }\nint jail_c;\n',
 }
 
 # rule, file, what is added to it, what is said

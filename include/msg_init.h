@@ -9,6 +9,7 @@
  *
  *	launcher                        warder-init
  *	INIT_START {…} + descriptors ──►         (may be sent before it lives)
+ *	           ◄── INIT_KEEP + directory     from stage two, if asked for
  *	           ◄── INIT_HELLO        it has been exec'd, the jail is closed
  *	           ◄── INIT_PTY + master         if a pty was asked for
  *	           ◄── INIT_STARTED | INIT_FAILED
@@ -43,7 +44,8 @@ enum {
 	X(PTY,     TO_LAUNCHER, struct init_pty,     1, 1) \
 	X(STARTED, TO_LAUNCHER, struct init_started, 0, 0) \
 	X(FAILED,  TO_LAUNCHER, struct init_failed,  0, 0) \
-	X(EXITED,  TO_LAUNCHER, struct init_exited,  0, 0)
+	X(EXITED,  TO_LAUNCHER, struct init_exited,  0, 0) \
+	X(KEEP,    TO_LAUNCHER, struct init_keep,    1, 1)
 
 /* clang-format on */
 
@@ -108,5 +110,12 @@ struct init_exited {
 	uint64_t system_us;
 	uint64_t max_rss_bytes; /* of the largest process */
 };
+
+/* A directory whose content outlives the jail; sent before INIT_HELLO. */
+struct init_keep {
+	uint32_t what; /* which of the plan's mounts, or INIT_KEEP_ROOT */
+};
+
+#define INIT_KEEP_ROOT UINT32_MAX /* the upper layer of the root */
 
 #endif /* !MSG_INIT_H */

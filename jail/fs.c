@@ -9,6 +9,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
+#include <linux/stat.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,7 +21,7 @@
 #include "stage.h"
 #include "sys.h"
 
-/* ---- the root and what comes from the host ---- */
+/* ---- what every jail has ---- */
 
 /* clang-format off */
 enum { FS_OPTIONAL = 1, FS_FILE = 2 };
@@ -62,12 +64,13 @@ static const struct {
 	{ "/proc/self/fd/1", "dev/stdout" },
 	{ "/proc/self/fd/2", "dev/stderr" },
 	{ "pts/ptmx",        "dev/ptmx" },
-	{ "/tmp",            "var/tmp" },
 };
+
+
 
 /* Plain directories of the root; parents first. */
 static const char *const fs_dirs[] = {
-	"dev", "etc", "home", "proc", "sys", "var", "tmp",
+	"dev", "etc", "home", "proc", "sys", "tmp",
 };
 
 /*
@@ -85,21 +88,6 @@ static const char *const fs_masked[] = {
 /* clang-format on */
 
 static long
-fs_root(struct stage *s)
-{
-	long r;
-
-	stage_what(&s->two, "tmpfs on /");
-	r = mount_new_tmpfs(LIMITS_ROOT_BYTES, LIMITS_ROOT_INODES, "755",
-	    s->rootless ? LIMITS_AGENT_ID_TEXT : LIMITS_INIT_ID_TEXT,
-	    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-	if (r < 0)
-		return r;
-	s->root_fd = (int)r;
-	return mount_attach(s->root_fd, AT_FDCWD, "/");
-}
-
-static long
 fs_directories(struct stage *s)
 {
 	size_t i;
@@ -107,12 +95,104 @@ fs_directories(struct stage *s)
 
 	for (i = 0; i < countof(fs_dirs) && r >= 0; i++) {
 		stage_what(&s->two, fs_dirs[i]);
-		r = SYS(SYS_mkdirat, s->root_fd, fs_dirs[i], 0755);
+		r = mount_make_dir(s, fs_dirs[i]);
 	}
+	return r;
+}
+
+/* ---- generated files ---- */
+
+/* Takes fd, for writing. */
+static long
+fs_write(long fd, const char *text, size_t size)
+{
+	long n;
+
+	if (fd < 0)
+		return fd;
+	n = SYS(SYS_write, fd, text, size);
+	mount_close(fd);
+	if (n < 0)
+		return n;
+	return (size_t)n == size ? 0 : -EIO;
+}
+
+/* A tree that was given may have its own passwd; ours would be no better. */
+static int
+fs_yields(const struct stage *s, const struct stage_file *f)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+			   RESOLVE_NO_MAGICLINKS,
+	};
+	long fd;
+
+	if (!f->yields || s->yield_fd < 0)
+		return 0;
+	fd = SYS(SYS_openat2, s->yield_fd, f->path, &how, sizeof(how));
+	mount_close(fd);
+	return fd >= 0;
+}
+
+static long
+fs_files(struct stage *s)
+{
+	uint32_t i;
+	long r = 0;
+
+	for (i = 0; i < s->nfiles && r >= 0; i++) {
+		const struct stage_file *f = &s->files[i];
+
+		if (f->over || fs_yields(s, f))
+			continue;
+		stage_what(&s->two, f->path);
+		r = fs_write(mount_make_file(s, f->path, O_EXCL), f->text,
+		    f->size);
+	}
+	return r;
+}
+
+long
+fs_generate(struct stage *s)
+{
+	long r = fs_directories(s);
+
+	return r < 0 ? r : fs_files(s);
+}
+
+/* ---- the root and what comes from the host ---- */
+
+/* The host's /usr in a small tree of our own, or an overlay over a given one. */
+static long
+fs_root(struct stage *s)
+{
+	long r;
+
+	stage_what(&s->two, "/");
+	if (s->plan->rootfs == PLAN_ROOTFS_DIR) {
+		r = overlay_root(s);
+		return r < 0 ? r : overlay_covers(s);
+	}
+	r = mount_new_tmpfs(LIMITS_ROOT_BYTES, LIMITS_ROOT_INODES, "755",
+	    s->rootless ? LIMITS_AGENT_ID_TEXT : LIMITS_INIT_ID_TEXT,
+	    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	if (r < 0)
+		return r;
+	s->root_fd = (int)r;
+	r = mount_attach(s->root_fd, AT_FDCWD, "/");
+	return r < 0 ? r : fs_generate(s);
+}
+
+static long
+fs_dev_links(struct stage *s)
+{
+	size_t i;
+	long r = 0;
+
 	for (i = 0; i < countof(fs_links) && r >= 0; i++) {
 		stage_what(&s->two, fs_links[i].path);
-		r = SYS(SYS_symlinkat, fs_links[i].to, s->root_fd,
-		    fs_links[i].path);
+		r = mount_make_link(s, fs_links[i].to, fs_links[i].path);
 	}
 	return r;
 }
@@ -152,11 +232,14 @@ fs_rootfs_host(struct stage *s)
 	size_t i;
 	long r = 0;
 
+	if (s->plan->rootfs == PLAN_ROOTFS_DIR)
+		return 0;
 	for (i = 0; i < countof(fs_host) && r >= 0; i++)
 		r = fs_host_one(s, fs_host[i].path, fs_host[i].flags, MOUNT_RO);
 	for (i = 0; i < countof(fs_usr_links) && r >= 0; i++)
 		r = fs_usr_link(s, fs_usr_links[i]);
-	return r;
+	stage_what(&s->two, "/var/tmp");
+	return r >= 0 ? mount_make_link(s, "/tmp", "var/tmp") : r;
 }
 
 static long
@@ -188,54 +271,6 @@ fs_devices(struct stage *s)
 	    mount_new_tmpfs(LIMITS_SHM_BYTES, LIMITS_INODES, "1777",
 		LIMITS_AGENT_ID_TEXT, MOUNT_RW | MOUNT_ATTR_NOEXEC),
 	    "/dev/shm", 1);
-}
-
-/* ---- generated files ---- */
-
-static long
-fs_write(int dfd, const char *path, const char *text, size_t size)
-{
-	long fd = SYS(SYS_openat, dfd, path,
-	    O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0444);
-	long n;
-
-	if (fd < 0)
-		return fd;
-	n = SYS(SYS_write, fd, text, size);
-	mount_close(fd);
-	if (n < 0)
-		return n;
-	return (size_t)n == size ? 0 : -EIO;
-}
-
-static long
-fs_file(struct stage *s, const struct stage_file *f)
-{
-	size_t n = strlen(f->path);
-	long r;
-
-	if (n >= sizeof(s->path))
-		return -ENAMETOOLONG;
-	memcpy(s->path, f->path, n + 1);
-	r = mount_make_parents(s);
-	if (r < 0)
-		return r;
-	return fs_write(s->root_fd, f->path, f->text, f->size);
-}
-
-static long
-fs_files(struct stage *s)
-{
-	uint32_t i;
-	long r = 0;
-
-	for (i = 0; i < s->nfiles && r >= 0; i++) {
-		if (s->files[i].over)
-			continue;
-		stage_what(&s->two, s->files[i].path);
-		r = fs_file(s, &s->files[i]);
-	}
-	return r;
 }
 
 /* ---- proc ---- */
@@ -275,7 +310,8 @@ fs_proc_texts(struct stage *s)
 		if (!f->over)
 			continue;
 		stage_what(&s->two, f->path);
-		r = fs_write(s->root_fd, LIMITS_SCRATCH_NAME, f->text, f->size);
+		r = fs_write(mount_make_file(s, LIMITS_SCRATCH_NAME, O_EXCL),
+		    f->text, f->size);
 		if (r < 0)
 			return r;
 		s->path[0] = '/';
@@ -292,7 +328,8 @@ static long
 fs_proc_masks(struct stage *s)
 {
 	size_t i;
-	long r = fs_write(s->root_fd, LIMITS_SCRATCH_NAME, "", 0);
+	long r =
+	    fs_write(mount_make_file(s, LIMITS_SCRATCH_NAME, O_EXCL), "", 0);
 
 	for (i = 0; i < countof(fs_masked) && r >= 0; i++)
 		r = fs_cover(s, LIMITS_SCRATCH_NAME, fs_masked[i]);
@@ -356,6 +393,38 @@ fs_clone_same(struct stage *s, uint32_t i, uint64_t attributes)
 	return r;
 }
 
+/*
+ * In a directory of the host nothing is made to mount on: it would stay
+ * there.  (A look at the mounts before this one, which are sorted.)
+ */
+static int
+fs_in_host_directory(const struct plan *p, uint32_t i)
+{
+	const char *path = plan_string(p, p->mounts[i].path);
+	int host = 0;
+	uint32_t k;
+
+	for (k = 0; k < i; k++) {
+		const char *at = plan_string(p, p->mounts[k].path);
+		size_t n = strlen(at);
+
+		if (strncmp(path, at, n) == 0 && path[n] == '/')
+			host = p->mounts[k].kind == PLAN_MOUNT_READ ||
+			       p->mounts[k].kind == PLAN_MOUNT_WRITE;
+	}
+	return host;
+}
+
+static long
+fs_place(struct stage *s, uint32_t i, long fd, int is_dir)
+{
+	const char *path = plan_string(s->plan, s->plan->mounts[i].path);
+
+	if (fs_in_host_directory(s->plan, i))
+		return mount_over(s, fd, path);
+	return mount_at(s, fd, path, is_dir);
+}
+
 static long
 fs_given(struct stage *s, uint32_t i, uint64_t attributes)
 {
@@ -371,20 +440,22 @@ fs_given(struct stage *s, uint32_t i, uint64_t attributes)
 		if (r < 0)
 			return r;
 	}
-	return mount_at(s, fd, plan_string(s->plan, s->plan->mounts[i].path),
-	    src->is_dir);
+	return fs_place(s, i, fd, src->is_dir);
 }
 
 static long
 fs_fresh(struct stage *s, const struct plan_mount *m)
 {
-	const char *path = plan_string(s->plan, m->path);
 	const char *mode = m->kind == PLAN_MOUNT_TMPFS ? "1777" : "755";
+	uint32_t i = (uint32_t)(m - s->plan->mounts);
+	long fd = mount_new_tmpfs(m->size_bytes, m->inodes, mode,
+	    LIMITS_AGENT_ID_TEXT, MOUNT_RW);
+	long r;
 
-	return mount_at(s,
-	    mount_new_tmpfs(m->size_bytes, m->inodes, mode,
-		LIMITS_AGENT_ID_TEXT, MOUNT_RW),
-	    path, 1);
+	if (fd >= 0 && m->kind == PLAN_MOUNT_NEW &&
+	    (r = overlay_offer(s, i, (int)fd)) < 0)
+		return r;
+	return fs_place(s, i, fd, 1);
 }
 
 static long
@@ -429,9 +500,8 @@ fs_home(struct stage *s)
 
 static long (*const fs_line[])(struct stage *) = {
 	fs_root,
-	fs_directories,
+	fs_dev_links,
 	fs_rootfs_host,
-	fs_files,
 	fs_devices,
 	fs_proc,
 	fs_home,
@@ -450,16 +520,35 @@ fs_build(struct stage *s)
 	return r;
 }
 
+/*
+ * Nothing may be stacked on the root: ".." there would lead into it.  The
+ * mount that is seen, and the one that ".." leads to, must be the one built.
+ */
+static long
+fs_verify(struct stage *s)
+{
+	struct statx built, seen;
+	long r;
+
+	stage_what(&s->two, "the old root is still there");
+	if ((r = SYS(SYS_statx, s->root_fd, "", AT_EMPTY_PATH, STATX_MNT_ID,
+		 &built)) < 0 ||
+	    (r = SYS(SYS_statx, AT_FDCWD, "/..", 0, STATX_MNT_ID, &seen)) < 0)
+		return r;
+	return built.stx_mnt_id == seen.stx_mnt_id ? 0 : -EXDEV;
+}
+
 /* Make it the root, drop the host's, close it for writing. */
 long
 fs_enter(struct stage *s)
 {
 	struct mount_attr a = { .attr_set = MOUNT_RO };
-	long r;
+	long r = 0;
 
 	stage_what(&s->two, "mount_setattr /");
-	r = SYS(SYS_mount_setattr, s->root_fd, "", AT_EMPTY_PATH, &a,
-	    sizeof(a));
+	if (s->plan->rootfs == PLAN_ROOTFS_HOST)
+		r = SYS(SYS_mount_setattr, s->root_fd, "", AT_EMPTY_PATH, &a,
+		    sizeof(a));
 	if (r < 0)
 		return r;
 	stage_what(&s->two, "pivot_root");
@@ -471,5 +560,7 @@ fs_enter(struct stage *s)
 	if ((r = SYS(SYS_umount2, ".", 2 /* MNT_DETACH */)) < 0)
 		return r;
 	stage_what(&s->two, "chdir /");
-	return SYS(SYS_chdir, "/");
+	if ((r = SYS(SYS_chdir, "/")) < 0)
+		return r;
+	return fs_verify(s);
 }

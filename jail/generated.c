@@ -218,20 +218,25 @@ text_empty(struct text *t, const struct source *s)
  * glibc look at for limits, v2 and v1 names alike; nothing else of sysfs
  * exists.  "over": mounted over what proc shows.
  */
+enum {
+	GENERATED_OVER = 1,
+	GENERATED_YIELDS
+};
+
 /* clang-format off */
 static const struct {
 	const char *path;
 	generated_text *make;
-	int over;
+	int how; /* 0, or one of these */
 } generated_table[] = {
-	{ "etc/passwd",        text_passwd, 0 },
-	{ "etc/group",         text_group, 0 },
+	{ "etc/passwd",        text_passwd, GENERATED_YIELDS },
+	{ "etc/group",         text_group, GENERATED_YIELDS },
 	{ "etc/hosts",         text_hosts, 0 },
 	{ "etc/hostname",      text_hostname, 0 },
 	{ "etc/resolv.conf",   text_resolv, 0 },
-	{ "etc/nsswitch.conf", text_nsswitch, 0 },
+	{ "etc/nsswitch.conf", text_nsswitch, GENERATED_YIELDS },
 	{ "etc/machine-id",    text_machine_id, 0 },
-	{ "etc/fstab",         text_empty, 0 },
+	{ "etc/fstab",         text_empty, GENERATED_YIELDS },
 
 	{ "sys/devices/system/cpu/online",   text_online, 0 },
 	{ "sys/devices/system/cpu/possible", text_online, 0 },
@@ -243,11 +248,11 @@ static const struct {
 	{ "sys/fs/cgroup/cpu/cpu.cfs_quota_us",  text_cpu_quota, 0 },
 	{ "sys/fs/cgroup/cpu/cpu.cfs_period_us", text_cpu_period, 0 },
 
-	{ "proc/cpuinfo", text_cpuinfo, 1 },
-	{ "proc/loadavg", text_loadavg, 1 },
-	{ "proc/meminfo", text_meminfo, 1 },
-	{ "proc/stat",    text_stat, 1 },
-	{ "proc/sys/kernel/random/boot_id", text_boot_id, 1 },
+	{ "proc/cpuinfo", text_cpuinfo, GENERATED_OVER },
+	{ "proc/loadavg", text_loadavg, GENERATED_OVER },
+	{ "proc/meminfo", text_meminfo, GENERATED_OVER },
+	{ "proc/stat",    text_stat, GENERATED_OVER },
+	{ "proc/sys/kernel/random/boot_id", text_boot_id, GENERATED_OVER },
 };
 
 /* clang-format on */
@@ -288,7 +293,8 @@ generated_make(struct generated *g, const struct plan *p, struct err *e)
 		f->path = generated_table[i].path;
 		f->text = t.buf;
 		f->size = (uint32_t)t.len;
-		f->over = (uint32_t)generated_table[i].over;
+		f->over = generated_table[i].how == GENERATED_OVER;
+		f->yields = generated_table[i].how == GENERATED_YIELDS;
 		g->used += (uint32_t)t.len + 1;
 	}
 	return 0;

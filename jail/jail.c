@@ -45,6 +45,8 @@ struct jail {
 	struct stage *stage; /* a mapping of its own, shared with the stages */
 	struct generated *generated;
 	struct stage_source sources[PLAN_MOUNT_MAX];
+	int kept[PLAN_MOUNT_MAX]; /* what the stages sent of these; -1 */
+	int kept_root;
 	struct cgroup cgroup;
 	struct jail_posture posture;
 	char name[JAIL_NAME_MAX];
@@ -170,7 +172,8 @@ jail_open_sources(struct jail *j, struct err *e)
 			return -1;
 	}
 	return p->rootfs == PLAN_ROOTFS_DIR
-		   ? source_open_rootfs(p, &j->stage->rootfs_fd, e)
+		   ? source_open_rootfs(p, j->posture.rootless,
+			 j->posture.agent_uid, &j->stage->rootfs_fd, e)
 		   : 0;
 }
 
@@ -253,8 +256,9 @@ jail_create(const struct jail_options *o, struct jail **ret, struct err *e)
 		return err_set(e, ERR_SYSTEM, "calloc");
 	j->options = *o;
 	j->control = j->theirs = j->uid_lock = -1;
+	j->kept_root = -1;
 	for (i = 0; i < countof(j->sources); i++)
-		j->sources[i].fd = -1;
+		j->sources[i].fd = j->kept[i] = -1;
 	cgroup_init(&j->cgroup);
 	for (i = 0; i < countof(jail_preparations); i++) {
 		if (jail_preparations[i](j, e) == -1) {
@@ -488,7 +492,8 @@ jail_fill_stage(struct jail *j)
 	s->sources = j->sources;
 	s->files = j->generated->files;
 	s->nfiles = j->generated->nfiles;
-	s->root_fd = -1;
+	s->root_fd = s->yield_fd = -1;
+	s->keep = j->options.keep;
 	if (j->options.janitor_unlink != NULL)
 		(void)snprintf(s->janitor_unlink, sizeof(s->janitor_unlink),
 		    "%s", j->options.janitor_unlink);
@@ -537,8 +542,28 @@ jail_explain(struct jail *j, struct err *e)
 	    r->what[0] != '\0' ? ": " : "", r->what);
 }
 
+/* One directory that a stage offers; ours to close. */
 static int
-jail_wait_hello(struct jail *j, struct err *e)
+jail_take_kept(struct jail *j, struct err *e)
+{
+	const struct init_keep *k = (const void *)j->message.body;
+	int *place = &j->kept_root;
+
+	if (j->message.size != sizeof(*k) || j->message.nfds != 1)
+		return err_set(e, ERR_CORRUPT, "stage two: KEEP");
+	if (k->what != INIT_KEEP_ROOT) {
+		if (k->what >= j->options.plan->nmounts)
+			return err_set(e, ERR_CORRUPT, "stage two: KEEP");
+		place = &j->kept[k->what];
+	}
+	fd_closep(place);
+	*place = ipc_take_fd(&j->message, 0);
+	return 0;
+}
+
+/* 1: a message is there, 0: the stages have ended. */
+static int
+jail_wait_message(struct jail *j, struct err *e)
 {
 	struct pollfd p = { .fd = j->control, .events = POLLIN };
 	int n;
@@ -551,7 +576,20 @@ jail_wait_hello(struct jail *j, struct err *e)
 		    JAIL_HELLO_MS,
 		    j->stage->two.step != NULL ? j->stage->two.step : "clone");
 	n = ipc_recv(j->control, &j->message, e);
-	if (n == 0 || (n == -1 && e->sys == ECONNRESET))
+	return n == -1 && e->sys == ECONNRESET ? 0 : n;
+}
+
+static int
+jail_wait_hello(struct jail *j, struct err *e)
+{
+	int n;
+
+	while ((n = jail_wait_message(j, e)) == 1 &&
+	       j->message.type == INIT_KEEP && j->options.keep) {
+		if (jail_take_kept(j, e) == -1)
+			return -1;
+	}
+	if (n == 0)
 		return jail_explain(j, e);
 	if (n == -1)
 		return -1;
@@ -739,12 +777,17 @@ jail_receive(struct jail *j, struct jail_event *ret, struct err *e)
 
 /* ---- the end ---- */
 
+/*
+ * A pid namespace dies with its first process, and nobody else is in the
+ * jail's groups: no list of processes is read, nothing is waited for.  Only
+ * what is frozen must be let go, to die.
+ */
 void
 jail_kill(struct jail *j)
 {
 	if (j->init > 0)
 		(void)kill(j->init, SIGKILL);
-	cgroup_kill(&j->cgroup);
+	(void)!cgroup_freeze(&j->cgroup, 0, NULL);
 }
 
 static void
@@ -779,8 +822,11 @@ jail_destroy(struct jail *j)
 	if (j->janitor > 0)
 		(void)kill(j->janitor, SIGKILL);
 	jail_reap(&j->janitor);
-	for (i = 0; i < countof(j->sources); i++)
+	for (i = 0; i < countof(j->sources); i++) {
 		fd_closep(&j->sources[i].fd);
+		fd_closep(&j->kept[i]);
+	}
+	fd_closep(&j->kept_root);
 	if (j->stage != NULL) {
 		fd_closep(&j->stage->init_fd);
 		fd_closep(&j->stage->launcher_pidfd);
@@ -792,6 +838,34 @@ jail_destroy(struct jail *j)
 	fd_closep(&j->uid_lock);
 	free(j);
 	return r;
+}
+
+int
+jail_keep(struct jail *j, const char *dir, struct keep_result *ret,
+    struct err *e)
+{
+	const struct plan *p = j->options.plan;
+	autofd to = keep_create(dir, e);
+	uint32_t i;
+
+	if (to == -1)
+		return -1;
+	/* copied is what nobody writes any more */
+	jail_kill(j);
+	jail_reap(&j->init);
+	memset(ret, 0, sizeof(*ret));
+	if (j->kept_root != -1 &&
+	    keep_copy(j->kept_root, to, "", p->rootfs_size_bytes, ret, e) == -1)
+		return err_wrap(e, "--keep %s", dir);
+	for (i = 0; i < p->nmounts; i++) {
+		const struct plan_mount *m = &p->mounts[i];
+
+		if (j->kept[i] != -1 &&
+		    keep_copy(j->kept[i], to, plan_string(p, m->path) + 1,
+			m->size_bytes, ret, e) == -1)
+			return err_wrap(e, "--keep %s", dir);
+	}
+	return 0;
 }
 
 int

@@ -18,6 +18,7 @@
 
 #include "cgroup.h"
 #include "err.h"
+#include "keep.h"
 #include "plan.h"
 #include "seccomp_program.h"
 
@@ -34,6 +35,7 @@ struct jail_options {
 	const char *runtime_dir; /* /run/warder or the user's; 0700, exists */
 	/* Removed by the janitor if we are killed; NULL: nothing. */
 	const char *janitor_unlink;
+	int keep; /* 1: jail_keep() will be called */
 };
 
 struct jail_command {
@@ -122,6 +124,14 @@ void jail_signal(struct jail *j, uint32_t id, int signo);
 
 /* SIGKILL to everything in it, at once; does not wait. */
 void jail_kill(struct jail *j);
+
+/*
+ * End the jail, and copy what it wrote into its new directories (and into
+ * the overlay over its root) to a new directory on the host.  Needs
+ * options.keep.  See keep.h for what is copied.
+ */
+must_check int jail_keep(struct jail *j, const char *dir,
+    struct keep_result *ret, struct err *e);
 
 /* 1: no process of it is scheduled; 0: they go on. */
 must_check int jail_freeze(struct jail *j, int frozen, struct err *e);

@@ -64,8 +64,10 @@ mount_new(const char *type, const struct mount_option *o, size_t n,
 	if (fs < 0)
 		return fs;
 	for (i = 0; i < n && r >= 0; i++)
-		r = SYS(SYS_fsconfig, fs, FSCONFIG_SET_STRING, o[i].key,
-		    o[i].value, 0);
+		r = SYS(SYS_fsconfig, fs,
+		    o[i].value != NULL ? FSCONFIG_SET_STRING
+				       : FSCONFIG_SET_FLAG,
+		    o[i].key, o[i].value, 0);
 	if (r >= 0)
 		r = SYS(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, 0, 0, 0);
 	if (r >= 0)
@@ -113,65 +115,117 @@ mount_open(const struct stage *s, const char *path, int flags)
 }
 
 /*
- * Make the parents of s->path (below the root).  A directory that is there
- * already is fine; a link in its place is not: the mount that follows opens
- * the name without following any.
+ * The directory that holds the last component of path (which has no leading
+ * slash), made with its parents where it is missing; *ret_name is that
+ * component.  One component at a time, so that none can be a link: the tree
+ * may be one that a jail or an image has written to.
  */
-long
-mount_make_parents(struct stage *s)
-{
-	char *p = s->path;
-	long r;
-
-	while ((p = strchr(p, '/')) != NULL) {
-		*p = '\0';
-		r = SYS(SYS_mkdirat, s->root_fd, s->path, 0755);
-		*p++ = '/';
-		if (r < 0 && r != -EEXIST)
-			return r;
-	}
-	return 0;
-}
-
-/* Put path, which is absolute, into s->path without its leading slash. */
 static long
-mount_set_path(struct stage *s, const char *path)
+mount_parent(struct stage *s, const char *path, const char **ret_name)
 {
-	size_t n = strlen(++path);
+	const char *p = path, *end;
+	long fd = s->root_fd, next, r;
 
-	if (n == 0 || n >= sizeof(s->path))
-		return -ENAMETOOLONG;
-	memcpy(s->path, path, n + 1);
-	return 0;
+	while ((end = strchr(p, '/')) != NULL) {
+		size_t n = (size_t)(end - path);
+
+		if (n >= sizeof(s->path))
+			return -ENAMETOOLONG;
+		memcpy(s->path, path, n);
+		s->path[n] = '\0';
+		next = mount_open(s, s->path, O_PATH | O_DIRECTORY);
+		if (next == -ENOENT) {
+			r = SYS(SYS_mkdirat, fd, s->path + (p - path), 0755);
+			if (r < 0)
+				return r;
+			next = mount_open(s, s->path, O_PATH | O_DIRECTORY);
+		}
+		if (next < 0)
+			return next;
+		fd = next;
+		p = end + 1;
+	}
+	*ret_name = p;
+	return fd;
 }
 
-/* A place to mount on: directory or empty file, with its parents. */
-long
-mount_make_point(struct stage *s, const char *path, int is_dir)
+/* The deepest directory is there in most cases: one look-up finds it. */
+static long
+mount_parent_quick(struct stage *s, const char *path, const char **ret_name)
 {
-	long r = mount_set_path(s, path);
+	const char *slash = strrchr(path, '/');
+	size_t n = slash != NULL ? (size_t)(slash - path) : 0;
+	long fd;
 
-	if (r >= 0)
-		r = mount_make_parents(s);
-	if (r < 0)
-		return r;
-	if (is_dir) {
-		r = SYS(SYS_mkdirat, s->root_fd, s->path, 0755);
-	} else {
-		r = SYS(SYS_openat, s->root_fd, s->path,
-		    O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0444);
-		mount_close(r);
-	}
+	*ret_name = slash != NULL ? slash + 1 : path;
+	if (slash == NULL)
+		return s->root_fd;
+	if (n >= sizeof(s->path))
+		return -ENAMETOOLONG;
+	memcpy(s->path, path, n);
+	s->path[n] = '\0';
+	fd = mount_open(s, s->path, O_PATH | O_DIRECTORY);
+	return fd == -ENOENT ? mount_parent(s, path, ret_name) : fd;
+}
+
+long
+mount_make_file(struct stage *s, const char *path, int flags)
+{
+	const char *name;
+	long dir = mount_parent_quick(s, path, &name);
+
+	if (dir < 0)
+		return dir;
+	return SYS(SYS_openat, dir, name,
+	    O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW | flags, 0444);
+}
+
+long
+mount_make_dir(struct stage *s, const char *path)
+{
+	const char *name;
+	long dir = mount_parent_quick(s, path, &name), r;
+
+	if (dir < 0)
+		return dir;
+	r = SYS(SYS_mkdirat, dir, name, 0755);
 	return r == -EEXIST ? 0 : r;
 }
 
-/* Attach a detached mount at s->path; takes fd. */
-static long
-mount_attach_at_path(struct stage *s, long fd)
+long
+mount_make_link(struct stage *s, const char *to, const char *path)
 {
-	long point = mount_open(s, s->path, O_PATH);
-	long r = point;
+	const char *name;
+	long dir = mount_parent_quick(s, path, &name), r;
 
+	if (dir < 0)
+		return dir;
+	r = SYS(SYS_symlinkat, to, dir, name);
+	return r == -EEXIST ? 0 : r;
+}
+
+/* A directory or an empty file to mount on. */
+static long
+mount_make_point(struct stage *s, const char *path, int is_dir)
+{
+	long r;
+
+	if (is_dir)
+		return mount_make_dir(s, path);
+	r = mount_make_file(s, path, O_EXCL);
+	mount_close(r);
+	return r == -EEXIST ? 0 : r;
+}
+
+long
+mount_over(struct stage *s, long fd, const char *path)
+{
+	long point, r;
+
+	if (fd < 0)
+		return fd;
+	point = mount_open(s, path + 1, O_PATH);
+	r = point;
 	if (point >= 0)
 		r = SYS(SYS_move_mount, fd, "", point, "",
 		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
@@ -187,10 +241,10 @@ mount_at(struct stage *s, long fd, const char *path, int is_dir)
 
 	if (fd < 0)
 		return fd;
-	r = mount_make_point(s, path, is_dir);
+	r = mount_make_point(s, path + 1, is_dir);
 	if (r < 0) {
 		mount_close(fd);
 		return r;
 	}
-	return mount_attach_at_path(s, fd);
+	return mount_over(s, fd, path);
 }

@@ -24,7 +24,7 @@ enum {
 
 struct mount_option {
 	const char *key;
-	const char *value;
+	const char *value; /* NULL: a flag */
 };
 
 void mount_close(long fd);
@@ -45,13 +45,22 @@ long mount_attach(long fd, int dfd, const char *path);
 /* Open below the root; no symbolic link on the way or at the end. */
 long mount_open(const struct stage *s, const char *path, int flags);
 
-/* Make the parents of s->path, which is below the root. */
-long mount_make_parents(struct stage *s);
+/*
+ * Make a file (flags: O_EXCL, O_TRUNC; the result is a descriptor for
+ * writing), a directory or a link, with the directories above it.  Paths
+ * have no leading slash; no link on the way is followed; a directory or link
+ * that is there already is left as it is.
+ */
+long mount_make_file(struct stage *s, const char *path, int flags);
+long mount_make_dir(struct stage *s, const char *path);
+long mount_make_link(struct stage *s, const char *to, const char *path);
 
-/* A place to mount on: directory or empty file, with its parents. */
-long mount_make_point(struct stage *s, const char *path, int is_dir);
-
-/* Attach a detached mount at an absolute path of the jail; takes fd. */
+/*
+ * Attach a detached mount at an absolute path of the jail, which mount_at
+ * makes where it is missing and mount_over does not.  Both take fd, and pass
+ * an error in its place on.
+ */
 long mount_at(struct stage *s, long fd, const char *path, int is_dir);
+long mount_over(struct stage *s, long fd, const char *path);
 
 #endif /* !MOUNT_H */

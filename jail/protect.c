@@ -32,8 +32,7 @@ protect_mount_of(const struct plan *p, const char *path, size_t *ret_len)
 		const char *at = plan_string(p, p->mounts[i].path);
 		size_t n = strlen(at);
 
-		if (n < *ret_len || strncmp(path, at, n) != 0 ||
-		    path[n] != '/')
+		if (n < *ret_len || strncmp(path, at, n) != 0 || path[n] != '/')
 			continue;
 		*ret_len = n;
 		found = p->mounts[i].kind == PLAN_MOUNT_READ ? -1 : (int)i;
@@ -47,7 +46,7 @@ protect_is_mount(long fd)
 	struct statx x;
 
 	return SYS(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE, &x) == 0 &&
-	    (x.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+	       (x.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
 /* Mount what fd is over itself. */
@@ -178,7 +177,7 @@ protect_remove_one(int dir, const char *path)
 	struct open_how how = {
 		.flags = O_PATH | O_CLOEXEC | O_DIRECTORY,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
-		    RESOLVE_NO_MAGICLINKS,
+			   RESOLVE_NO_MAGICLINKS,
 	};
 	const char *name = strrchr(path, '/');
 	char parent[STAGE_PATH_MAX] = ".";
@@ -212,8 +211,7 @@ protect_remove(const struct stage *s)
 		const struct stage_created *c = &s->created[i];
 		const struct plan *p = s->plan;
 		size_t skip = strlen(plan_string(p, p->mounts[c->mount].path));
-		const char *path = plan_string(p,
-		    p->protect[c->protect].path);
+		const char *path = plan_string(p, p->protect[c->protect].path);
 		char below[STAGE_PATH_MAX];
 		size_t n = c->length - skip;
 

@@ -41,6 +41,13 @@ static const char *const source_places[] = {
 
 /* clang-format on */
 
+/* A root file system of root's is the agent's in the overlay over it. */
+enum source_use {
+	SOURCE_READ,
+	SOURCE_WRITE,
+	SOURCE_ROOTFS
+};
+
 /* Whether a is b, or lies below it. */
 static int
 source_below(const char *a, const char *b)
@@ -144,7 +151,7 @@ source_open_path(const char *path, struct stat *ret_st, struct err *e)
  * what "others" may read; writing does not.
  */
 static int
-source_clone(int fd, const struct stat *st, int write, uid_t agent,
+source_clone(int fd, const struct stat *st, enum source_use use, uid_t agent,
     struct stage_source *ret, struct err *e)
 {
 	autofd tree = (int)SYS(SYS_open_tree, fd, "",
@@ -152,9 +159,9 @@ source_clone(int fd, const struct stat *st, int write, uid_t agent,
 
 	if (tree < 0)
 		return err_sys(e, -tree, "open_tree");
-	if (st->st_uid != 0 &&
+	if ((st->st_uid != 0 || use == SOURCE_ROOTFS) &&
 	    idmap_mount(tree, st->st_uid, st->st_gid, agent, e) == -1 &&
-	    (e->code != ERR_UNSUPPORTED || write))
+	    (e->code != ERR_UNSUPPORTED || use == SOURCE_WRITE))
 		return -1;
 	ret->fd = take_fd(&tree);
 	ret->is_mount = 1;
@@ -177,16 +184,19 @@ source_open(const struct plan *p, uint32_t i, int rootless, uid_t agent,
 	s.is_dir = S_ISDIR(st.st_mode);
 	if (rootless)
 		s.fd = take_fd(&fd);
-	else if (source_clone(fd, &st, write, agent, &s, e) == -1)
+	else if (source_clone(fd, &st, write ? SOURCE_WRITE : SOURCE_READ,
+		     agent, &s, e) == -1)
 		return err_wrap(e, "%s: %s", plan_string(p, m->origin), from);
 	*ret = s;
 	return 0;
 }
 
 int
-source_open_rootfs(const struct plan *p, int *ret_fd, struct err *e)
+source_open_rootfs(const struct plan *p, int rootless, uid_t agent, int *ret_fd,
+    struct err *e)
 {
 	const char *dir = plan_string(p, p->rootfs_dir);
+	struct stage_source s = { .fd = -1 };
 	struct stat st;
 	autofd fd = source_open_path(dir, &st, e);
 
@@ -195,6 +205,10 @@ source_open_rootfs(const struct plan *p, int *ret_fd, struct err *e)
 	if (!S_ISDIR(st.st_mode))
 		return err_set(e, ERR_INVALID, "rootfs: %s: not a directory",
 		    dir);
-	*ret_fd = take_fd(&fd);
+	if (rootless)
+		s.fd = take_fd(&fd);
+	else if (source_clone(fd, &st, SOURCE_ROOTFS, agent, &s, e) == -1)
+		return err_wrap(e, "rootfs: %s", dir);
+	*ret_fd = s.fd;
 	return 0;
 }

@@ -23,8 +23,11 @@
 must_check int source_open(const struct plan *p, uint32_t i, int rootless,
     uid_t agent, struct stage_source *ret, struct err *e);
 
-/* The base of rootfs {dir: …}: a directory, judged in the same way. */
-must_check int source_open_rootfs(const struct plan *p, int *ret_fd,
-    struct err *e);
+/*
+ * The base of rootfs {dir: …}: a directory, judged in the same way; as root
+ * a detached mount in which its owner's files are the agent's.
+ */
+must_check int source_open_rootfs(const struct plan *p, int rootless,
+    uid_t agent, int *ret_fd, struct err *e);
 
 #endif /* !SOURCE_H */

@@ -47,6 +47,7 @@ struct stage_file {
 	const char *text;
 	uint32_t size;
 	uint32_t over; /* 1: mounted over a file that is there (proc) */
+	uint32_t yields; /* 1: a given root file system's own is kept */
 };
 
 struct stage_ids {
@@ -89,7 +90,8 @@ struct stage {
 	const struct stage_file *files;
 	uint32_t nfiles;
 	int rootless;
-	int rootfs_fd; /* O_PATH of rootfs {dir: …}, or -1 */
+	int rootfs_fd; /* rootfs {dir: …}: as struct stage_source's; or -1 */
+	int keep; /* 1: send INIT_KEEP for what may be kept */
 	int control_fd; /* warder-init's end */
 	int init_fd; /* the program */
 	int launcher_pidfd;
@@ -109,6 +111,7 @@ struct stage {
 
 	/* private to the stages */
 	int root_fd; /* the new root while it is built */
+	int yield_fd; /* whose files some generated ones give way to; -1 */
 	char path[STAGE_PATH_MAX];
 	unsigned char stack_two[STAGE_STACK] __attribute__((aligned(16)));
 	unsigned char stack_one[STAGE_STACK] __attribute__((aligned(16)));
@@ -125,6 +128,11 @@ void stage_what(struct stage_report *r, const char *what);
 /* fs.c: build the tree and make it the root. */
 long fs_build(struct stage *s);
 long fs_enter(struct stage *s);
+long fs_generate(struct stage *s);
+/* overlay.c */
+long overlay_root(struct stage *s);
+long overlay_covers(struct stage *s);
+long overlay_offer(struct stage *s, uint32_t what, int fd);
 /* protect.c; after it the launcher, or the janitor, removes placeholders */
 long protect_apply(struct stage *s);
 void protect_remove(const struct stage *s);

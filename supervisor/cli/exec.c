@@ -32,7 +32,7 @@ enum {
 
 struct exec {
 	struct adhoc flags;
-	const char *report;
+	const char *report, *keep;
 	int report_fd;
 	int interactive, pty, print_policy;
 	char **argv; /* the command */
@@ -72,6 +72,7 @@ EXEC_SET(env, return adhoc_add(&x->flags.env, v, e))
 EXEC_SET(allow, return adhoc_add(&x->flags.allow, v, e))
 EXEC_SET(limit, return adhoc_add(&x->flags.limit, v, e))
 EXEC_SET(report, x->report = v; return 0)
+EXEC_SET(keep, x->keep = v; return 0)
 EXEC_SET(print_policy, x->print_policy = 1; return 0)
 EXEC_SET(interactive, x->interactive = 1; return 0)
 EXEC_SET(tty, x->pty = 1; return 0)
@@ -102,6 +103,7 @@ static const struct opt exec_options[] = {
 	{ "print-policy", 0, NULL, "print the policy that the flags make, and stop", set_print_policy },
 	{ "interactive", 'i', NULL, "give it our standard input; without it: none", set_interactive },
 	{ "tty", 't', NULL, "give it a terminal of its own", set_tty },
+	{ "keep", 0, "DIR", "copy what it wrote to a new directory", set_keep },
 	{ "report", 0, "FILE", "write a JSON report of the run", set_report },
 	{ "report-fd", 0, "N", "the same, to an open descriptor", set_report_fd },
 };
@@ -266,6 +268,23 @@ exec_run(struct exec *x, struct err *e)
 }
 
 static int
+exec_keep(struct exec *x, struct err *e)
+{
+	struct keep_result kept;
+
+	if (x->keep == NULL)
+		return 0;
+	if (jail_keep(x->jail, x->keep, &kept, e) == -1)
+		return -1;
+	if (kept.skipped > 0)
+		(void)fprintf(stderr,
+		    "warder: --keep %s: %llu sockets, FIFOs, devices or too "
+		    "deep directories were left out\n",
+		    x->keep, (unsigned long long)kept.skipped);
+	return 0;
+}
+
+static int
 exec_report(struct exec *x, struct err *e)
 {
 	autofd file = -1;
@@ -291,6 +310,7 @@ exec_jail(struct exec *x, struct err *e)
 		.program = &x->program,
 		.init_path = x->init_path,
 		.runtime_dir = x->paths.runtime,
+		.keep = x->keep != NULL,
 	};
 	int r;
 
@@ -305,7 +325,9 @@ exec_jail(struct exec *x, struct err *e)
 		r = exec_run(x, e);
 	if (r == 0) {
 		report_explain(&x->plan, &x->end, x->argv[0]);
-		r = exec_report(x, e);
+		r = exec_keep(x, e);
+		if (exec_report(x, r == 0 ? e : NULL) == -1)
+			r = -1;
 	}
 	registry_close(&x->registry);
 	if (jail_destroy(x->jail) == -1 && r == 0)

@@ -59,6 +59,7 @@ enum init_msg {
 enum {
 	INIT_START_PTY = 1 << 0, /* a new pty; no stdio descriptors come */
 	INIT_START_BLOB = 1 << 1, /* the strings are in the last descriptor */
+	INIT_START_NO_STDIN = 1 << 2, /* two come; input is the null device */
 };
 
 struct init_start {

@@ -303,7 +303,7 @@ jail_pack(char *to, const char *cwd, const struct jail_command *c)
 		to = jail_copy(to, c->envp[i]);
 }
 
-/* Three pipes; theirs are the jail's ends, which may be null for stdin. */
+/* Three pipes; theirs are the jail's ends; -1: none. */
 struct jail_stdio {
 	int ours[3], theirs[3];
 };
@@ -339,14 +339,9 @@ jail_stdio_open(struct jail_stdio *s, const struct jail_command *c,
 {
 	if (c->pty)
 		return 0;
-	if (c->no_stdin) {
-		s->theirs[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-		if (s->theirs[0] == -1)
-			return err_set(e, ERR_SYSTEM, "/dev/null");
-	} else if (jail_pipe(&s->theirs[0], &s->ours[0], &s->ours[0], e) ==
-		   -1) {
+	if (!c->no_stdin &&
+	    jail_pipe(&s->theirs[0], &s->ours[0], &s->ours[0], e) == -1)
 		return -1;
-	}
 	if (jail_pipe(&s->ours[1], &s->theirs[1], &s->ours[1], e) == -1)
 		return -1;
 	return jail_pipe(&s->ours[2], &s->theirs[2], &s->ours[2], e);
@@ -401,18 +396,20 @@ jail_send_start(struct jail *j, const struct jail_command *c,
 	size_t bytes = strlen(cwd) + 1;
 	struct init_start start = {
 		.id = c->id,
-		.flags = c->pty ? INIT_START_PTY : 0,
+		.flags = c->pty        ? INIT_START_PTY
+			 : c->no_stdin ? INIT_START_NO_STDIN
+				       : 0,
 		.argc = (uint32_t)jail_count(c->argv, &bytes),
 		.envc = (uint32_t)jail_count(c->envp, &bytes),
 		.rows = c->rows,
 		.cols = c->cols,
 	};
-	int fds[4], nfds = 0;
+	int fds[4], nfds = 0, i;
 	autofd blob = -1;
 	autofree char *body = NULL;
 	size_t inline_bytes;
 
-	if (jail_stdio_give(j, s, e) == -1)
+	if (!c->pty && jail_stdio_give(j, s, e) == -1)
 		return -1;
 	if (start.argc == 0 || bytes > INIT_STRINGS_MAX ||
 	    (size_t)start.argc + start.envc > INIT_ARGS_MAX)
@@ -426,8 +423,10 @@ jail_send_start(struct jail *j, const struct jail_command *c,
 	if (body == NULL)
 		return err_set(e, ERR_SYSTEM, "malloc");
 	jail_pack(body + sizeof(start), cwd, c);
-	for (; !c->pty && nfds < 3; nfds++)
-		fds[nfds] = s->theirs[nfds];
+	for (i = 0; i < 3 && !c->pty; i++) {
+		if (s->theirs[i] >= 0)
+			fds[nfds++] = s->theirs[i];
+	}
 	inline_bytes = sizeof(start) + bytes;
 	if (inline_bytes > IPC_BODY_MAX) {
 		blob = jail_blob(body + sizeof(start), bytes, e);

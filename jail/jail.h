@@ -44,7 +44,7 @@ struct jail_command {
 	const char *const *envp; /* NULL-terminated, complete */
 	const char *cwd; /* in the jail; NULL: the plan's */
 	int pty; /* 1: a new pty in place of three pipes */
-	int no_stdin; /* 1: /dev/null; no pipe for it */
+	int no_stdin; /* 1: the jail's null device; no pipe for it */
 	uint16_t rows, cols; /* of the pty */
 };
 

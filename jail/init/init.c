@@ -48,7 +48,7 @@ struct init_child {
 	const char *cwd;
 	char **argv;
 	char **envp;
-	int stdio[3];
+	int stdio[3]; /* -1: ours, which is the null device */
 	int step; /* enum init_step, when it fails */
 	long result; /* -errno of that step */
 };
@@ -224,8 +224,10 @@ init_stdio(const struct init_child *c)
 
 	if (c->start->flags & INIT_START_PTY)
 		r = SYS(SYS_ioctl, c->stdio[0], TIOCSCTTY, 0);
-	for (i = 0; i < 3 && r >= 0; i++)
-		r = SYS(SYS_dup3, c->stdio[i], i, 0);
+	for (i = 0; i < 3 && r >= 0; i++) {
+		if (c->stdio[i] >= 0)
+			r = SYS(SYS_dup3, c->stdio[i], i, 0);
+	}
 	if (r >= 0)
 		r = SYS(SYS_close_range, 3, ~0U, 0);
 	return r;
@@ -400,7 +402,8 @@ init_on_START(void)
 	struct init_start *s = (struct init_start *)(void *)message.body;
 	struct init_child c = { .start = s, .stdio = { -1, -1, -1 } };
 	int blob = !!(s->flags & INIT_START_BLOB), i;
-	int wanted = s->flags & INIT_START_PTY ? 0 : 3;
+	int first = !!(s->flags & INIT_START_NO_STDIN);
+	int wanted = s->flags & INIT_START_PTY ? 0 : 3 - first;
 	char *strings = init_strings(s);
 	long r = 0;
 
@@ -409,7 +412,7 @@ init_on_START(void)
 	c.cwd = init_split(s, strings, &c.envp);
 	c.argv = vectors;
 	for (i = 0; i < wanted; i++)
-		c.stdio[i] = message.fds[i];
+		c.stdio[first + i] = message.fds[i];
 	if (wanted == 0) {
 		r = init_pty(s, &c.stdio[0]);
 		c.stdio[1] = c.stdio[2] = c.stdio[0];

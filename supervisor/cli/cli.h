@@ -5,23 +5,8 @@
 #define CLI_H
 
 #include "err.h"
-
-enum {
-	CLI_PATH_MAX = 4096
-};
-
-/* Where things are for this user; see docs/man/warder.1, FILES. */
-struct cli_paths {
-	char libexec[CLI_PATH_MAX]; /* beside bin/, never by environment */
-	char share[CLI_PATH_MAX];
-	char config[CLI_PATH_MAX]; /* /etc/warder or ~/.config/warder */
-	char runtime[CLI_PATH_MAX]; /* made if it is not there, 0700 */
-	char jails[CLI_PATH_MAX]; /* sockets of the live ones; the same */
-	char cache[CLI_PATH_MAX]; /* the same */
-	char home[CLI_PATH_MAX]; /* of the user; may be empty */
-};
-
-must_check int cli_paths(struct cli_paths *ret, struct err *e);
+#include "jail/places.h"
+#include "opt.h"
 
 /*
  * Print "warder: message" on stderr, with what is hostile in it escaped, and
@@ -35,5 +20,26 @@ int cli_enter(int argc, char **argv);
 int cli_ps(int argc, char **argv);
 int cli_kill(int argc, char **argv);
 int cli_policy(int argc, char **argv);
+int cli_completion(int argc, char **argv);
+
+/* Their options; "policy" has its own, in warder-config. */
+extern const struct opt_verb exec_verb;
+extern const struct opt_verb live_enter_verb;
+extern const struct opt_verb live_ps_verb;
+extern const struct opt_verb live_kill_verb;
+extern const struct opt_verb completion_verb;
+
+struct cli_verb {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const struct opt_verb *options; /* NULL: another program knows them */
+	/* What follows them: COMMAND, JAIL,COMMAND, JAILS, POLICY, SHELL. */
+	const char *operands; /* NULL: nothing */
+	const char *help;
+};
+
+/* All verbs, in the order of the help. */
+extern const struct cli_verb main_verbs[];
+extern const size_t main_nverbs;
 
 #endif /* !CLI_H */

@@ -37,9 +37,9 @@ struct exec {
 	int interactive, pty, print_policy;
 	char **argv; /* the command */
 
-	struct cli_paths paths;
-	char init_path[CLI_PATH_MAX + 16];
-	char config_path[CLI_PATH_MAX + 16];
+	struct places paths;
+	char init_path[PLACES_PATH_MAX + 16];
+	char config_path[PLACES_PATH_MAX + 16];
 	struct plan plan;
 	struct seccomp_program program;
 	struct environ env;
@@ -108,7 +108,7 @@ static const struct opt exec_options[] = {
 	{ "report-fd", 0, "N", "the same, to an open descriptor", set_report_fd },
 };
 
-static const struct opt_verb exec_verb = {
+const struct opt_verb exec_verb = {
 	"[OPTIONS] -- COMMAND [ARGUMENT …]",
 	"Runs COMMAND in a jail of its own: no network, no home directory, an\n"
 	"empty /workspace, /usr read-only, nothing of the caller's environment\n"
@@ -137,7 +137,7 @@ exec_read(struct exec *x, size_t *ret_n, struct err *e)
 static int
 exec_dir(const char *file, char *ret, size_t size, struct err *e)
 {
-	char cwd[CLI_PATH_MAX];
+	char cwd[PLACES_PATH_MAX];
 	const char *slash = file != NULL ? strrchr(file, '/') : NULL;
 	int n, len = slash != NULL ? (int)(slash - file) : 0;
 
@@ -181,7 +181,7 @@ exec_text(struct exec *x, struct policy_request *rq, char *dir, size_t size,
 static int
 exec_policy(struct exec *x, struct err *e)
 {
-	char dir[CLI_PATH_MAX];
+	char dir[PLACES_PATH_MAX];
 	struct policy_request rq = { 0 };
 
 	if (exec_text(x, &rq, dir, sizeof(dir), e) == -1)
@@ -338,7 +338,7 @@ exec_jail(struct exec *x, struct err *e)
 static int
 exec_paths(struct exec *x, struct err *e)
 {
-	if (cli_paths(&x->paths, e) == -1)
+	if (places_find(&x->paths, NULL, e) == -1)
 		return -1;
 	(void)snprintf(x->init_path, sizeof(x->init_path), "%s/warder-init",
 	    x->paths.libexec);
@@ -350,7 +350,7 @@ exec_paths(struct exec *x, struct err *e)
 static int
 exec_print_policy(struct exec *x)
 {
-	char dir[CLI_PATH_MAX];
+	char dir[PLACES_PATH_MAX];
 	struct err e;
 	struct text t;
 

@@ -85,7 +85,7 @@ static const struct opt ps_options[] = {
 	{ "json", 0, NULL, "a JSON object a line", set_json },
 };
 
-static const struct opt_verb ps_verb = {
+const struct opt_verb live_ps_verb = {
 	"[OPTIONS]",
 	"Lists the jails that this user runs.",
 	ps_options,
@@ -155,14 +155,14 @@ ps_one(void *ctx, const char *name, int fd)
 int
 cli_ps(int argc, char **argv)
 {
-	struct cli_paths paths;
+	struct places paths;
 	struct ps p = { 0 };
 	struct err e = { 0 };
-	int rest, r = live_usage("ps", &ps_verb, &p, argc, argv, 0, &rest);
+	int rest, r = live_usage("ps", &live_ps_verb, &p, argc, argv, 0, &rest);
 
 	if (r != -1)
 		return r;
-	if (cli_paths(&paths, &e) == -1 ||
+	if (places_find(&paths, NULL, &e) == -1 ||
 	    registry_each(paths.jails, ps_one, &p, &e) == -1)
 		return cli_fail(&e);
 	return 0;
@@ -170,7 +170,7 @@ cli_ps(int argc, char **argv)
 
 /* ---- kill ---- */
 
-static const struct opt_verb kill_verb = {
+const struct opt_verb live_kill_verb = {
 	"JAIL …",
 	"Ends jails at once: every process in them is killed.\n"
 	"JAIL is a name that \"warder ps\" shows, or its first letters.",
@@ -180,7 +180,7 @@ static const struct opt_verb kill_verb = {
 
 /* Wait for its end of file: then the launcher has seen the end. */
 static int
-kill_one(const struct cli_paths *paths, const char *name, struct err *e)
+kill_one(const struct places *paths, const char *name, struct err *e)
 {
 	struct msg_jail_kill ask = { .version = MSG_JAIL_VERSION };
 	struct pollfd p = { .events = POLLIN };
@@ -199,14 +199,14 @@ kill_one(const struct cli_paths *paths, const char *name, struct err *e)
 int
 cli_kill(int argc, char **argv)
 {
-	struct cli_paths paths;
+	struct places paths;
 	struct err e = { 0 };
-	int i, r = live_usage("kill", &kill_verb, NULL, argc, argv, 1, &i);
+	int i, r = live_usage("kill", &live_kill_verb, NULL, argc, argv, 1, &i);
 	int status = 0;
 
 	if (r != -1)
 		return r;
-	if (cli_paths(&paths, &e) == -1)
+	if (places_find(&paths, NULL, &e) == -1)
 		return cli_fail(&e);
 	for (; i < argc; i++) {
 		if (kill_one(&paths, argv[i], &e) == -1)
@@ -243,7 +243,7 @@ static const struct opt enter_options[] = {
 	{ "tty", 't', NULL, "give it a terminal of its own", set_enter_tty },
 };
 
-static const struct opt_verb enter_verb = {
+const struct opt_verb live_enter_verb = {
 	"[OPTIONS] JAIL -- COMMAND [ARGUMENT …]",
 	"Runs COMMAND in a running jail, under the same policy and limits; it\n"
 	"reads our standard input. JAIL is a name that \"warder ps\" shows, or\n"
@@ -400,11 +400,11 @@ enter_run(struct enter *x, const char *name, char **argv, struct err *e)
 		.master = &x->master,
 		.signals = -1,
 	};
-	struct cli_paths paths;
+	struct places paths;
 	int theirs[3] = { -1, -1, -1 }, i, r;
 
 	relay_init(&x->relay, 0);
-	if (cli_paths(&paths, e) == -1 ||
+	if (places_find(&paths, NULL, e) == -1 ||
 	    registry_connect(paths.jails, name, &x->socket, e) == -1)
 		return -1;
 	r = x->pty ? 0 : enter_pipes(x, theirs, e);
@@ -431,7 +431,7 @@ cli_enter(int argc, char **argv)
 
 	x->socket = x->master = -1;
 	x->status = 137; /* the jail ended before it answered */
-	r = live_usage("enter", &enter_verb, x, argc, argv, 2, &i);
+	r = live_usage("enter", &live_enter_verb, x, argc, argv, 2, &i);
 	if (r != -1)
 		return r;
 	if (strcmp(argv[i + 1], "--") == 0 && i + 2 < argc)

@@ -13,19 +13,24 @@
 #include "version.h"
 
 /* clang-format off */
-static const struct {
-	const char *name;
-	int (*run)(int argc, char **argv);
-	const char *help;
-} verbs[] = {
-	{ "exec",       cli_exec,       "run a program in a jail" },
-	{ "enter",      cli_enter,      "run a program in a jail that is running" },
-	{ "ps",         cli_ps,         "list the jails of this user" },
-	{ "kill",       cli_kill,       "end a running jail" },
-	{ "policy",     cli_policy,     "check, show and explain policy files" },
+const struct cli_verb main_verbs[] = {
+	{ "exec",       cli_exec,       &exec_verb,       "COMMAND",
+	    "run a program in a jail" },
+	{ "enter",      cli_enter,      &live_enter_verb, "JAIL,COMMAND",
+	    "run a program in a jail that is running" },
+	{ "ps",         cli_ps,         &live_ps_verb,    NULL,
+	    "list the jails of this user" },
+	{ "kill",       cli_kill,       &live_kill_verb,  "JAILS",
+	    "end running jails" },
+	{ "policy",     cli_policy,     NULL,             "POLICY",
+	    "check, show and explain policy files" },
+	{ "completion", cli_completion, &completion_verb, "SHELL",
+	    "print a script that completes words in a shell" },
 };
 
 /* clang-format on */
+
+const size_t main_nverbs = countof(main_verbs);
 
 int
 cli_fail(const struct err *e)
@@ -45,8 +50,9 @@ main_help(FILE *f, int status)
 	(void)fprintf(f,
 	    "usage: warder VERB [OPTIONS] [ARGUMENTS]\n\n"
 	    "Runs programs in jails and keeps the keys outside.\n\nverbs:\n");
-	for (i = 0; i < countof(verbs); i++)
-		(void)fprintf(f, "  %-12s %s\n", verbs[i].name, verbs[i].help);
+	for (i = 0; i < countof(main_verbs); i++)
+		(void)fprintf(f, "  %-12s %s\n", main_verbs[i].name,
+		    main_verbs[i].help);
 	(void)fprintf(f,
 	    "\n\"warder VERB --help\" tells more; try: warder exec -- id\n");
 	return status;
@@ -55,13 +61,13 @@ main_help(FILE *f, int status)
 static int
 main_unknown(const char *verb)
 {
-	const char *names[countof(verbs)];
+	const char *names[countof(main_verbs)];
 	struct err e;
 	const char *near;
 	size_t i;
 
-	for (i = 0; i < countof(verbs); i++)
-		names[i] = verbs[i].name;
+	for (i = 0; i < countof(main_verbs); i++)
+		names[i] = main_verbs[i].name;
 	near = text_nearest(verb, names, countof(names));
 	(void)err_set(&e, ERR_INVALID, "unknown verb \"%s\"%s%s%s", verb,
 	    near ? "; did you mean " : " (see warder --help)", near ? near : "",
@@ -83,9 +89,9 @@ main(int argc, char **argv)
 		printf("warder %s\n", WARDER_VERSION);
 		return 0;
 	}
-	for (i = 0; i < countof(verbs); i++) {
-		if (strcmp(argv[1], verbs[i].name) == 0)
-			return verbs[i].run(argc - 1, argv + 1);
+	for (i = 0; i < countof(main_verbs); i++) {
+		if (strcmp(argv[1], main_verbs[i].name) == 0)
+			return main_verbs[i].run(argc - 1, argv + 1);
 	}
 	return main_unknown(argv[1]);
 }

@@ -1,7 +1,7 @@
 /*
  * opt.h: command line options as a table.
  *
- * The table is the parser, the usage text and (tools/completion) the shell
+ * The table is the parser, the usage text and (completion.c) the shell
  * completion, so that they cannot disagree.
  */
 #ifndef OPT_H

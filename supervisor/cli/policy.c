@@ -7,15 +7,16 @@
 int
 cli_policy(int argc, char **argv)
 {
-	struct cli_paths p;
+	struct places p;
 	struct err e;
-	char program[CLI_PATH_MAX + 16];
+	char program[PLACES_PATH_MAX + 16];
 
 	(void)argc;
-	if (cli_paths(&p, &e) == -1)
+	if (places_find(&p, NULL, &e) == -1)
 		return cli_fail(&e);
 	(void)snprintf(program, sizeof(program), "%s/warder-config", p.libexec);
-	(void)execv(program, argv);
+	/* "warder policy …", as it was typed: argv begins at the verb */
+	(void)execv(program, argv - 1);
 	(void)err_set(&e, ERR_SYSTEM, "%s", program);
 	return cli_fail(&e);
 }

@@ -360,6 +360,34 @@ open_found(const char *path, int fd, unsigned char ret_digest[SHA256_SIZE],
 	return memfd_text(text, size, e);
 }
 
+/* Is dir the directory of this file? */
+static int
+is_directory_of(const char *dir, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	size_t n = slash == NULL ? 0 : (size_t)(slash - path);
+
+	if (*path != '/')
+		return 0;
+	n += n == 0;
+	return strlen(dir) == n && memcmp(dir, path, n) == 0;
+}
+
+/* Relative references begin where the policy or a file of its own lies. */
+static int
+is_known_directory(const struct client *c, const char *dir)
+{
+	struct client_file file;
+	uint32_t at = 0;
+
+	if (strcmp(dir, c->rq->dir) == 0 || strcmp(dir, "/") == 0)
+		return 1;
+	while (client_files_next(c->files, &at, &file) == 1)
+		if (is_directory_of(dir, file.path))
+			return 1;
+	return 0;
+}
+
 static int
 on_open(struct client *c, struct err *e)
 {
@@ -376,6 +404,8 @@ on_open(struct client *c, struct err *e)
 	if (!is_ended(m->reference, sizeof(m->reference)) ||
 	    !is_ended(m->dir, sizeof(m->dir)))
 		return refuse_message(e, "a string without an end");
+	if (!is_known_directory(c, m->dir))
+		return refuse_message(e, "a directory of no file of its own");
 	if (c->asked++ > CONFIG_FILES_MAX)
 		return refuse_message(e, "it asks for too many files");
 	rc =
@@ -525,6 +555,8 @@ report_death(struct client *c, struct err *e)
 	struct timespec tick = { .tv_nsec = 10 * 1000 * 1000 };
 	int i;
 
+	if (c->pid <= 0)
+		return refuse_message(e, "it ended without an answer");
 	/* It is about to be a zombie: do not kill it before it is one. */
 	for (i = 0; i < 100 && waitpid(c->pid, &status, WNOHANG) == 0; i++)
 		(void)nanosleep(&tick, NULL);
@@ -579,6 +611,44 @@ send_compile(struct client *c, struct err *e)
 	return ipc_send(c->fd, CONFIG_COMPILE, &m, sizeof(m), &fd, 1, e);
 }
 
+/* The socket is there; talk, and say how the peer ended if it did. */
+static int
+client_run(struct client *c, struct err *e)
+{
+	int rc;
+
+	c->text[0] = '\0';
+	memset(c->files, 0, sizeof(*c->files));
+	c->deadline_ms = now_ms() + CLIENT_TIMEOUT_MS;
+	if (c->rq->dirs != NULL)
+		c->dirs = *c->rq->dirs;
+	else
+		find_dirs_init(&c->dirs, c->rq->home);
+	rc = send_compile(c, e);
+	if (rc == 0)
+		rc = client_talk(c, e);
+	if (rc == -1 && c->pid > 0 && e->code == ERR_SYSTEM &&
+	    (e->sys == EPIPE || e->sys == ECONNRESET))
+		rc = report_death(c, e);
+	return rc;
+}
+
+int
+client_converse(int fd, const struct policy_request *rq, struct plan *ret_plan,
+    struct seccomp_program *ret_program, struct client_files *ret_files,
+    char *text, size_t text_size, struct err *e)
+{
+	struct client c = { .rq = rq,
+		.files = ret_files,
+		.fd = fd,
+		.plan = ret_plan,
+		.program = ret_program,
+		.text = text,
+		.text_size = text_size };
+
+	return client_run(&c, e);
+}
+
 int
 client_compile(const struct policy_request *rq, struct plan *ret_plan,
     struct seccomp_program *ret_program, struct client_files *ret_files,
@@ -594,20 +664,9 @@ client_compile(const struct policy_request *rq, struct plan *ret_plan,
 	int rc;
 
 	text[0] = '\0';
-	memset(ret_files, 0, sizeof(*ret_files));
-	c.deadline_ms = now_ms() + CLIENT_TIMEOUT_MS;
-	if (rq->dirs != NULL)
-		c.dirs = *rq->dirs;
-	else
-		find_dirs_init(&c.dirs, rq->home);
 	rc = client_start(&c, e);
 	if (rc == 0)
-		rc = send_compile(&c, e);
-	if (rc == 0)
-		rc = client_talk(&c, e);
-	if (rc == -1 && c.pid > 0 && e->code == ERR_SYSTEM &&
-	    (e->sys == EPIPE || e->sys == ECONNRESET))
-		rc = report_death(&c, e);
+		rc = client_run(&c, e);
 	fd_closep(&c.fd);
 	(void)client_reap(&c);
 	if (rc == -1 && text[0] == '\0')

@@ -69,4 +69,13 @@ must_check int client_compile(const struct policy_request *rq,
     struct client_files *ret_files, char *text, size_t text_size,
     struct err *e);
 
+/*
+ * The same with a warder-config that is connected already: one conversation
+ * over fd, which stays the caller's.
+ */
+must_check int client_converse(int fd, const struct policy_request *rq,
+    struct plan *ret_plan, struct seccomp_program *ret_program,
+    struct client_files *ret_files, char *text, size_t text_size,
+    struct err *e);
+
 #endif /* !CLIENT_H */

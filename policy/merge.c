@@ -9,6 +9,7 @@
 struct merge {
 	struct arena *arena;
 	struct diag *diag;
+	int ceiling; /* the policy is itself a ceiling: there are no grants */
 };
 
 typedef struct yaml_node *merge_fn(const struct merge *m,
@@ -18,39 +19,36 @@ typedef struct yaml_node *merge_fn(const struct merge *m,
 static merge_fn *const by_rule[];
 
 /*
- * Does layer i give, or does it cut?  Where the policy is itself a ceiling
- * there are no grants: the nearest ceiling that says something stands in for
- * them, and the others cut it.
+ * Does layer i give, or does it cut?  Where the policy is itself a ceiling,
+ * the nearest that says something stands in for the grants, and the others
+ * cut it.  Elsewhere a ceiling never gives, not even what nobody else says.
  */
 static int
-gives(const struct merge_set *s, unsigned i)
+gives(const struct merge *m, const struct merge_set *s, unsigned i)
 {
 	unsigned j;
 
-	if (s->node[i] == NULL)
-		return 0;
-	if (!s->node[i]->source->ceiling)
-		return 1;
-	for (j = 0; j < s->count; j++)
-		if (s->node[j] != NULL &&
-		    (j < i || !s->node[j]->source->ceiling))
+	if (s->node[i] == NULL || !m->ceiling)
+		return s->node[i] != NULL && !s->node[i]->source->ceiling;
+	for (j = 0; j < i; j++)
+		if (s->node[j] != NULL)
 			return 0;
 	return 1;
 }
 
 static int
-cuts(const struct merge_set *s, unsigned i)
+cuts(const struct merge *m, const struct merge_set *s, unsigned i)
 {
-	return s->node[i] != NULL && !gives(s, i);
+	return s->node[i] != NULL && !gives(m, s, i);
 }
 
 static struct yaml_node *
-nearest(const struct merge_set *s)
+nearest(const struct merge *m, const struct merge_set *s)
 {
 	unsigned i;
 
 	for (i = 0; i < s->count; i++)
-		if (gives(s, i))
+		if (gives(m, s, i))
 			return s->node[i];
 	return NULL;
 }
@@ -109,7 +107,7 @@ static struct yaml_node *
 merge_nearest(const struct merge *m, const struct schema_key *k,
     const struct merge_set *s, const struct merge_set *parent)
 {
-	struct yaml_node *n = nearest(s);
+	struct yaml_node *n = nearest(m, s);
 
 	(void)k;
 	(void)parent;
@@ -127,7 +125,7 @@ rank(const struct yaml_node *n)
 static struct yaml_node *
 merge_number(const struct merge *m, const struct merge_set *s, int least)
 {
-	struct yaml_node *n = nearest(s), *cut;
+	struct yaml_node *n = nearest(m, s), *cut;
 	unsigned i;
 
 	/* What a ceiling requires holds even where no grant says it. */
@@ -138,7 +136,7 @@ merge_number(const struct merge *m, const struct merge_set *s, int least)
 	n = copy_node(m, n);
 	for (i = 0; i < s->count; i++) {
 		cut = s->node[i];
-		if (!cuts(s, i))
+		if (!cuts(m, s, i))
 			continue;
 		if (rank(cut) == rank(n) || (rank(cut) < rank(n)) != least)
 			continue;
@@ -226,14 +224,14 @@ merge_unite(const struct merge *m, const struct schema_key *k,
 
 	(void)k;
 	(void)parent;
-	if ((out = nearest(s)) == NULL)
+	if ((out = nearest(m, s)) == NULL)
 		return NULL;
 	out = copy_empty(m, out);
 	for (i = 0; i < s->count; i++)
-		if (gives(s, i))
+		if (gives(m, s, i))
 			add_items(m, out, s->node[i]);
 	for (i = 0; i < s->count; i++)
-		if (cuts(s, i))
+		if (cuts(m, s, i))
 			out = intersect(m, out, s->node[i]);
 	return out;
 }
@@ -263,7 +261,7 @@ static struct yaml_node *
 merge_by_key(const struct merge *m, const struct schema_key *k,
     const struct merge_set *s, const struct merge_set *parent)
 {
-	struct yaml_node *out = nearest(s), *n;
+	struct yaml_node *out = nearest(m, s), *n;
 	unsigned i;
 
 	(void)k;
@@ -272,7 +270,7 @@ merge_by_key(const struct merge *m, const struct schema_key *k,
 		return NULL;
 	out = copy_empty(m, out);
 	for (i = 0; i < s->count; i++)
-		for (n = gives(s, i) ? s->node[i]->first : NULL; n != NULL;
+		for (n = gives(m, s, i) ? s->node[i]->first : NULL; n != NULL;
 		     n = n->next)
 			if (yaml_get(out, n->key->text) == NULL)
 				yaml_append(out, n->key, copy_node(m, n));
@@ -366,7 +364,7 @@ static struct yaml_node *
 merge_rootfs(const struct merge *m, const struct schema_key *k,
     const struct merge_set *s, const struct merge_set *parent)
 {
-	struct yaml_node *n = nearest(s);
+	struct yaml_node *n = nearest(m, s);
 	unsigned i;
 
 	(void)k;
@@ -375,7 +373,7 @@ merge_rootfs(const struct merge *m, const struct schema_key *k,
 		return NULL;
 	n = n->kind == YAML_MAP ? copy_map(m, n) : copy_node(m, n);
 	for (i = 0; i < s->count && n->kind == YAML_MAP; i++) {
-		if (!cuts(s, i))
+		if (!cuts(m, s, i))
 			continue;
 		if (s->node[i]->kind == YAML_MAP &&
 		    text_path_within(text_of(n, "dir"),
@@ -477,7 +475,7 @@ cut_mount_all(const struct merge *m, struct yaml_node *mount, const char *list,
 
 	for (i = 0; mount != NULL && i < s->count; i++)
 		if (filesystem->node[i] != NULL &&
-		    filesystem->node[i]->source->ceiling && !gives(s, i))
+		    filesystem->node[i]->source->ceiling && !gives(m, s, i))
 			mount = cut_mount(m, mount, list, filesystem->node[i]);
 	return mount;
 }
@@ -486,14 +484,14 @@ static struct yaml_node *
 merge_mounts(const struct merge *m, const struct schema_key *k,
     const struct merge_set *s, const struct merge_set *parent)
 {
-	struct yaml_node *out = nearest(s), *n, *mount;
+	struct yaml_node *out = nearest(m, s), *n, *mount;
 	unsigned i;
 
 	if (out == NULL)
 		return NULL;
 	out = copy_empty(m, out);
 	for (i = 0; i < s->count; i++)
-		for (n = gives(s, i) ? s->node[i]->first : NULL; n != NULL;
+		for (n = gives(m, s, i) ? s->node[i]->first : NULL; n != NULL;
 		     n = n->next) {
 			if (is_hidden(parent, i, text_of(n, "path")))
 				continue;
@@ -539,7 +537,7 @@ static struct yaml_node *
 merge_services(const struct merge *m, const struct schema_key *k,
     const struct merge_set *s, const struct merge_set *parent)
 {
-	struct yaml_node *out = nearest(s), *n;
+	struct yaml_node *out = nearest(m, s), *n;
 	unsigned i;
 
 	(void)k;
@@ -548,11 +546,11 @@ merge_services(const struct merge *m, const struct schema_key *k,
 		return NULL;
 	out = copy_empty(m, out);
 	for (i = 0; i < s->count; i++)
-		for (n = gives(s, i) ? s->node[i]->first : NULL; n != NULL;
+		for (n = gives(m, s, i) ? s->node[i]->first : NULL; n != NULL;
 		     n = n->next)
 			add_service(m, out, n);
 	for (i = 0; i < s->count; i++)
-		if (cuts(s, i))
+		if (cuts(m, s, i))
 			out = cut_services(m, out, s->node[i]);
 	return out;
 }
@@ -574,7 +572,7 @@ static merge_fn *const by_rule[] = {
 struct yaml_node *
 merge_layers(const struct merge_set *roots, struct arena *arena, struct diag *d)
 {
-	struct merge m = { arena, d };
+	struct merge m = { arena, d, roots->node[0]->source->ceiling };
 
 	return merge_keys(&m, &schema_policy, roots);
 }

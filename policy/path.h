@@ -10,7 +10,9 @@
 
 #include "err.h"
 
-enum { PATH_SIZE = 4096 }; /* with the NUL, as the kernel's PATH_MAX */
+enum {
+	PATH_SIZE = 4096
+}; /* with the NUL, as the kernel's PATH_MAX */
 
 /*
  * NULL if the path is absolute and canonical (no empty, "." or ".."
@@ -24,8 +26,8 @@ const char *path_defect(const char *path);
  * is home, a relative path begins at dir, "." and ".." are collapsed as
  * text.  ERR_INVALID if that is too long, or home is wanted and empty.
  */
-must_check int path_resolve(const char *text, const char *dir,
-    const char *home, char ret[PATH_SIZE], struct err *e);
+must_check int path_resolve(const char *text, const char *dir, const char *home,
+    char ret[PATH_SIZE], struct err *e);
 
 /* Why nothing may be mounted at this path in a jail; NULL if it may. */
 const char *path_jail_refused(const char *path);

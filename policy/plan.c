@@ -341,13 +341,14 @@ static const char *
 mount_defect(const struct plan *p, const struct plan_mount *m)
 {
 	int ceiling = p->kind == PLAN_CEILING;
-	const char *path = p->strings + m->path;
+	const char *path;
 
 	if (m->kind >= PLAN_MOUNT__MAX)
 		return "is of no known kind";
 	if (!is_string(p, m->from) || !is_string(p, m->path) ||
 	    !is_string(p, m->origin))
 		return "is outside the pool";
+	path = p->strings + m->path;
 	/* In a ceiling no path means any path. */
 	if (!(ceiling && *path == '\0') && path_defect(path) != NULL)
 		return "has a path that is not absolute and canonical";

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -250,6 +251,7 @@ cgroup_text_sum__files_of_groups__numbers(void **state)
 
 struct group {
 	struct cgroup c;
+	struct cgroup other; /* a second one, where a test needs it */
 	struct plan *plan;
 	char name[32];
 	int fds; /* open before */
@@ -276,6 +278,7 @@ group_setup(void **state)
 		.cpu_time_ms = 60000 };
 	group_name(g->name, sizeof(g->name));
 	cgroup_init(&g->c);
+	cgroup_init(&g->other);
 	*state = g;
 	return 0;
 }
@@ -297,7 +300,9 @@ group_teardown(void **state)
 	struct group *g = *state;
 
 	cgroup_kill(&g->c);
+	cgroup_kill(&g->other);
 	(void)cgroup_destroy(&g->c, 2000);
+	(void)cgroup_destroy(&g->other, 2000);
 	(void)cgroup_sweep(group_is_others, NULL);
 	free(g->plan);
 	free(g);
@@ -328,20 +333,28 @@ group_need(const struct group *g, enum cgroup_controller k)
 
 /* Run fn in the group as the launcher would start a jail there. */
 static pid_t
-group_spawn(struct group *g, int (*fn)(void *), void *arg)
+group_spawn_in(const struct cgroup *c, int (*fn)(void *), void *arg)
 {
 	struct clone_args a = { .exit_signal = SIGCHLD };
 	pid_t pid;
 
-	if (g->c.version == CGROUP_V2) {
+	if (c->version == CGROUP_V2) {
 		a.flags = CLONE_INTO_CGROUP;
-		a.cgroup = (uint64_t)cgroup_clone_fd(&g->c);
+		a.cgroup = (uint64_t)cgroup_clone_fd(c);
 	}
 	pid = (pid_t)syscall(SYS_clone3, &a, sizeof(a));
 	assert_int_not_equal(pid, -1);
 	if (pid == 0)
-		_exit(cgroup_join(&g->c) == 0 ? fn(arg) : 99);
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (pid == 0)
+		_exit(cgroup_join(c) == 0 ? fn(arg) : 99);
 	return pid;
+}
+
+static pid_t
+group_spawn(const struct group *g, int (*fn)(void *), void *arg)
+{
+	return group_spawn_in(&g->c, fn, arg);
 }
 
 static int
@@ -449,14 +462,14 @@ do_fork_until_refused(void *arg)
 static int
 do_fork_bomb(void *arg)
 {
+	uint64_t until = now_ms() + 5000;
+
 	(void)arg;
 	(void)signal(SIGCHLD, SIG_IGN);
-	for (;;) {
-		pid_t pid = fork();
-
-		if (pid == 0 && fork() == 0)
+	while (now_ms() < until)
+		if (fork() == 0 && fork() == 0)
 			_exit(0);
-	}
+	return 0;
 }
 
 static void
@@ -940,10 +953,9 @@ static void
 cgroup_sweep__left_live_and_foreign__only_the_left_one(void **state)
 {
 	struct group *g = *state;
-	struct cgroup left, busy;
+	struct cgroup left;
 	struct cgroup_host h;
 	char left_name[32], busy_name[32], foreign[48];
-	struct group b;
 	pid_t pid;
 	int k;
 
@@ -951,13 +963,14 @@ cgroup_sweep__left_live_and_foreign__only_the_left_one(void **state)
 	group_name(left_name, sizeof(left_name));
 	group_name(busy_name, sizeof(busy_name));
 	assert_int_equal(cgroup_create(&left, left_name, g->plan, NULL), 0);
-	assert_int_equal(cgroup_create(&busy, busy_name, g->plan, NULL), 0);
-	b = (struct group){ .c = busy };
-	pid = group_spawn(&b, do_sleep, NULL);
+	assert_int_equal(cgroup_create(&g->other, busy_name, g->plan, NULL), 0);
+	pid = group_spawn_in(&g->other, do_sleep, NULL);
 	sleep_ms(50);
 	cgroup_host_get(&h, 0, 0);
 	k = __builtin_ctz(g->c.enforced);
-	(void)snprintf(foreign, sizeof(foreign), "wardertest-%d", getpid());
+	/* What it would be called without its first letters is dead. */
+	(void)snprintf(foreign, sizeof(foreign), "%.*stest-%d-x",
+	    (int)sizeof(CGROUP_PREFIX) - 1, "another", getpid());
 	assert_int_equal(mkdirat(h.parent[k], foreign, 0755), 0);
 
 	assert_int_equal(cgroup_sweep(is_live_one, g->name),
@@ -968,9 +981,9 @@ cgroup_sweep__left_live_and_foreign__only_the_left_one(void **state)
 	assert_int_equal(unlinkat(h.parent[k], foreign, AT_REMOVEDIR), 0);
 	/* What was swept away is no failure to its late owner. */
 	assert_int_equal(cgroup_destroy(&left, 0), 0);
-	cgroup_kill(&busy);
+	cgroup_kill(&g->other);
 	(void)group_wait(pid);
-	assert_int_equal(cgroup_destroy(&busy, 2000), 0);
+	assert_int_equal(cgroup_destroy(&g->other, 2000), 0);
 }
 
 /*

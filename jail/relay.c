@@ -18,6 +18,7 @@ relay_init(struct relay *r, uint64_t limit)
 		s->own_from = s->own_to = s->atomic = 0;
 		s->have = s->done = 0;
 		s->total = 0;
+		s->sink = NULL;
 	}
 }
 
@@ -52,6 +53,16 @@ relay_set_out(struct relay *r, int i, int ours, int caller)
 	s->to = caller;
 	s->own_from = 1;
 	s->atomic = !relay_is_file(caller);
+}
+
+void
+relay_set_sink(struct relay *r, int i, int ours,
+    void (*sink)(void *ctx, int stream, const void *bytes, size_t size),
+    void *ctx)
+{
+	relay_set_out(r, i, ours, -1);
+	r->streams[i].sink = sink;
+	r->streams[i].ctx = ctx;
 }
 
 void

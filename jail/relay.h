@@ -23,6 +23,9 @@ struct relay_stream {
 	int from; /* -1: ended */
 	int to; /* -1: nobody takes it any more */
 	int own_from, own_to; /* 1: closed by us when done */
+	/* In place of "to": takes every byte at once. */
+	void (*sink)(void *ctx, int stream, const void *bytes, size_t size);
+	void *ctx;
 	int atomic; /* write no more at once than a pipe takes whole */
 	size_t have, done; /* bytes in buf, bytes of them written */
 	uint64_t total; /* bytes read */
@@ -48,6 +51,11 @@ void relay_init(struct relay *r, uint64_t limit);
  */
 void relay_set_in(struct relay *r, int caller, int ours);
 void relay_set_out(struct relay *r, int i, int ours, int caller);
+
+/* Bytes of stream i go to a function; ours is taken. */
+void relay_set_sink(struct relay *r, int i, int ours,
+    void (*sink)(void *ctx, int stream, const void *bytes, size_t size),
+    void *ctx);
 
 /* Fill p[RELAY_STREAMS] with what each stream waits for. */
 void relay_poll(const struct relay *r, struct pollfd *p);

@@ -53,7 +53,9 @@ run_init(struct run *r, struct jail *j, const struct plan *p, uint32_t id)
 	for (i = 0; i < RUN_WATCHES; i++)
 		r->watches[i].fd = -1;
 	r->other = NULL;
-	r->ended = 0;
+	r->sink = NULL;
+	r->ended = r->gone = 0;
+	r->oom = cgroup_watch_oom(jail_cgroup(j), &r->oom_events);
 	memset(&r->report, 0, sizeof(r->report));
 	memset(&r->watch, 0, sizeof(r->watch));
 	r->begin_us = r->moved_us = r->looked_us = run_now_us();
@@ -85,6 +87,15 @@ run_remove_watch(struct run *r, int fd)
 	}
 }
 
+static void
+run_connect_out(struct run *r, int i, int ours)
+{
+	if (ours >= 0 && r->sink != NULL)
+		relay_set_sink(&r->relay, i, ours, r->sink, r->sink_ctx);
+	else if (ours >= 0)
+		relay_set_out(&r->relay, i, ours, r->caller[i]);
+}
+
 void
 run_connect(struct run *r, const int ours[3])
 {
@@ -92,10 +103,8 @@ run_connect(struct run *r, const int ours[3])
 
 	if (ours[0] >= 0)
 		relay_set_in(&r->relay, r->caller[0], ours[0]);
-	for (i = 1; i < 3; i++) {
-		if (ours[i] >= 0)
-			relay_set_out(&r->relay, i, ours[i], r->caller[i]);
-	}
+	for (i = 1; i < 3; i++)
+		run_connect_out(r, i, ours[i]);
 }
 
 /* The first reason stands: what follows is its consequence. */
@@ -150,12 +159,12 @@ run_pty(struct run *r, const struct jail_event *v, struct err *e)
 		return err_set(e, ERR_SYSTEM, "dup");
 	r->master = master;
 	relay_set_in(&r->relay, r->caller[0], in);
-	relay_set_out(&r->relay, 1, take_fd(&master), r->caller[1]);
+	run_connect_out(r, 1, take_fd(&master));
 	return 0;
 }
 
 static int
-run_event(struct run *r, int *ret_gone, struct err *e)
+run_event(struct run *r, struct err *e)
 {
 	struct jail_event v;
 
@@ -179,7 +188,7 @@ run_event(struct run *r, int *ret_gone, struct err *e)
 		run_exited(r, &v);
 		break;
 	case JAIL_EVENT_GONE:
-		*ret_gone = 1;
+		r->gone = 1;
 		run_end(r, RUN_LOST);
 		break;
 	}
@@ -298,37 +307,55 @@ run_ready(struct run *r, const struct pollfd *p)
 	}
 }
 
+/* An oom watch is an eventfd, or a file that says POLLPRI. */
+static void
+run_oom(struct run *r)
+{
+	uint64_t n;
+
+	(void)!read(r->oom, &n, sizeof(n));
+	fd_closep(&r->oom);
+	run_end(r, RUN_OOM);
+}
+
+static int
+run_ready_all(struct run *r, struct pollfd *p, struct err *e)
+{
+	if (relay_step(&r->relay, p) > 0)
+		r->moved_us = run_now_us();
+	if (p[SLOT_OOM].revents != 0)
+		run_oom(r);
+	if (p[SLOT_CONTROL].revents != 0 && run_event(r, e) == -1)
+		return -1;
+	run_ready(r, p);
+	return 0;
+}
+
 /*
  * The pipes of a dead jail end by themselves; until then its last output is
  * read.  When nobody takes it (or nothing comes), it is given up.
  */
 static int
-run_step(struct run *r, struct pollfd *p, int *gone, struct err *e)
+run_step(struct run *r, int timeout, struct err *e)
 {
-	uint64_t now = run_now_us();
-	int n;
+	struct pollfd p[SLOT__MAX];
+	int own = run_timeout(r, run_now_us()), n;
 
 	relay_poll(&r->relay, p);
-	p[SLOT_CONTROL].fd = *gone ? -1 : jail_fd(r->jail);
+	p[SLOT_CONTROL].fd = r->gone ? -1 : jail_fd(r->jail);
+	p[SLOT_CONTROL].events = POLLIN;
+	p[SLOT_OOM].fd = r->oom;
+	p[SLOT_OOM].events = r->oom_events;
 	run_poll_watches(r, p);
-	n = poll(p, SLOT__MAX, run_timeout(r, now));
+	if (timeout == -1 || (own != -1 && own < timeout))
+		timeout = own;
+	n = poll(p, SLOT__MAX, timeout);
 	if (n == -1 && errno != EINTR)
 		return err_set(e, ERR_SYSTEM, "poll");
-	if (n == 0 && r->ended)
+	if (n == 0 && r->ended && timeout == own)
 		relay_finish(&r->relay);
-	if (n > 0 && relay_step(&r->relay, p) > 0)
-		r->moved_us = run_now_us();
-	if (relay_met_limit(&r->relay))
-		run_end(r, RUN_OUTPUT);
-	if (n > 0 && p[SLOT_OOM].revents != 0 && !r->ended) {
-		run_end(r, RUN_OOM);
-		p[SLOT_OOM].fd = -1;
-	}
-	if (n > 0 && p[SLOT_CONTROL].revents != 0 &&
-	    run_event(r, gone, e) == -1)
+	if (n > 0 && run_ready_all(r, p, e) == -1)
 		return -1;
-	if (n > 0)
-		run_ready(r, p);
 	if (!r->ended)
 		run_limits(r, run_now_us());
 	return 0;
@@ -350,25 +377,43 @@ run_usage(struct run *r)
 		r->report.end = RUN_OOM;
 }
 
-int
-run_loop(struct run *r, struct run_report *ret, struct err *e)
+static int
+run_left_ms(uint64_t until_us)
 {
-	struct pollfd p[SLOT__MAX] = { 0 };
-	autofd oom = -1;
-	int gone = 0, rc = 0;
+	uint64_t now = run_now_us();
 
-	p[SLOT_CONTROL].events = POLLIN;
-	oom = cgroup_watch_oom(jail_cgroup(r->jail), &p[SLOT_OOM].events);
-	p[SLOT_OOM].fd = oom;
-	while (rc == 0 && (!r->ended || relay_open(&r->relay)))
-		rc = run_step(r, p, &gone, e);
-	r->report.wall_us = run_now_us() - r->begin_us;
-	r->report.output_bytes = relay_output(&r->relay);
-	run_usage(r);
+	return until_us > now ? (int)((until_us - now + 999) / 1000) : 0;
+}
+
+int
+run_wait(struct run *r, int timeout_ms, struct run_report *ret, struct err *e)
+{
+	uint64_t until = run_now_us() + (uint64_t)timeout_ms * 1000;
+	int left = timeout_ms;
+
+	while (!r->ended || relay_open(&r->relay)) {
+		if (run_step(r, left, e) == -1)
+			return -1;
+		if (timeout_ms == -1)
+			continue;
+		left = run_left_ms(until);
+		if (left == 0 && (!r->ended || relay_open(&r->relay)))
+			return 0;
+	}
+	if (r->report.wall_us == 0) {
+		r->report.wall_us = run_now_us() - r->begin_us;
+		r->report.output_bytes = relay_output(&r->relay);
+		run_usage(r);
+	}
+	*ret = r->report;
+	return 1;
+}
+
+void
+run_finish(struct run *r)
+{
 	relay_finish(&r->relay);
-	if (rc == 0)
-		*ret = r->report;
-	return rc;
+	fd_closep(&r->oom);
 }
 
 int

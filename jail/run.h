@@ -78,8 +78,15 @@ struct run {
 	void (*other)(void *ctx, struct jail_event *v);
 	void *other_ctx;
 
+	/* In place of caller[1] and [2]; NULL: these. */
+	void (*sink)(void *ctx, int stream, const void *bytes, size_t size);
+	void *sink_ctx;
+
 	/* private */
 	int ended; /* the command has */
+	int gone; /* so has its jail */
+	int oom; /* descriptor of the oom watch; -1 */
+	short oom_events;
 	struct run_report report;
 	struct watch watch;
 	uint64_t begin_us, moved_us, looked_us;
@@ -98,8 +105,16 @@ void run_remove_watch(struct run *r, int fd);
  */
 void run_connect(struct run *r, const int ours[3]);
 
-/* Until the command and its jail have ended, by themselves or by a limit. */
-must_check int run_loop(struct run *r, struct run_report *ret, struct err *e);
+/*
+ * Move bytes, keep limits, for timeout_ms (-1: no limit) or until the
+ * command has ended, by itself or by a limit, and its output is read: then 1
+ * with *ret.  0 when time is up, -1 on an error.
+ */
+must_check int run_wait(struct run *r, int timeout_ms, struct run_report *ret,
+    struct err *e);
+
+/* Close what it holds; accepts one that was never connected. */
+void run_finish(struct run *r);
 
 /* The exit status that "warder exec" gives for it. */
 int run_exit_status(const struct run_report *r);

@@ -237,7 +237,7 @@ exec_launch(struct exec *x, const struct jail_command *c, struct err *e)
 	if (jail_launch(x->jail, c, ours, e) == -1)
 		return -1;
 	run_connect(&x->run, ours);
-	return run_loop(&x->run, &x->end, e);
+	return run_wait(&x->run, -1, &x->end, e) == -1 ? -1 : 0;
 }
 
 static int
@@ -264,6 +264,7 @@ exec_run(struct exec *x, struct err *e)
 	if (r == 0)
 		r = exec_launch(x, &c, e);
 	terminal_close(&terminal);
+	run_finish(&x->run);
 	return r;
 }
 

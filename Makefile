@@ -73,7 +73,7 @@ PROGRAMS := $(B)/bin/warder $(B)/libexec/warder/warder-init \
 	$(B)/libexec/warder/warder-config
 LIBRARIES := $(if $(LIBWARDER),$(B)/lib/libwarder.so.0)
 
-all: $(PROGRAMS) $(LIBRARIES)
+all: $(PROGRAMS) $(LIBRARIES) $(B)/examples/run
 
 include mk/data.mk mk/tests.mk mk/install.mk mk/lint.mk mk/run.mk
 
@@ -126,6 +126,13 @@ $(B)/lib/libwarder.so.0: $(call native,$(LIBWARDER) $(JAIL) $(POLICY_PLAIN) \
 	    -Wl,--version-script=lib/libwarder.map $(NATIVE_LDFLAGS) \
 	    $(filter %.o,$^) -o $@
 	ln -sf libwarder.so.0 $(@D)/libwarder.so
+
+# The example is built as its users would, against the installed header.
+$(B)/examples/run: examples/library/run.c $(B)/lib/libwarder.so.0 \
+    include/warder/warder.h
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 $(WARN) $(OPT) $(SANFLAGS) -Iinclude $< -L$(B)/lib \
+	    -lwarder -Wl,-rpath,'$$ORIGIN/../lib' -o $@
 
 clean:
 	rm -rf build

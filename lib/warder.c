@@ -1,0 +1,440 @@
+/*
+ * warder.c: libwarder, the jail and the policy as a C library.
+ *
+ * Thin: it holds handles together and translates errors; everything else is
+ * what "warder exec" does.
+ */
+#include "warder/warder.h"
+
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "err.h"
+#include "jail/environ.h"
+#include "jail/jail.h"
+#include "jail/places.h"
+#include "jail/pool.h"
+#include "jail/run.h"
+#include "msg_config.h"
+#include "policy/find.h"
+#include "policy/load.h"
+#include "version.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+enum {
+	LIBRARY_COMMAND_ID = 1
+};
+
+struct warder {
+	struct places places;
+	char init_path[PLACES_PATH_MAX + 16];
+	char config_path[PLACES_PATH_MAX + 16];
+};
+
+struct warder_policy {
+	struct warder *warder;
+	struct plan plan;
+	struct seccomp_program program;
+	char digest[SHA256_HEX_SIZE];
+};
+
+struct warder_pool {
+	struct warder_policy *policy;
+	struct pool *pool;
+};
+
+struct warder_run {
+	struct warder_policy *policy;
+	struct jail *jail;
+	struct run run;
+	struct run_report report;
+	struct environ env;
+	int ended; /* 1: report is filled */
+};
+
+_Static_assert((int)WARDER_UNSUPPORTED == (int)ERR_UNSUPPORTED &&
+		   (int)WARDER_SYSTEM == (int)ERR_SYSTEM,
+    "the public codes are err.h's");
+_Static_assert((int)WARDER_END_LOST == (int)RUN_LOST,
+    "the public ends are run.h's");
+
+/* ---- errors ---- */
+
+static int
+library_fail(struct warder_error *e, const struct err *from)
+{
+	if (e == NULL)
+		return -1;
+	e->code = (int)from->code;
+	e->sys = from->sys;
+	(void)snprintf(e->message, sizeof(e->message), "%s", from->msg);
+	return -1;
+}
+
+static int
+library_no_memory(struct warder_error *e)
+{
+	struct err x;
+
+	(void)err_set(&x, ERR_SYSTEM, "calloc");
+	return library_fail(e, &x);
+}
+
+EXPORT const char *
+warder_version(void)
+{
+	return WARDER_VERSION;
+}
+
+/* ---- opening ---- */
+
+/* Beside the library: lib/libwarder.so.0 has libexec/warder as a cousin. */
+static int
+library_places(struct warder *w, const char *libexec, struct err *e)
+{
+	Dl_info info = { 0 };
+
+	if (dladdr((const void *)(uintptr_t)&warder_version, &info) == 0)
+		return err_set(e, ERR_SYSTEM, "dladdr");
+	if (places_find(&w->places, info.dli_fname, e) == -1)
+		return -1;
+	if (libexec != NULL &&
+	    snprintf(w->places.libexec, sizeof(w->places.libexec), "%s",
+		libexec) >= (int)sizeof(w->places.libexec))
+		return err_set(e, ERR_INVALID, "libexec: path too long");
+	(void)snprintf(w->init_path, sizeof(w->init_path), "%s/warder-init",
+	    w->places.libexec);
+	(void)snprintf(w->config_path, sizeof(w->config_path),
+	    "%s/warder-config", w->places.libexec);
+	return 0;
+}
+
+EXPORT int
+warder_open(const char *libexec, struct warder **ret, struct warder_error *e)
+{
+	struct warder *w = calloc(1, sizeof(*w));
+	struct err x = { 0 };
+
+	if (w == NULL)
+		return library_no_memory(e);
+	if (library_places(w, libexec, &x) == -1) {
+		free(w);
+		return library_fail(e, &x);
+	}
+	*ret = w;
+	return 0;
+}
+
+EXPORT void
+warder_close(struct warder *w)
+{
+	free(w);
+}
+
+/* ---- policies ---- */
+
+EXPORT int
+warder_policy_parse(struct warder *w, const char *text, size_t size,
+    const char *name, const char *dir, struct warder_policy **ret,
+    struct warder_error *e)
+{
+	struct warder_policy *p = calloc(1, sizeof(*p));
+	struct policy_request rq = {
+		.text = text,
+		.size = size,
+		.name = name,
+		.dir = dir,
+		.home = w->places.home,
+		.config_path = w->config_path,
+		.cache_dir = w->places.cache,
+	};
+	char warnings[CONFIG_TEXT_MAX];
+	struct err x = { 0 };
+
+	if (p == NULL)
+		return library_no_memory(e);
+	if (policy_load(&rq, &p->plan, &p->program, warnings, sizeof(warnings),
+		&x) == -1) {
+		free(p);
+		return library_fail(e, &x);
+	}
+	p->warder = w;
+	sha256_hex(p->plan.digest, p->digest);
+	*ret = p;
+	return 0;
+}
+
+static int
+library_read(const char *path, char *text, size_t *ret_size, char *dir,
+    struct err *e)
+{
+	char *slash;
+	int fd;
+
+	if (find_open_file(path, &fd, e) == -1 ||
+	    find_read(path, fd, text, ret_size, e) == -1)
+		return -1;
+	if (realpath(path, dir) == NULL)
+		return err_set(e, ERR_SYSTEM, "%s", path);
+	slash = strrchr(dir, '/');
+	slash[slash == dir] = '\0';
+	return 0;
+}
+
+EXPORT int
+warder_policy_open(struct warder *w, const char *path,
+    struct warder_policy **ret, struct warder_error *e)
+{
+	static const char standard[] =
+	    "policy: 1\nextends: [builtin/default]\n";
+	autofree char *text = NULL;
+	char dir[PLACES_PATH_MAX];
+	struct err x = { 0 };
+	size_t size;
+
+	if (path == NULL)
+		return warder_policy_parse(w, standard, sizeof(standard) - 1,
+		    "default", "/", ret, e);
+	text = malloc(CONFIG_FILE_MAX);
+	if (text == NULL)
+		return library_no_memory(e);
+	if (library_read(path, text, &size, dir, &x) == -1)
+		return library_fail(e, &x);
+	return warder_policy_parse(w, text, size, path, dir, ret, e);
+}
+
+EXPORT const char *
+warder_policy_digest(const struct warder_policy *p)
+{
+	return p->digest;
+}
+
+EXPORT void
+warder_policy_close(struct warder_policy *p)
+{
+	free(p);
+}
+
+/* ---- runs ---- */
+
+EXPORT void
+warder_command_init(struct warder_command *c)
+{
+	memset(c, 0, sizeof(*c));
+	c->in = c->out = c->err = -1;
+}
+
+static void
+library_options(const struct warder_policy *p, struct jail_options *o)
+{
+	*o = (struct jail_options){
+		.plan = &p->plan,
+		.program = &p->program,
+		.init_path = p->warder->init_path,
+		.runtime_dir = p->warder->places.runtime,
+	};
+}
+
+static void
+library_connect(struct warder_run *r, const struct warder_command *c)
+{
+	run_init(&r->run, r->jail, &r->policy->plan, LIBRARY_COMMAND_ID);
+	r->run.caller[0] = c->in;
+	r->run.caller[1] = c->out;
+	r->run.caller[2] = c->err;
+	r->run.sink = c->output;
+	r->run.sink_ctx = c->context;
+}
+
+/* In a jail that is the run's already; launched says whether it lives. */
+static int
+library_run(struct warder_run *r, const struct warder_command *c, int launched,
+    struct err *e)
+{
+	struct jail_command command = {
+		.id = LIBRARY_COMMAND_ID,
+		.argv = c->argv,
+		.cwd = c->cwd,
+		.pty = c->pty,
+		.no_stdin = c->in == -1,
+		.rows = c->rows,
+		.cols = c->cols,
+	};
+	int ours[3] = { -1, -1, -1 };
+
+	if (environ_make(&r->env, &r->policy->plan,
+		(char *const *)(uintptr_t)c->environment, e) == -1)
+		return -1;
+	command.envp = r->env.vector;
+	library_connect(r, c);
+	if ((launched ? jail_start(r->jail, &command, ours, e)
+		      : jail_launch(r->jail, &command, ours, e)) == -1)
+		return -1;
+	run_connect(&r->run, ours);
+	return 0;
+}
+
+EXPORT void
+warder_run_close(struct warder_run *r)
+{
+	if (r == NULL)
+		return;
+	run_finish(&r->run);
+	(void)jail_destroy(r->jail);
+	free(r);
+}
+
+static struct warder_run *
+library_new_run(struct warder_policy *p)
+{
+	struct warder_run *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return NULL;
+	r->policy = p;
+	r->run.oom = -1;
+	relay_init(&r->run.relay, 0);
+	return r;
+}
+
+EXPORT int
+warder_start(struct warder_policy *p, const struct warder_command *c,
+    struct warder_run **ret, struct warder_error *e)
+{
+	struct warder_run *r = library_new_run(p);
+	struct jail_options o;
+	struct err x = { 0 };
+
+	if (r == NULL)
+		return library_no_memory(e);
+	library_options(p, &o);
+	if (jail_create(&o, &r->jail, &x) == -1 ||
+	    library_run(r, c, 0, &x) == -1) {
+		warder_run_close(r);
+		return library_fail(e, &x);
+	}
+	*ret = r;
+	return 0;
+}
+
+static void
+library_report(const struct warder_run *r, struct warder_report *ret)
+{
+	const struct run_report *from = &r->report;
+
+	*ret = (struct warder_report){
+		.end = (int)from->end,
+		.exit_status = run_exit_status(from),
+		.signal =
+		    WIFSIGNALED(from->status) ? WTERMSIG(from->status) : 0,
+		.pids_limit_met = from->pids_met,
+		.disk_full = from->disk_met,
+		.wall_us = from->wall_us,
+		.cpu_us = from->usage.cpu_us,
+		.memory_peak_bytes = from->usage.memory_peak_bytes,
+		.output_bytes = from->output_bytes,
+		.start_us = jail_posture(r->jail)->start_us,
+	};
+}
+
+EXPORT int
+warder_wait(struct warder_run *r, int timeout_ms, struct warder_report *ret,
+    struct warder_error *e)
+{
+	struct err x = { 0 };
+
+	if (!r->ended) {
+		int n = run_wait(&r->run, timeout_ms, &r->report, &x);
+
+		if (n == -1)
+			return library_fail(e, &x);
+		r->ended = n;
+	}
+	if (r->ended)
+		library_report(r, ret);
+	return r->ended;
+}
+
+EXPORT void
+warder_signal(struct warder_run *r, int signo)
+{
+	if (!r->ended)
+		jail_signal(r->jail, LIBRARY_COMMAND_ID, signo);
+}
+
+EXPORT void
+warder_kill(struct warder_run *r)
+{
+	if (!r->ended)
+		jail_kill(r->jail);
+}
+
+/* ---- pools ---- */
+
+EXPORT int
+warder_pool_open(struct warder_policy *p, unsigned size, uint64_t max_age_ms,
+    struct warder_pool **ret, struct warder_error *e)
+{
+	struct warder_pool *w = calloc(1, sizeof(*w));
+	struct pool_options o = { .size = size, .max_age_ms = max_age_ms };
+	struct err x = { 0 };
+
+	if (w == NULL)
+		return library_no_memory(e);
+	library_options(p, &o.jail);
+	if (pool_create(&o, &w->pool, &x) == -1) {
+		free(w);
+		return library_fail(e, &x);
+	}
+	w->policy = p;
+	*ret = w;
+	return 0;
+}
+
+EXPORT int
+warder_pool_fill(struct warder_pool *p, unsigned most, struct warder_error *e)
+{
+	struct err x = { 0 };
+
+	return pool_fill(p->pool, most, &x) == -1 ? library_fail(e, &x) : 0;
+}
+
+EXPORT int
+warder_pool_start(struct warder_pool *p, const struct warder_command *c,
+    struct warder_run **ret, struct warder_error *e)
+{
+	struct warder_run *r = library_new_run(p->policy);
+	struct err x = { 0 };
+
+	if (r == NULL)
+		return library_no_memory(e);
+	if (pool_take(p->pool, &r->jail, &x) == -1 ||
+	    library_run(r, c, 1, &x) == -1) {
+		warder_run_close(r);
+		return library_fail(e, &x);
+	}
+	*ret = r;
+	return 0;
+}
+
+EXPORT unsigned
+warder_pool_parked(const struct warder_pool *p)
+{
+	struct pool_count n;
+
+	pool_count(p->pool, &n);
+	return n.parked;
+}
+
+EXPORT void
+warder_pool_close(struct warder_pool *p)
+{
+	if (p == NULL)
+		return;
+	pool_destroy(p->pool);
+	free(p);
+}

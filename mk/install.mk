@@ -26,8 +26,8 @@ deps-test:
 
 VERSION := $(shell sed -n 's/.*WARDER_VERSION "\(.*\)"/\1/p' include/version.h)
 
-# share/ in the tree is what PREFIX/share gets: warder/ (policies, services),
-# completions.  The build tree has the same shape, so programs find it there.
+# share/ in the tree is what PREFIX/share gets: warder/ (policies, services).
+# The build tree has the same shape, so programs find it there.
 SHARE := $(patsubst share/%,%,$(shell find share -type f 2>/dev/null))
 MAN := $(wildcard docs/man/*.[1-9])
 HEADERS := $(patsubst include/%,%,$(wildcard include/warder/*.h))
@@ -35,6 +35,22 @@ HEADERS := $(patsubst include/%,%,$(wildcard include/warder/*.h))
 $(B)/share/%: share/%
 	@mkdir -p $(@D)
 	cp $< $@
+
+# What bash-completion and zsh read, each shell's script by its own name.
+COMPLETE := share/bash-completion/completions/warder \
+	share/zsh/site-functions/_warder
+
+$(B)/share/bash-completion/completions/warder: SHELL_NAME := bash
+$(B)/share/zsh/site-functions/_warder: SHELL_NAME := zsh
+
+$(COMPLETE:%=$(B)/%): $(B)/bin/warder
+	@mkdir -p $(@D)
+	$< completion $(SHELL_NAME) >$@
+
+# supervisor/cli/completion.c embeds them.
+$(call native,supervisor/cli/completion.c) \
+$(call musl,supervisor/cli/completion.c): \
+    supervisor/cli/data/completion.bash supervisor/cli/data/completion.zsh
 
 define PC
 prefix=$(PREFIX)
@@ -49,13 +65,14 @@ Cflags: -I$${includedir}
 endef
 export PC
 
-all: $(addprefix $(B)/share/,$(SHARE))
+all: $(addprefix $(B)/share/,$(SHARE)) $(COMPLETE:%=$(B)/%)
 
 # What is installed: paths below PREFIX, by their mode.
 INSTALL_PROGRAMS = $(patsubst $(B)/%,%,$(PROGRAMS))
 INSTALL_LIBRARY = $(patsubst $(B)/%,%,$(LIBRARIES))
 INSTALL_FILES = $(addprefix share/,$(SHARE)) $(addprefix include/,$(HEADERS)) \
-	$(foreach m,$(MAN),share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
+	$(foreach m,$(MAN),share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m))) \
+	$(COMPLETE)
 INSTALL_LINKS = $(if $(LIBRARIES),lib/libwarder.so lib/pkgconfig/warder.pc)
 INSTALLED = $(INSTALL_PROGRAMS) $(INSTALL_LIBRARY) $(INSTALL_FILES) \
 	$(INSTALL_LINKS)
@@ -63,7 +80,7 @@ ROOT = $(DESTDIR)$(PREFIX)
 
 # Where an installed file comes from in the tree.
 source = $(firstword $(if $(filter share/man/%,$(1)),docs/man/$(notdir $(1))) \
-	$(1))
+	$(if $(filter $(COMPLETE),$(1)),$(B)/$(1)) $(1))
 
 install: all
 	@set -e; $(foreach f,$(INSTALL_PROGRAMS), \

@@ -117,6 +117,16 @@ relay_cut(struct relay *r, const struct relay_stream *s, size_t n)
 	return n;
 }
 
+/* To a function, or to nobody: then they are done with. */
+static void
+relay_deliver(const struct relay *r, struct relay_stream *s)
+{
+	if (s->sink != NULL && s->have > 0)
+		s->sink(s->ctx, (int)(s - r->streams), s->buf, s->have);
+	if (s->to == -1)
+		s->done = s->have;
+}
+
 static void
 relay_read(struct relay *r, struct relay_stream *s)
 {
@@ -126,6 +136,7 @@ relay_read(struct relay *r, struct relay_stream *s)
 		s->have = relay_cut(r, s, (size_t)n);
 		s->done = 0;
 		s->total += s->have;
+		relay_deliver(r, s);
 	} else if (n == 0 || !relay_again()) {
 		relay_end(s); /* EIO is how a pty says end of file */
 	}
@@ -162,7 +173,7 @@ relay_step(struct relay *r, const struct pollfd *p)
 			moved += s->done > before;
 		} else {
 			relay_read(r, s);
-			moved += s->have;
+			moved += s->have > 0;
 		}
 	}
 	return moved;

@@ -13,6 +13,7 @@
 
 #include "adhoc.h"
 #include "cli.h"
+#include "hint.h"
 #include "jail/environ.h"
 #include "jail/jail.h"
 #include "jail/registry.h"
@@ -326,6 +327,9 @@ exec_jail(struct exec *x, struct err *e)
 		r = exec_run(x, e);
 	if (r == 0) {
 		report_explain(&x->plan, &x->end, x->argv[0]);
+		if (run_exit_status(&x->end) != 0)
+			hint_missing_files(&x->plan, x->argv,
+			    x->end.end != RUN_NOT_FOUND);
 		r = exec_keep(x, e);
 		if (exec_report(x, r == 0 ? e : NULL) == -1)
 			r = -1;

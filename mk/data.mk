@@ -34,3 +34,13 @@ compare-seccomp-tables: $(SECCOMP_PRINT)
 	    { echo "docs/seccomp-tables.md: run make docs" >&2; exit 1; }
 
 .PHONY: seccomp-golden write-seccomp-tables compare-seccomp-tables
+
+# The key reference comes out of the program itself; tests/flow compares.
+docs: docs-policy-keys
+
+docs-policy-keys: $(B)/libexec/warder/warder-config
+	{ sed '/^| key /,$$d' docs/policy-keys.md; \
+	    $< policy schema --keys; } >$(B)/policy-keys.md
+	mv $(B)/policy-keys.md docs/policy-keys.md
+
+.PHONY: docs-policy-keys

@@ -68,6 +68,12 @@ is_measure(const struct yaml_node *n)
 	       (n->type->shape == SCHEMA_SIZE || n->type->shape == SCHEMA_TIME);
 }
 
+static int
+is_digits(const char *s)
+{
+	return *s != '\0' && s[strspn(s, "0123456789")] == '\0';
+}
+
 static void
 print_scalar(const struct yaml_node *n, const char *key, FILE *to)
 {
@@ -92,7 +98,7 @@ print_json_scalar(const struct yaml_node *n, const char *key, FILE *to)
 {
 	char joined[CONFIG_PATH_MAX + 8];
 
-	if (is_number(n)) {
+	if (is_number(n) || (is_measure(n) && is_digits(n->text))) {
 		(void)fputs(n->text, to);
 		return;
 	}

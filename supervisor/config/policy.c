@@ -159,6 +159,19 @@ read_input(struct input *in, const char *file, struct err *e)
 	return 0;
 }
 
+/* The messages, each behind the program's name. */
+static void
+print_errors(const struct diag *d)
+{
+	const char *s = d->errors.buf;
+	size_t n;
+
+	for (; *s != '\0'; s += n + (s[n] == '\n')) {
+		n = strcspn(s, "\n");
+		(void)fprintf(stderr, "warder: %.*s\n", (int)n, s);
+	}
+}
+
 /* Load, resolve and compile; the errors are on stderr if it fails. */
 static int
 load(struct input *in, const char *file, struct resolve *r,
@@ -174,7 +187,7 @@ load(struct input *in, const char *file, struct resolve *r,
 	if (resolve_policy(r, &in->rq) == 0 &&
 	    compile_policy(r, ret_plan, &program) == 0)
 		return 0;
-	(void)fputs(r->diag.errors.buf, stderr);
+	print_errors(&r->diag);
 	return -1;
 }
 

@@ -68,7 +68,9 @@ confine_attributes(struct stage *s)
 	if ((r = SYS(SYS_personality, 0)) < 0)
 		return r;
 	stage_what(&s->two, "priority");
-	return SYS(SYS_setpriority, PRIO_PROCESS, 0, 0);
+	r = SYS(SYS_setpriority, PRIO_PROCESS, 0, 0);
+	/* a caller that was made nice stays so: nobody may take that back */
+	return r == -EACCES || r == -EPERM ? 0 : r;
 }
 
 /* ---- namespaces that clone does not make ---- */

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <limits.h>
 #include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
 
 void
 relay_init(struct relay *r, uint64_t limit)
@@ -15,7 +17,7 @@ relay_init(struct relay *r, uint64_t limit)
 		struct relay_stream *s = &r->streams[i];
 
 		s->from = s->to = -1;
-		s->own_from = s->own_to = s->atomic = 0;
+		s->own_from = s->own_to = s->atomic = s->terminal = 0;
 		s->have = s->done = 0;
 		s->total = 0;
 		s->sink = NULL;
@@ -42,6 +44,7 @@ relay_set_in(struct relay *r, int caller, int ours)
 	s->from = caller;
 	s->to = ours;
 	s->own_to = 1;
+	s->terminal = isatty(ours);
 }
 
 void
@@ -125,83 +128,91 @@ relay_deliver(const struct relay *r, struct relay_stream *s)
 		s->sink(s->ctx, (int)(s - r->streams), s->buf, s->have);
 	if (s->to == -1)
 		s->done = s->have;
-}
 
-static void
-relay_read(struct relay *r, struct relay_stream *s)
-{
-	ssize_t n = read(s->from, s->buf, sizeof(s->buf));
+	/*
+ * Closing a terminal's master would hang it up, and it stays open for the
+ * output: type the key instead, twice, for a line without its end.
+ */
+	static void relay_type_end(struct relay_stream * s)
+	{
+		struct termios t;
 
-	if (n > 0) {
-		s->have = relay_cut(r, s, (size_t)n);
-		s->done = 0;
-		s->total += s->have;
-		relay_deliver(r, s);
-	} else if (n == 0 || !relay_again()) {
-		relay_end(s); /* EIO is how a pty says end of file */
+		if (tcgetattr(s->to, &t) == -1 || !(t.c_lflag & ICANON))
+			return;
+		s->buf[0] = s->buf[1] = t.c_cc[VEOF];
+		(void)!write(s->to, s->buf, 2);
 	}
-}
 
-static void
-relay_write(struct relay_stream *s)
-{
-	size_t n = s->have - s->done;
-	ssize_t w;
+	static void relay_read(struct relay * r, struct relay_stream * s)
+	{
+		ssize_t n = read(s->from, s->buf, sizeof(s->buf));
 
-	if (s->atomic && n > PIPE_BUF)
-		n = PIPE_BUF;
-	w = write(s->to, s->buf + s->done, n);
-	if (w > 0)
-		s->done += (size_t)w;
-	else if (w == -1 && !relay_again())
-		relay_end(s);
-}
-
-size_t
-relay_step(struct relay *r, const struct pollfd *p)
-{
-	size_t i, moved = 0;
-
-	for (i = 0; i < RELAY_STREAMS; i++) {
-		struct relay_stream *s = &r->streams[i];
-		size_t before = s->done;
-
-		if (p[i].revents == 0)
-			continue;
-		if (s->have > s->done) {
-			relay_write(s);
-			moved += s->done > before;
-		} else {
-			relay_read(r, s);
-			moved += s->have > 0;
+		if (n > 0) {
+			s->have = relay_cut(r, s, (size_t)n);
+			s->done = 0;
+			s->total += s->have;
+			relay_deliver(r, s);
+		} else if (n == 0 || !relay_again()) {
+			if (s->terminal)
+				relay_type_end(s);
+			relay_end(s); /* EIO is how a pty says end of file */
 		}
 	}
-	return moved;
-}
 
-int
-relay_open(const struct relay *r)
-{
-	return r->streams[1].from >= 0 || r->streams[2].from >= 0;
-}
+	static void relay_write(struct relay_stream * s)
+	{
+		size_t n = s->have - s->done;
+		ssize_t w;
 
-int
-relay_met_limit(const struct relay *r)
-{
-	return r->met_limit;
-}
+		if (s->atomic && n > PIPE_BUF)
+			n = PIPE_BUF;
+		w = write(s->to, s->buf + s->done, n);
+		if (w > 0)
+			s->done += (size_t)w;
+		else if (w == -1 && !relay_again())
+			relay_end(s);
+	}
 
-uint64_t
-relay_output(const struct relay *r)
-{
-	return r->streams[1].total + r->streams[2].total;
-}
+	size_t relay_step(struct relay * r, const struct pollfd *p)
+	{
+		size_t i, moved = 0;
 
-void
-relay_finish(struct relay *r)
-{
-	size_t i;
+		for (i = 0; i < RELAY_STREAMS; i++) {
+			struct relay_stream *s = &r->streams[i];
+			size_t before = s->done;
 
-	for (i = 0; i < RELAY_STREAMS; i++)
-		relay_end(&r->streams[i]);
-}
+			if (p[i].revents == 0)
+				continue;
+			if (s->have > s->done) {
+				relay_write(s);
+				moved += s->done > before;
+			} else {
+				relay_read(r, s);
+				moved += s->have > 0;
+			}
+		}
+		return moved;
+	}
+
+	int relay_open(const struct relay *r)
+	{
+		return r->streams[1].from >= 0 || r->streams[2].from >= 0;
+	}
+
+	int relay_met_limit(const struct relay *r)
+	{
+		return r->met_limit;
+	}
+
+	uint64_t relay_output(const struct relay *r)
+	{
+		return r->streams[1].total + r->streams[2].total;
+	}
+
+	void relay_finish(struct relay * r)
+	{
+		size_t i;
+
+		for (i = 0; i < RELAY_STREAMS; i++)
+			relay_end(&r->streams[i]);
+	}

@@ -27,6 +27,7 @@ struct relay_stream {
 	void (*sink)(void *ctx, int stream, const void *bytes, size_t size);
 	void *ctx;
 	int atomic; /* write no more at once than a pipe takes whole */
+	int terminal; /* the end of the input is a key there */
 	size_t have, done; /* bytes in buf, bytes of them written */
 	uint64_t total; /* bytes read */
 	unsigned char buf[RELAY_BUFFER];

@@ -32,12 +32,17 @@ on_window(struct terminal *t, int signo)
 		(void)ioctl(*t->master, TIOCSWINSZ, &ws);
 }
 
-/* Its session has no shell that would continue it: SIGSTOP, not SIGTSTP. */
+/*
+ * Its session has no shell that would continue it: SIGSTOP, not SIGTSTP.  Our
+ * shell finds the terminal as it was, and we want it raw when we go on.
+ */
 static void
 on_stop(struct terminal *t, int signo)
 {
 	(void)signo;
 	t->send(t->ctx, SIGSTOP);
+	if (t->raw)
+		(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &t->saved);
 	(void)kill(getpid(), SIGSTOP);
 }
 
@@ -45,7 +50,7 @@ static void
 on_continue(struct terminal *t, int signo)
 {
 	if (t->raw)
-		(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &t->saved);
+		(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &t->keys);
 	t->send(t->ctx, signo);
 }
 
@@ -87,13 +92,11 @@ terminal_ready(void *terminal, int fd)
 static int
 terminal_raw(struct terminal *t, struct err *e)
 {
-	struct termios raw;
-
 	if (tcgetattr(STDIN_FILENO, &t->saved) == -1)
 		return err_set(e, ERR_SYSTEM, "terminal");
-	raw = t->saved;
-	cfmakeraw(&raw);
-	if (tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == -1)
+	t->keys = t->saved;
+	cfmakeraw(&t->keys);
+	if (tcsetattr(STDIN_FILENO, TCSADRAIN, &t->keys) == -1)
 		return err_set(e, ERR_SYSTEM, "terminal");
 	t->raw = 1;
 	return 0;

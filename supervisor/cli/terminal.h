@@ -16,7 +16,7 @@ struct terminal {
 	const int *master; /* of its pty, -1: none */
 	int signals; /* signalfd; readable when terminal_ready() has work */
 	int raw; /* 1: the caller's terminal is in raw mode */
-	struct termios saved;
+	struct termios saved, keys; /* as found; raw */
 };
 
 /*

@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -238,6 +239,21 @@ def policy_keys__reference__as_generated(d):
     table = run(d, "schema", "--keys").stdout
     assert text.endswith("\n" + table), \
         "docs/policy-keys.md is old: make docs"
+
+
+@test
+def policy_docs__every_example__loads(d):
+    found = 0
+    for path in (TOP / "docs/policy.md", TOP / "docs/man/warder-policy.5"):
+        text = path.read_text(encoding="utf-8")
+        for block in re.findall(r"```yaml\n(.*?)```", text, re.S) + \
+                re.findall(r"^\.Bd .*?\n(.*?)^\.Ed", text, re.S | re.M):
+            if not block.startswith("policy: 1"):
+                block = "policy: 1\n" + block
+            r = run(d, "check", write(d, "p.yaml", block))
+            assert r.returncode in (0, 1), f"{path.name}: {r.stderr}{block}"
+            found += 1
+    assert found >= 7, found
 
 
 # ---- --serve ----------------------------------------------------------------

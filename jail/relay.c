@@ -128,91 +128,100 @@ relay_deliver(const struct relay *r, struct relay_stream *s)
 		s->sink(s->ctx, (int)(s - r->streams), s->buf, s->have);
 	if (s->to == -1)
 		s->done = s->have;
+}
 
-	/*
+/*
  * Closing a terminal's master would hang it up, and it stays open for the
  * output: type the key instead, twice, for a line without its end.
  */
-	static void relay_type_end(struct relay_stream * s)
-	{
-		struct termios t;
+static void
+relay_type_end(struct relay_stream *s)
+{
+	struct termios t;
 
-		if (tcgetattr(s->to, &t) == -1 || !(t.c_lflag & ICANON))
-			return;
-		s->buf[0] = s->buf[1] = t.c_cc[VEOF];
-		(void)!write(s->to, s->buf, 2);
+	if (tcgetattr(s->to, &t) == -1 || !(t.c_lflag & ICANON))
+		return;
+	s->buf[0] = s->buf[1] = t.c_cc[VEOF];
+	(void)!write(s->to, s->buf, 2);
+}
+
+static void
+relay_read(struct relay *r, struct relay_stream *s)
+{
+	ssize_t n = read(s->from, s->buf, sizeof(s->buf));
+
+	if (n > 0) {
+		s->have = relay_cut(r, s, (size_t)n);
+		s->done = 0;
+		s->total += s->have;
+		relay_deliver(r, s);
+	} else if (n == 0 || !relay_again()) {
+		if (s->terminal)
+			relay_type_end(s);
+		relay_end(s); /* EIO is how a pty says end of file */
 	}
+}
 
-	static void relay_read(struct relay * r, struct relay_stream * s)
-	{
-		ssize_t n = read(s->from, s->buf, sizeof(s->buf));
+static void
+relay_write(struct relay_stream *s)
+{
+	size_t n = s->have - s->done;
+	ssize_t w;
 
-		if (n > 0) {
-			s->have = relay_cut(r, s, (size_t)n);
-			s->done = 0;
-			s->total += s->have;
-			relay_deliver(r, s);
-		} else if (n == 0 || !relay_again()) {
-			if (s->terminal)
-				relay_type_end(s);
-			relay_end(s); /* EIO is how a pty says end of file */
+	if (s->atomic && n > PIPE_BUF)
+		n = PIPE_BUF;
+	w = write(s->to, s->buf + s->done, n);
+	if (w > 0)
+		s->done += (size_t)w;
+	else if (w == -1 && !relay_again())
+		relay_end(s);
+}
+
+size_t
+relay_step(struct relay *r, const struct pollfd *p)
+{
+	size_t i, moved = 0;
+
+	for (i = 0; i < RELAY_STREAMS; i++) {
+		struct relay_stream *s = &r->streams[i];
+		size_t before = s->done;
+
+		if (p[i].revents == 0)
+			continue;
+		if (s->have > s->done) {
+			relay_write(s);
+			moved += s->done > before;
+		} else {
+			relay_read(r, s);
+			moved += s->have > 0;
 		}
 	}
+	return moved;
+}
 
-	static void relay_write(struct relay_stream * s)
-	{
-		size_t n = s->have - s->done;
-		ssize_t w;
+int
+relay_open(const struct relay *r)
+{
+	return r->streams[1].from >= 0 || r->streams[2].from >= 0;
+}
 
-		if (s->atomic && n > PIPE_BUF)
-			n = PIPE_BUF;
-		w = write(s->to, s->buf + s->done, n);
-		if (w > 0)
-			s->done += (size_t)w;
-		else if (w == -1 && !relay_again())
-			relay_end(s);
-	}
+int
+relay_met_limit(const struct relay *r)
+{
+	return r->met_limit;
+}
 
-	size_t relay_step(struct relay * r, const struct pollfd *p)
-	{
-		size_t i, moved = 0;
+uint64_t
+relay_output(const struct relay *r)
+{
+	return r->streams[1].total + r->streams[2].total;
+}
 
-		for (i = 0; i < RELAY_STREAMS; i++) {
-			struct relay_stream *s = &r->streams[i];
-			size_t before = s->done;
+void
+relay_finish(struct relay *r)
+{
+	size_t i;
 
-			if (p[i].revents == 0)
-				continue;
-			if (s->have > s->done) {
-				relay_write(s);
-				moved += s->done > before;
-			} else {
-				relay_read(r, s);
-				moved += s->have > 0;
-			}
-		}
-		return moved;
-	}
-
-	int relay_open(const struct relay *r)
-	{
-		return r->streams[1].from >= 0 || r->streams[2].from >= 0;
-	}
-
-	int relay_met_limit(const struct relay *r)
-	{
-		return r->met_limit;
-	}
-
-	uint64_t relay_output(const struct relay *r)
-	{
-		return r->streams[1].total + r->streams[2].total;
-	}
-
-	void relay_finish(struct relay * r)
-	{
-		size_t i;
-
-		for (i = 0; i < RELAY_STREAMS; i++)
-			relay_end(&r->streams[i]);
-	}
+	for (i = 0; i < RELAY_STREAMS; i++)
+		relay_end(&r->streams[i]);
+}

@@ -43,6 +43,27 @@ confine_arm_death(void)
 	return SYS(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 }
 
+/*
+ * Neither a supervisor's real-time class nor its processors are the jail's.
+ * Leaving SCHED_IDLE needs a right that a caller who is in it has not.
+ */
+static long
+confine_scheduling(struct stage *s)
+{
+	struct sched_param plain = { .sched_priority = 0 };
+	cpu_set_t all;
+	long r;
+
+	stage_what(&s->two, "scheduling class");
+	r = SYS(SYS_sched_setscheduler, 0, SCHED_OTHER, &plain);
+	if (r < 0 && r != -EACCES && r != -EPERM)
+		return r;
+	stage_what(&s->two, "processors");
+	memset(&all, 0xff, sizeof(all));
+	r = SYS(SYS_sched_setaffinity, 0, sizeof(all), &all);
+	return r < 0 ? r : 0;
+}
+
 /* Nothing of the caller's signals, session, scheduling or umask stays. */
 long
 confine_attributes(struct stage *s)
@@ -70,7 +91,9 @@ confine_attributes(struct stage *s)
 	stage_what(&s->two, "priority");
 	r = SYS(SYS_setpriority, PRIO_PROCESS, 0, 0);
 	/* a caller that was made nice stays so: nobody may take that back */
-	return r == -EACCES || r == -EPERM ? 0 : r;
+	if (r < 0 && r != -EACCES && r != -EPERM)
+		return r;
+	return confine_scheduling(s);
 }
 
 /* ---- namespaces that clone does not make ---- */

@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -40,6 +41,11 @@ static const char *const source_places[] = {
 };
 
 /* clang-format on */
+
+enum {
+	SOURCE_SCAN_MAX = 1000000, /* names in a directory that is given */
+	SOURCE_DEPTH_MAX = 200, /* a path of a socket has 108 bytes */
+};
 
 /* A root file system of root's is the agent's in the overlay over it. */
 enum source_use {
@@ -114,6 +120,88 @@ source_judge_system(int fd, struct err *e)
 	return 0;
 }
 
+/* ---- sockets ---- */
+
+struct source_scan {
+	unsigned left; /* entries that may still be looked at */
+	char path[STAGE_PATH_MAX]; /* of the socket that was found */
+	size_t len;
+};
+
+static int source_scan(struct source_scan *s, int dir, int depth,
+    struct err *e);
+
+/* One name; its own descriptor for a directory below. */
+static int
+source_scan_entry(struct source_scan *s, int dir, const struct dirent *d,
+    int depth, struct err *e)
+{
+	size_t len = s->len, n = strlen(d->d_name);
+	autofd below = -1;
+	int r;
+
+	if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0 ||
+	    (d->d_type != DT_SOCK && d->d_type != DT_DIR))
+		return 0;
+	if (len + n + 2 > sizeof(s->path))
+		return 0; /* longer than any path that could be connected to */
+	s->path[len] = '/';
+	memcpy(s->path + len + 1, d->d_name, n + 1);
+	if (d->d_type == DT_SOCK)
+		return err_set(e, ERR_DENIED,
+		    "it holds the socket %.200s, and sockets never enter a "
+		    "jail; move it, or give a narrower directory",
+		    s->path + 1);
+	below = openat(dir, d->d_name,
+	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	s->len = len + 1 + n;
+	r = below == -1 ? 0 : source_scan(s, below, depth + 1, e);
+	s->len = len;
+	return r;
+}
+
+/*
+ * A socket's file leads to whoever listens on the host, whatever network
+ * namespace connects.  What we may not read the jail may not pass either.
+ */
+static int
+source_scan(struct source_scan *s, int dir, int depth, struct err *e)
+{
+	int fd = fcntl(dir, F_DUPFD_CLOEXEC, 0), r = 0;
+	struct dirent *d;
+	DIR *p = fd == -1 ? NULL : fdopendir(fd);
+
+	if (p == NULL) {
+		fd_closep(&fd);
+		return err_set(e, ERR_SYSTEM, "fdopendir");
+	}
+	while (r == 0 && depth < SOURCE_DEPTH_MAX && s->left > 0 &&
+	       (d = readdir(p)) != NULL) {
+		s->left--;
+		r = source_scan_entry(s, dir, d, depth, e);
+	}
+	(void)closedir(p);
+	return r;
+}
+
+static int
+source_judge_sockets(int fd, struct err *e)
+{
+	struct source_scan s = { .left = SOURCE_SCAN_MAX };
+	autofd dir = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (dir == -1)
+		return errno == EACCES ? 0 : err_set(e, ERR_SYSTEM, "open");
+	r = source_scan(&s, dir, 0, e);
+	if (r == 0 && s.left == 0)
+		return err_set(e, ERR_LIMIT,
+		    "it holds more than %d files, too many to look for "
+		    "sockets among; give a narrower directory",
+		    SOURCE_SCAN_MAX);
+	return r;
+}
+
 static int
 source_judge(int fd, const struct stat *st, int write, struct err *e)
 {
@@ -127,9 +215,9 @@ source_judge(int fd, const struct stat *st, int write, struct err *e)
 		return err_set(e, ERR_DENIED,
 		    "it belongs to root; give a directory of another owner "
 		    "(chown it, or work on a copy)");
-	if (source_judge_system(fd, e) == -1)
+	if (source_judge_system(fd, e) == -1 || source_judge_place(fd, e) == -1)
 		return -1;
-	return source_judge_place(fd, e);
+	return S_ISDIR(st->st_mode) ? source_judge_sockets(fd, e) : 0;
 }
 
 static int

@@ -323,6 +323,8 @@ run_ready_all(struct run *r, struct pollfd *p, struct err *e)
 {
 	if (relay_step(&r->relay, p) > 0)
 		r->moved_us = run_now_us();
+	if (relay_met_limit(&r->relay))
+		run_end(r, RUN_OUTPUT);
 	if (p[SLOT_OOM].revents != 0)
 		run_oom(r);
 	if (p[SLOT_CONTROL].revents != 0 && run_event(r, e) == -1)

@@ -479,7 +479,9 @@ cgroup_v2_choose(struct cgroup_search *s, uint32_t have, struct cgroup_host *h)
 		parent = cgroup_v2_delegated(s, have, &got);
 	}
 	if (parent == -1) {
-		cgroup_why(h->why, "cgroup v2: not delegated", strerror(errno));
+		cgroup_why(h->why, "cgroup v2",
+		    errno == ENOENT ? "this process's group has no parent here"
+				    : "this process's group was not delegated");
 		return;
 	}
 	h->version = CGROUP_V2;

@@ -8,8 +8,8 @@ DEPS := gcc libc6-dev musl-tools libyaml-dev python3
 DEPS_CHECK := $(DEPS) clang-14 libclang-rt-14-dev libcmocka-dev \
 	libjansson-dev libseccomp-dev libevent-dev
 DEPS_LINT := clang-format-14 clang-tidy-14 cppcheck mandoc shellcheck
-DEPS_TEST := $(DEPS_CHECK) $(DEPS_LINT) strace qemu-system-x86 bubblewrap \
-	crun runc
+DEPS_TEST := $(DEPS_CHECK) $(DEPS_LINT) strace qemu-system-x86 busybox-static \
+	linux-image-amd64 bubblewrap crun runc
 
 # NO_DEPS=1: the machine has what is needed, by other names.
 NO_DEPS :=

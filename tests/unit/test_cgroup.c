@@ -623,7 +623,7 @@ do_unprivileged(void *arg)
 	struct err e;
 	char text[256];
 
-	if (setgid(65534) == -1 || setuid(65534) == -1)
+	if (geteuid() == 0 && (setgid(65534) == -1 || setuid(65534) == -1))
 		return 2;
 	cgroup_host_get(&h, 0, 1);
 	if (cgroup_create(&c, "test-user", g->plan, NULL) == -1)
@@ -651,9 +651,12 @@ cgroup_create__no_permission__none_and_why_or_refused(void **state)
 	struct group *g = *state;
 	pid_t pid;
 
-	if (geteuid() != 0)
-		unit_skip("only root can become another user");
-	group_create(g);
+	if (geteuid() == 0) {
+		group_create(g);
+	} else if (cgroup_create(&g->c, g->name, g->plan, NULL) == 0 &&
+		   g->c.version != CGROUP_NONE) {
+		unit_skip("control groups were delegated to this user");
+	}
 	pid = fork();
 	if (pid == 0)
 		_exit(do_unprivileged(g));

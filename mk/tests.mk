@@ -11,7 +11,7 @@ FUZZ_SECONDS := 600
 TEST_LIBS := -lyaml -ljansson -lseccomp -levent_core
 
 # Unit tests link the whole of base/, policy/ and jail/ as one archive.
-$(B)/libtest.a: $(call native,$(BASE_ALL) $(POLICY_ALL) $(JAIL))
+$(B)/libtest.a: $(call native,$(BASE_ALL) $(POLICY_ALL) $(JAIL) $(LIBWARDER))
 	rm -f $@
 	ar rcs $@ $^
 

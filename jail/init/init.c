@@ -596,6 +596,7 @@ init_main(void)
 	/* before anything of the jail runs, so that nothing can read us */
 	if (SYS(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		init_die(INIT_FAIL);
+	(void)SYS(SYS_prctl, PR_SET_NAME, "warder-init", 0, 0, 0);
 	/* from here on the lifeline holds, not the launching thread's life */
 	if (SYS(SYS_prctl, PR_SET_PDEATHSIG, 0, 0, 0, 0) < 0)
 		init_die(INIT_FAIL);

@@ -1,0 +1,407 @@
+/*
+ * test_library.c: libwarder's interface, on real jails.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "unit.h"
+#include "warder/warder.h"
+
+struct output {
+	char bytes[4096];
+	size_t n;
+	int streams; /* bit per stream that said something */
+};
+
+static struct warder *library;
+static struct warder_policy *policy;
+
+static void
+on_output(void *context, int stream, const void *bytes, size_t size)
+{
+	struct output *o = context;
+
+	o->streams |= 1 << stream;
+	assert_true(size < sizeof(o->bytes) - o->n);
+	memcpy(o->bytes + o->n, bytes, size);
+	o->n += size;
+	o->bytes[o->n] = '\0';
+}
+
+/* The tests' program lies in build/tests/unit. */
+static void
+find_libexec(char *ret, size_t size)
+{
+	char exe[2048];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	int up;
+
+	assert_true(n > 0);
+	exe[n] = '\0';
+	for (up = 0; up < 3; up++)
+		*strrchr(exe, '/') = '\0';
+	(void)snprintf(ret, size, "%s/libexec/warder", exe);
+}
+
+static int
+set_up(void **state)
+{
+	struct warder_error e;
+	char libexec[2100];
+
+	(void)state;
+	find_libexec(libexec, sizeof(libexec));
+	if (warder_open(libexec, &library, &e) == -1 ||
+	    warder_policy_open(library, NULL, &policy, &e) == -1) {
+		fprintf(stderr, "# %s\n", e.message);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	warder_policy_close(policy);
+	warder_close(library);
+	return 0;
+}
+
+static void
+shell(struct warder_command *c, const char **argv, const char *script,
+    struct output *o)
+{
+	argv[0] = "sh";
+	argv[1] = "-c";
+	argv[2] = script;
+	argv[3] = NULL;
+	memset(o, 0, sizeof(*o));
+	warder_command_init(c);
+	c->argv = argv;
+	c->output = on_output;
+	c->context = o;
+}
+
+static void
+finish(struct warder_run *r, struct warder_report *ret)
+{
+	struct warder_error e;
+
+	assert_int_equal(warder_wait(r, 20000, ret, &e), 1);
+	warder_run_close(r);
+}
+
+static void
+library_start__prints_and_exits__output_and_report(void **state)
+{
+	struct warder_command c;
+	struct warder_error e;
+	struct warder_report r;
+	struct warder_run *run;
+	struct output o;
+	const char *argv[4];
+
+	(void)state;
+	shell(&c, argv, "echo out; echo err >&2; id -u; exit 7", &o);
+	assert_int_equal(warder_start(policy, &c, &run, &e), 0);
+	finish(run, &r);
+	assert_int_equal(r.end, WARDER_END_EXITED);
+	assert_int_equal(r.exit_status, 7);
+	assert_int_equal(o.streams, 1 << 1 | 1 << 2);
+	assert_non_null(strstr(o.bytes, "out\n"));
+	assert_non_null(strstr(o.bytes, "1000\n"));
+	assert_int_equal(r.output_bytes, o.n);
+	assert_true(r.start_us > 0 && r.wall_us > 0);
+}
+
+static void
+library_wait__still_running__zero_until_killed(void **state)
+{
+	struct warder_command c;
+	struct warder_error e;
+	struct warder_report r = { .end = -1 };
+	struct warder_run *run;
+	struct output o;
+	const char *argv[4];
+
+	(void)state;
+	shell(&c, argv, "sleep 60", &o);
+	assert_int_equal(warder_start(policy, &c, &run, &e), 0);
+	assert_int_equal(warder_wait(run, 0, &r, &e), 0);
+	assert_int_equal(warder_wait(run, 100, &r, &e), 0);
+	assert_int_equal(r.end, -1);
+	warder_kill(run);
+	finish(run, &r);
+	assert_int_equal(r.end, WARDER_END_LOST);
+	assert_int_equal(r.exit_status, 137);
+}
+
+static void
+library_signal__term__signalled(void **state)
+{
+	struct warder_command c;
+	struct warder_error e;
+	struct warder_report r;
+	struct warder_run *run;
+	struct output o;
+	const char *argv[4];
+
+	(void)state;
+	shell(&c, argv, "echo ready; sleep 60", &o);
+	assert_int_equal(warder_start(policy, &c, &run, &e), 0);
+	while (o.n == 0)
+		assert_int_equal(warder_wait(run, 10, &r, &e), 0);
+	warder_signal(run, SIGTERM);
+	finish(run, &r);
+	assert_int_equal(r.end, WARDER_END_SIGNALLED);
+	assert_int_equal(r.signal, SIGTERM);
+}
+
+static void
+library_start__unknown_command__not_found(void **state)
+{
+	const char *argv[] = { "no-such-command", NULL };
+	struct warder_command c;
+	struct warder_error e;
+	struct warder_report r;
+	struct warder_run *run;
+
+	(void)state;
+	warder_command_init(&c);
+	c.argv = argv;
+	assert_int_equal(warder_start(policy, &c, &run, &e), 0);
+	finish(run, &r);
+	assert_int_equal(r.end, WARDER_END_NOT_FOUND);
+	assert_int_equal(r.exit_status, 127);
+}
+
+static void
+library_policy_parse__unknown_key__invalid_with_place(void **state)
+{
+	static const char text[] = "policy: 1\nlimit: {cpu: 1}\n";
+	struct warder_policy *p = NULL;
+	struct warder_error e;
+
+	(void)state;
+	assert_int_equal(warder_policy_parse(library, text, sizeof(text) - 1,
+			     "text", "/", &p, &e),
+	    -1);
+	assert_int_equal(e.code, WARDER_INVALID);
+	assert_non_null(strstr(e.message, "text:2:1"));
+	assert_non_null(strstr(e.message, "limits"));
+	assert_null(p);
+}
+
+static void
+library_policy_parse__limits__are_in_force(void **state)
+{
+	static const char text[] =
+	    "policy: 1\nextends: [builtin/default]\nlimits: {wall: 200ms}\n";
+	struct warder_command c;
+	struct warder_policy *p;
+	struct warder_error e;
+	struct warder_report r;
+	struct warder_run *run;
+	struct output o;
+	const char *argv[4];
+
+	(void)state;
+	assert_int_equal(warder_policy_parse(library, text, sizeof(text) - 1,
+			     "text", "/", &p, &e),
+	    0);
+	assert_string_not_equal(warder_policy_digest(p),
+	    warder_policy_digest(policy));
+	shell(&c, argv, "sleep 60", &o);
+	assert_int_equal(warder_start(p, &c, &run, &e), 0);
+	finish(run, &r);
+	assert_int_equal(r.end, WARDER_END_WALL);
+	assert_int_equal(r.exit_status, 124);
+	warder_policy_close(p);
+}
+
+/* ---- pools ---- */
+
+static void
+pool_run(struct warder_pool *pool, const char *script, struct output *o)
+{
+	struct warder_command c;
+	struct warder_error e;
+	struct warder_report r;
+	struct warder_run *run;
+	const char *argv[4];
+
+	shell(&c, argv, script, o);
+	assert_int_equal(warder_pool_start(pool, &c, &run, &e), 0);
+	finish(run, &r);
+	assert_int_equal(r.end, WARDER_END_EXITED);
+	assert_int_equal(r.exit_status, 0);
+}
+
+static void
+library_pool_start__twice__nothing_is_shared(void **state)
+{
+	struct warder_pool *pool;
+	struct warder_error e;
+	struct output a, b;
+
+	(void)state;
+	assert_int_equal(warder_pool_open(policy, 2, 0, &pool, &e), 0);
+	assert_int_equal(warder_pool_fill(pool, 10, &e), 0);
+	assert_int_equal(warder_pool_parked(pool), 2);
+	pool_run(pool,
+	    "ls -A /workspace /tmp; touch /workspace/a /tmp/a; "
+	    "cat /etc/machine-id",
+	    &a);
+	assert_int_equal(warder_pool_parked(pool), 1);
+	pool_run(pool,
+	    "ls -A /workspace /tmp; touch /workspace/a /tmp/a; "
+	    "cat /etc/machine-id",
+	    &b);
+	assert_int_equal(warder_pool_parked(pool), 0);
+	assert_null(strstr(a.bytes, "\na\n"));
+	assert_null(strstr(b.bytes, "\na\n"));
+	assert_string_not_equal(a.bytes, b.bytes);
+	/* empty: a start of its own */
+	pool_run(pool, "true", &a);
+	warder_pool_close(pool);
+}
+
+static void
+library_pool_fill__member_too_old__replaced(void **state)
+{
+	struct timespec wait = { .tv_nsec = 30 * 1000 * 1000 };
+	struct warder_pool *pool;
+	struct warder_error e;
+	struct output o;
+
+	(void)state;
+	assert_int_equal(warder_pool_open(policy, 1, 20, &pool, &e), 0);
+	assert_int_equal(warder_pool_fill(pool, 1, &e), 0);
+	(void)nanosleep(&wait, NULL);
+	assert_int_equal(warder_pool_fill(pool, 0, &e), 0);
+	assert_int_equal(warder_pool_parked(pool), 0);
+	pool_run(pool, "true", &o);
+	warder_pool_close(pool);
+}
+
+/* The children of ours that are called warder-init. */
+static int
+kill_parked(void)
+{
+	char path[64], list[4096], *p, *end;
+	int killed = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children",
+	    (int)getpid());
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_non_null(fgets(list, sizeof(list), f));
+	(void)fclose(f);
+	for (p = list;; p = end) {
+		long pid = strtol(p, &end, 10);
+		char name[32] = "";
+
+		if (end == p)
+			return killed;
+		(void)snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
+		f = fopen(path, "r");
+		if (f == NULL)
+			continue;
+		if (fgets(name, sizeof(name), f) != NULL &&
+		    strcmp(name, "warder-init\n") == 0) {
+			siginfo_t info;
+
+			killed += kill((pid_t)pid, SIGKILL) == 0;
+			/* dead, and left for its launcher to reap */
+			(void)waitid(P_PID, (id_t)pid, &info,
+			    WEXITED | WNOWAIT);
+		}
+		(void)fclose(f);
+	}
+}
+
+static void
+library_pool_start__parked_member_killed__a_living_one(void **state)
+{
+	struct warder_pool *pool;
+	struct warder_error e;
+	struct output o;
+
+	(void)state;
+	assert_int_equal(warder_pool_open(policy, 2, 0, &pool, &e), 0);
+	assert_int_equal(warder_pool_fill(pool, 2, &e), 0);
+	assert_int_equal(kill_parked(), 2);
+	pool_run(pool, "echo alive", &o);
+	assert_string_equal(o.bytes, "alive\n");
+	assert_int_equal(warder_pool_parked(pool), 0);
+	warder_pool_close(pool);
+}
+
+static void
+library_pool_open__size_zero__invalid(void **state)
+{
+	struct warder_pool *pool;
+	struct warder_error e;
+
+	(void)state;
+	assert_int_equal(warder_pool_open(policy, 0, 0, &pool, &e), -1);
+	assert_int_equal(e.code, WARDER_INVALID);
+}
+
+/* Descriptors are the witness: a run that was closed leaves none. */
+static void
+library_run_close__many_runs__no_descriptor_left(void **state)
+{
+	struct warder_command c;
+	struct warder_error e;
+	struct warder_run *run;
+	struct output o;
+	const char *argv[4];
+	int i, before;
+
+	(void)state;
+	shell(&c, argv, "echo x", &o);
+	before = unit_count_fds();
+	for (i = 0; i < 5; i++) {
+		struct warder_report r;
+
+		assert_int_equal(warder_start(policy, &c, &run, &e), 0);
+		finish(run, &r);
+		/* and one that is closed while it runs */
+		assert_int_equal(warder_start(policy, &c, &run, &e), 0);
+		warder_run_close(run);
+	}
+	assert_true(unit_count_fds() <= before + 1); /* cgroup's cached root */
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    library_start__prints_and_exits__output_and_report),
+		cmocka_unit_test(
+		    library_wait__still_running__zero_until_killed),
+		cmocka_unit_test(library_signal__term__signalled),
+		cmocka_unit_test(library_start__unknown_command__not_found),
+		cmocka_unit_test(
+		    library_policy_parse__unknown_key__invalid_with_place),
+		cmocka_unit_test(library_policy_parse__limits__are_in_force),
+		cmocka_unit_test(library_pool_start__twice__nothing_is_shared),
+		cmocka_unit_test(library_pool_fill__member_too_old__replaced),
+		cmocka_unit_test(
+		    library_pool_start__parked_member_killed__a_living_one),
+		cmocka_unit_test(library_pool_open__size_zero__invalid),
+		cmocka_unit_test(
+		    library_run_close__many_runs__no_descriptor_left),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

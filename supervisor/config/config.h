@@ -22,7 +22,4 @@ int config_policy(int argc, char **argv);
  */
 must_check int config_lock(struct err *e);
 
-/* A resolve_open_fn over the file system; arg is a struct find_dirs. */
-resolve_open_fn config_open_file;
-
 #endif /* !CONFIG_H */

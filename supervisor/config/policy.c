@@ -71,9 +71,10 @@ static const struct verb verbs[] = {
 
 /* ---- reading ------------------------------------------------------------ */
 
-int
-config_open_file(void *arg, uint32_t what, const char *reference,
-    const char *dir, struct arena *a, struct resolve_file *ret, struct err *e)
+/* A resolve_open_fn over the file system; arg is a struct find_dirs. */
+static int
+open_file(void *arg, uint32_t what, const char *reference, const char *dir,
+    struct arena *a, struct resolve_file *ret, struct err *e)
 {
 	const struct find_dirs *dirs = arg;
 	char *buf;
@@ -141,7 +142,7 @@ read_input(struct input *in, const char *file, struct err *e)
 		    .size = in->rq.size,
 		    .text = text,
 		    .home = in->home,
-		    .open = config_open_file,
+		    .open = open_file,
 		    .arg = &in->dirs };
 	if (text == NULL) {
 		if (find_open_file(file, &fd, e) == -1 ||

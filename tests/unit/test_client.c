@@ -2,19 +2,16 @@
  * The whole way: text, launcher's side, a real warder-config, plan.  The
  * program is found beside this one in the build tree.
  */
-#include <dirent.h>
+#include "unit.h"
+
+#include <errno.h>
 #include <ftw.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 
-#include <cmocka.h>
-
+#include "ipc.h"
 #include "policy/builtin.h"
 #include "policy/cache.h"
 #include "policy/load.h"
@@ -311,6 +308,52 @@ cache_open__open_to_others__refused(void **state)
 	assert_int_equal(-1, cache_open(cache, &e));
 }
 
+/* This program in the place of warder-config says how it was started. */
+static int
+serve_witness(int socket)
+{
+	static struct ipc_msg m;
+	struct config_failed f = { .text = "" };
+	gid_t groups[64];
+	struct err e;
+
+	(void)snprintf(f.text, sizeof(f.text),
+	    "uid=%u gid=%u groups=%d env=%d nnp=%d fds=%d cwd=%s",
+	    (unsigned)getuid(), (unsigned)getgid(), getgroups(64, groups),
+	    environ[0] != NULL, prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0),
+	    unit_count_fds(), getcwd((char[64]){ 0 }, 64));
+	if (ipc_recv(socket, &m, &e) != 1)
+		return 1;
+	return ipc_send(socket, CONFIG_FAILED, &f, sizeof(f), NULL, 0, &e);
+}
+
+static void
+client_start__child__nobody_with_nothing(void **state)
+{
+	static char self[4096];
+	struct policy_request rq = request("policy: 1\n");
+	char want[256];
+	struct err e;
+	int fds = unit_count_fds(), root = geteuid() == 0;
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	(void)state;
+	assert_true(n > 0);
+	rq.config_path = self;
+	assert_int_equal(-1,
+	    policy_load(&rq, &plan, &program, text, sizeof(text), &e));
+	(void)snprintf(want, sizeof(want),
+	    "uid=%u gid=%u groups=%d env=0 nnp=1 fds=4 cwd=/",
+	    root ? CLIENT_UID : (unsigned)getuid(),
+	    root ? CLIENT_UID : (unsigned)getgid(),
+	    root ? 0 : getgroups(0, NULL));
+	assert_string_equal(want, text);
+	assert_int_equal(fds, unit_count_fds());
+	/* Nothing is left to wait for. */
+	assert_int_equal(-1, waitpid(-1, NULL, WNOHANG));
+	assert_int_equal(ECHILD, errno);
+}
+
 static int
 setup(void **state)
 {
@@ -352,7 +395,7 @@ teardown(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
@@ -361,6 +404,7 @@ main(void)
 		    client_compile__error__first_line_with_its_place),
 		cmocka_unit_test(client_compile__relative_from__begins_at_dir),
 		cmocka_unit_test(client_compile__no_program__says_so),
+		cmocka_unit_test(client_start__child__nobody_with_nothing),
 		cmocka_unit_test(
 		    client_compile__extends_beside__both_files_count),
 		cmocka_unit_test(client_compile__ceiling_on_the_host__cuts),
@@ -372,5 +416,7 @@ main(void)
 		cmocka_unit_test(cache_open__open_to_others__refused),
 	};
 
+	if (argc == 3 && strcmp(argv[1], "--serve") == 0)
+		return serve_witness(3);
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -66,27 +66,29 @@ static const struct {
 	{ "pts/ptmx",        "dev/ptmx" },
 };
 
-
-
-/* Plain directories of the root; parents first. */
+/* Plain directories of the root; parents first, for generated files too. */
 static const char *const fs_dirs[] = {
-	"dev", "etc", "home", "proc", "sys", "tmp",
+	"dev", "etc", "home", "proc", "sys", "sys/devices",
+	"sys/devices/system", "sys/devices/system/cpu", "sys/fs",
+	"sys/fs/cgroup", "sys/fs/cgroup/cpu", "sys/fs/cgroup/memory", "tmp",
 };
 
 /*
  * Readable by anybody on an ordinary /proc, and telling of the host or of
  * its keys: hidden under an empty read-only file.  What needs root on the
- * host is closed by its owner, who has no number in the jail.
+ * host is closed by its owner, who has no number in the jail.  The last two
+ * are on every kernel.
  */
 static const char *const fs_masked[] = {
-	"/proc/cmdline", "/proc/config.gz", "/proc/diskstats",
+	"/proc/config.gz", "/proc/version_signature", "/proc/diskstats",
 	"/proc/interrupts", "/proc/kallsyms", "/proc/key-users", "/proc/keys",
 	"/proc/modules", "/proc/partitions", "/proc/softirqs",
-	"/proc/swaps", "/proc/version_signature", "/proc/sysrq-trigger",
+	"/proc/sysrq-trigger", "/proc/swaps", "/proc/cmdline",
 };
 
 /* clang-format on */
 
+/* Where nobody but us has been yet, so that no name can be a link. */
 static long
 fs_directories(struct stage *s)
 {
@@ -95,7 +97,7 @@ fs_directories(struct stage *s)
 
 	for (i = 0; i < countof(fs_dirs) && r >= 0; i++) {
 		stage_what(&s->two, fs_dirs[i]);
-		r = mount_make_dir(s, fs_dirs[i]);
+		r = SYS(SYS_mkdirat, s->root_fd, fs_dirs[i], 0755);
 	}
 	return r;
 }
@@ -144,7 +146,7 @@ fs_files(struct stage *s)
 	for (i = 0; i < s->nfiles && r >= 0; i++) {
 		const struct stage_file *f = &s->files[i];
 
-		if (f->over || fs_yields(s, f))
+		if (fs_yields(s, f))
 			continue;
 		stage_what(&s->two, f->path);
 		r = fs_write(mount_make_file(s, f->path, O_EXCL), f->text,
@@ -275,31 +277,12 @@ fs_devices(struct stage *s)
 
 /* ---- proc ---- */
 
-/* Clone a file of the root over one that proc has; absent there: nothing. */
+/*
+ * Generated texts lie in the directory that proc is mounted on, where nobody
+ * sees them any more, and are cloned from there.
+ */
 static long
-fs_cover(struct stage *s, const char *from, const char *path)
-{
-	long point, fd, r;
-
-	stage_what(&s->two, path);
-	point = mount_open(s, path + 1, O_PATH);
-	if (point == -ENOENT)
-		return 0;
-	if (point < 0)
-		return point;
-	fd = mount_clone(s->root_fd, from, MOUNT_RO | MOUNT_ATTR_NOEXEC);
-	r = fd;
-	if (fd >= 0)
-		r = SYS(SYS_move_mount, fd, "", point, "",
-		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
-	mount_close(fd);
-	mount_close(point);
-	return r;
-}
-
-/* Generated texts for proc wait in a folder that is covered afterwards. */
-static long
-fs_proc_texts(struct stage *s)
+fs_proc_texts(struct stage *s, long below)
 {
 	uint32_t i;
 	long r = 0;
@@ -307,58 +290,70 @@ fs_proc_texts(struct stage *s)
 	for (i = 0; i < s->nfiles && r >= 0; i++) {
 		const struct stage_file *f = &s->files[i];
 
-		if (!f->over)
+		if (f->over == NULL)
 			continue;
-		stage_what(&s->two, f->path);
-		r = fs_write(mount_make_file(s, LIMITS_SCRATCH_NAME, O_EXCL),
-		    f->text, f->size);
-		if (r < 0)
-			return r;
-		s->path[0] = '/';
-		memcpy(s->path + 1, f->path, strlen(f->path) + 1);
-		r = fs_cover(s, LIMITS_SCRATCH_NAME, s->path);
+		stage_what(&s->two, f->over);
+		r = mount_clone((int)below, strrchr(f->path, '/') + 1,
+		    MOUNT_RO | MOUNT_ATTR_NOEXEC);
+		r = mount_over(s, r, f->over);
+	}
+	return r;
+}
+
+/*
+ * The empty file's mount goes over the last row, so that its clones, which
+ * have its attributes, can be attached before it: one that is left detached
+ * costs a grace period.  A row that this kernel lacks leaves its clone to
+ * the next.
+ */
+static long
+fs_proc_masks(struct stage *s, long below)
+{
+	long empty, clone = -1, r = 0;
+	size_t i;
+
+	stage_what(&s->two, "/proc/" LIMITS_EMPTY_NAME);
+	empty = mount_clone((int)below, LIMITS_EMPTY_NAME,
+	    MOUNT_RO | MOUNT_ATTR_NOEXEC);
+	if (empty < 0)
+		return empty;
+	for (i = 0; i < countof(fs_masked) && r >= 0; i++) {
+		stage_what(&s->two, fs_masked[i]);
+		if (i + 1 == countof(fs_masked))
+			clone = empty;
+		else if (clone == -1)
+			clone = mount_clone_again(empty);
+		r = mount_over(s, clone, fs_masked[i]);
 		if (r >= 0)
-			r = SYS(SYS_unlinkat, s->root_fd, LIMITS_SCRATCH_NAME,
-			    0);
+			clone = -1;
+		if (r == -ENOENT)
+			r = 0;
 	}
 	return r;
 }
 
 static long
-fs_proc_masks(struct stage *s)
-{
-	size_t i;
-	long r =
-	    fs_write(mount_make_file(s, LIMITS_SCRATCH_NAME, O_EXCL), "", 0);
-
-	for (i = 0; i < countof(fs_masked) && r >= 0; i++)
-		r = fs_cover(s, LIMITS_SCRATCH_NAME, fs_masked[i]);
-	if (r < 0)
-		return r;
-	return SYS(SYS_unlinkat, s->root_fd, LIMITS_SCRATCH_NAME, 0);
-}
-
-static long
 fs_proc(struct stage *s)
 {
-	long r;
+	long below = mount_open(s, "proc", O_PATH | O_DIRECTORY), r;
 
+	if (below < 0)
+		return below;
 	stage_what(&s->two, "/proc");
-	r = mount_at(s,
+	r = mount_over(s,
 	    mount_new("proc", NULL, 0,
 		MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC),
-	    "/proc", 1);
+	    "/proc");
 	if (r < 0)
 		return r;
 	stage_what(&s->two, "/proc/sys");
-	r = mount_clone(s->root_fd, "proc/sys", MOUNT_RO | MOUNT_ATTR_NOEXEC);
-	if (r < 0)
-		return r;
-	r = mount_at(s, r, "/proc/sys", 1);
+	r = mount_over(s,
+	    mount_clone(s->root_fd, "proc/sys", MOUNT_RO | MOUNT_ATTR_NOEXEC),
+	    "/proc/sys");
 	if (r >= 0)
-		r = fs_proc_texts(s);
+		r = fs_proc_texts(s, below);
 	if (r >= 0)
-		r = fs_proc_masks(s);
+		r = fs_proc_masks(s, below);
 	return r;
 }
 

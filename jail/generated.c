@@ -216,43 +216,41 @@ text_empty(struct text *t, const struct source *s)
 /*
  * Every generated file.  Those under /sys are what Go, Java, Node, .NET and
  * glibc look at for limits, v2 and v1 names alike; nothing else of sysfs
- * exists.  "over": mounted over what proc shows.
+ * exists.  Those in proc/ are below the mount of proc, and cloned over what it
+ * shows; the empty one hides what is not to be seen.
  */
-enum {
-	GENERATED_OVER = 1,
-	GENERATED_YIELDS
-};
-
 /* clang-format off */
 static const struct {
 	const char *path;
 	generated_text *make;
-	int how; /* 0, or one of these */
+	const char *over;
+	int yields;
 } generated_table[] = {
-	{ "etc/passwd",        text_passwd, GENERATED_YIELDS },
-	{ "etc/group",         text_group, GENERATED_YIELDS },
-	{ "etc/hosts",         text_hosts, 0 },
-	{ "etc/hostname",      text_hostname, 0 },
-	{ "etc/resolv.conf",   text_resolv, 0 },
-	{ "etc/nsswitch.conf", text_nsswitch, GENERATED_YIELDS },
-	{ "etc/machine-id",    text_machine_id, 0 },
-	{ "etc/fstab",         text_empty, GENERATED_YIELDS },
+	{ "etc/passwd",        text_passwd, NULL, 1 },
+	{ "etc/group",         text_group, NULL, 1 },
+	{ "etc/hosts",         text_hosts, NULL, 0 },
+	{ "etc/hostname",      text_hostname, NULL, 0 },
+	{ "etc/resolv.conf",   text_resolv, NULL, 0 },
+	{ "etc/nsswitch.conf", text_nsswitch, NULL, 1 },
+	{ "etc/machine-id",    text_machine_id, NULL, 0 },
+	{ "etc/fstab",         text_empty, NULL, 1 },
 
-	{ "sys/devices/system/cpu/online",   text_online, 0 },
-	{ "sys/devices/system/cpu/possible", text_online, 0 },
-	{ "sys/devices/system/cpu/present",  text_online, 0 },
-	{ "sys/fs/cgroup/cpu.max",    text_cpu_max, 0 },
-	{ "sys/fs/cgroup/memory.max", text_memory_max, 0 },
-	{ "sys/fs/cgroup/pids.max",   text_pids_max, 0 },
-	{ "sys/fs/cgroup/memory/memory.limit_in_bytes", text_memory_max, 0 },
-	{ "sys/fs/cgroup/cpu/cpu.cfs_quota_us",  text_cpu_quota, 0 },
-	{ "sys/fs/cgroup/cpu/cpu.cfs_period_us", text_cpu_period, 0 },
+	{ "sys/devices/system/cpu/online",   text_online, NULL, 0 },
+	{ "sys/devices/system/cpu/possible", text_online, NULL, 0 },
+	{ "sys/devices/system/cpu/present",  text_online, NULL, 0 },
+	{ "sys/fs/cgroup/cpu.max",    text_cpu_max, NULL, 0 },
+	{ "sys/fs/cgroup/memory.max", text_memory_max, NULL, 0 },
+	{ "sys/fs/cgroup/pids.max",   text_pids_max, NULL, 0 },
+	{ "sys/fs/cgroup/memory/memory.limit_in_bytes", text_memory_max, NULL, 0 },
+	{ "sys/fs/cgroup/cpu/cpu.cfs_quota_us",  text_cpu_quota, NULL, 0 },
+	{ "sys/fs/cgroup/cpu/cpu.cfs_period_us", text_cpu_period, NULL, 0 },
 
-	{ "proc/cpuinfo", text_cpuinfo, GENERATED_OVER },
-	{ "proc/loadavg", text_loadavg, GENERATED_OVER },
-	{ "proc/meminfo", text_meminfo, GENERATED_OVER },
-	{ "proc/stat",    text_stat, GENERATED_OVER },
-	{ "proc/sys/kernel/random/boot_id", text_boot_id, GENERATED_OVER },
+	{ "proc/cpuinfo", text_cpuinfo, "/proc/cpuinfo", 0 },
+	{ "proc/loadavg", text_loadavg, "/proc/loadavg", 0 },
+	{ "proc/meminfo", text_meminfo, "/proc/meminfo", 0 },
+	{ "proc/stat",    text_stat, "/proc/stat", 0 },
+	{ "proc/boot_id", text_boot_id, "/proc/sys/kernel/random/boot_id", 0 },
+	{ "proc/" LIMITS_EMPTY_NAME, text_empty, NULL, 0 },
 };
 
 /* clang-format on */
@@ -293,8 +291,8 @@ generated_make(struct generated *g, const struct plan *p, struct err *e)
 		f->path = generated_table[i].path;
 		f->text = t.buf;
 		f->size = (uint32_t)t.len;
-		f->over = generated_table[i].how == GENERATED_OVER;
-		f->yields = generated_table[i].how == GENERATED_YIELDS;
+		f->over = generated_table[i].over;
+		f->yields = (uint32_t)generated_table[i].yields;
 		g->used += (uint32_t)t.len + 1;
 	}
 	return 0;

@@ -491,7 +491,7 @@ jail_fill_stage(struct jail *j)
 	s->sources = j->sources;
 	s->files = j->generated->files;
 	s->nfiles = j->generated->nfiles;
-	s->root_fd = s->yield_fd = -1;
+	s->root_fd = s->yield_fd = s->place.fd = -1;
 	s->keep = j->options.keep;
 	if (j->options.janitor_unlink != NULL)
 		(void)snprintf(s->janitor_unlink, sizeof(s->janitor_unlink),

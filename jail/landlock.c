@@ -49,7 +49,10 @@ static const struct {
 	[6] = { (1 << 16) - 1, 3, 24 },
 };
 
-/* The tree that every jail has; rows that are absent are passed over. */
+/*
+ * The tree that every jail has; rows that are absent are passed over, and
+ * so are links: where they lead has a row of its own.
+ */
 static const struct {
 	const char *path;
 	uint64_t access;
@@ -74,17 +77,15 @@ static const struct {
 /* clang-format on */
 
 static long
-landlock_allow(struct stage *s, int ruleset, const char *path, uint64_t access,
-    uint64_t handled)
+landlock_allow(struct stage *s, int ruleset, const char *path, int flags,
+    uint64_t access)
 {
-	struct landlock_path_beneath_attr rule = {
-		.allowed_access = access & handled,
-	};
+	struct landlock_path_beneath_attr rule = { .allowed_access = access };
 	long r;
 
 	stage_what(&s->two, path);
-	r = SYS(SYS_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC, 0);
-	if (r == -ENOENT)
+	r = SYS(SYS_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC | flags, 0);
+	if (r == -ENOENT || r == -ENOTDIR)
 		return 0;
 	if (r < 0)
 		return r;
@@ -110,8 +111,8 @@ landlock_mounts(struct stage *s, int ruleset, uint64_t handled)
 
 		if (m->kind == PLAN_MOUNT_READ && !s->sources[i].is_dir)
 			access &= LL_FILES;
-		r = landlock_allow(s, ruleset, plan_string(s->plan, m->path),
-		    access, handled);
+		r = landlock_allow(s, ruleset, plan_string(s->plan, m->path), 0,
+		    access & handled);
 	}
 	return r;
 }
@@ -124,10 +125,11 @@ landlock_rules(struct stage *s, int ruleset, uint64_t handled)
 
 	/* over a directory of the plan's the whole root is an overlay */
 	if (s->plan->rootfs == PLAN_ROOTFS_DIR)
-		return landlock_allow(s, ruleset, "/", LL_WRITE, handled);
+		return landlock_allow(s, ruleset, "/", 0, LL_WRITE & handled);
 	for (i = 0; i < countof(landlock_tree) && r >= 0; i++)
 		r = landlock_allow(s, ruleset, landlock_tree[i].path,
-		    landlock_tree[i].access, handled);
+		    O_DIRECTORY | O_NOFOLLOW,
+		    landlock_tree[i].access & handled);
 	return r >= 0 ? landlock_mounts(s, ruleset, handled) : r;
 }
 

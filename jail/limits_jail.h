@@ -16,8 +16,8 @@
 #define LIMITS_AGENT_ID_TEXT "1000"
 #define LIMITS_INIT_ID_TEXT "999"
 
-/* A file of the root while it is built; gone before the jail starts. */
-#define LIMITS_SCRATCH_NAME ".scratch"
+/* Below the mount of proc, with nothing in it: over what must not be seen. */
+#define LIMITS_EMPTY_NAME "empty"
 
 /* Every jail has the same name: it says nothing about the host. */
 #define LIMITS_HOSTNAME "jail"

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "limits_jail.h"
 #include "sys.h"
@@ -50,6 +51,13 @@ mount_clone(int dfd, const char *path, uint64_t attributes)
 		return r;
 	}
 	return fd;
+}
+
+long
+mount_clone_again(long fd)
+{
+	return SYS(SYS_open_tree, fd, "",
+	    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 }
 
 /* A new file system of a type, detached. */
@@ -121,7 +129,7 @@ mount_open(const struct stage *s, const char *path, int flags)
  * may be one that a jail or an image has written to.
  */
 static long
-mount_parent(struct stage *s, const char *path, const char **ret_name)
+mount_make_parent(struct stage *s, const char *path)
 {
 	const char *p = path, *end;
 	long fd = s->root_fd, next, r;
@@ -129,8 +137,6 @@ mount_parent(struct stage *s, const char *path, const char **ret_name)
 	while ((end = strchr(p, '/')) != NULL) {
 		size_t n = (size_t)(end - path);
 
-		if (n >= sizeof(s->path))
-			return -ENAMETOOLONG;
 		memcpy(s->path, path, n);
 		s->path[n] = '\0';
 		next = mount_open(s, s->path, O_PATH | O_DIRECTORY);
@@ -145,14 +151,27 @@ mount_parent(struct stage *s, const char *path, const char **ret_name)
 		fd = next;
 		p = end + 1;
 	}
-	*ret_name = p;
 	return fd;
 }
 
-/* The deepest directory is there in most cases: one look-up finds it. */
+/* The same if it is there; -ENOENT. */
 static long
-mount_parent_quick(struct stage *s, const char *path, const char **ret_name)
+mount_open_parent(struct stage *s, const char *path, size_t n)
 {
+	memcpy(s->path, path, n);
+	s->path[n] = '\0';
+	return mount_open(s, s->path, O_PATH | O_DIRECTORY);
+}
+
+/*
+ * The directory of path by descriptor, and the name in it: no link can be
+ * followed by whoever uses the two.  The last directory is remembered, since
+ * rows come sorted; what is mounted over it makes it forgotten.
+ */
+static long
+mount_parent(struct stage *s, const char *path, int make, const char **ret_name)
+{
+	struct stage_place *last = &s->place;
 	const char *slash = strrchr(path, '/');
 	size_t n = slash != NULL ? (size_t)(slash - path) : 0;
 	long fd;
@@ -162,17 +181,35 @@ mount_parent_quick(struct stage *s, const char *path, const char **ret_name)
 		return s->root_fd;
 	if (n >= sizeof(s->path))
 		return -ENAMETOOLONG;
-	memcpy(s->path, path, n);
-	s->path[n] = '\0';
-	fd = mount_open(s, s->path, O_PATH | O_DIRECTORY);
-	return fd == -ENOENT ? mount_parent(s, path, ret_name) : fd;
+	if (last->root_fd == s->root_fd && last->length == n &&
+	    memcmp(last->path, path, n) == 0)
+		return last->fd;
+	fd = mount_open_parent(s, path, n);
+	if (fd == -ENOENT && make)
+		fd = mount_make_parent(s, path);
+	if (fd < 0)
+		return fd;
+	mount_close(last->fd);
+	*last = (struct stage_place){ s->root_fd, (int)fd, path, n };
+	return fd;
+}
+
+/* Something was mounted at path, which has no leading slash. */
+static void
+mount_forget(struct stage *s, const char *path)
+{
+	struct stage_place *last = &s->place;
+	size_t n = strlen(path);
+
+	if (last->length >= n && memcmp(last->path, path, n) == 0)
+		last->length = 0;
 }
 
 long
 mount_make_file(struct stage *s, const char *path, int flags)
 {
 	const char *name;
-	long dir = mount_parent_quick(s, path, &name);
+	long dir = mount_parent(s, path, 1, &name);
 
 	if (dir < 0)
 		return dir;
@@ -184,7 +221,7 @@ long
 mount_make_dir(struct stage *s, const char *path)
 {
 	const char *name;
-	long dir = mount_parent_quick(s, path, &name), r;
+	long dir = mount_parent(s, path, 1, &name), r;
 
 	if (dir < 0)
 		return dir;
@@ -196,7 +233,7 @@ long
 mount_make_link(struct stage *s, const char *to, const char *path)
 {
 	const char *name;
-	long dir = mount_parent_quick(s, path, &name), r;
+	long dir = mount_parent(s, path, 1, &name), r;
 
 	if (dir < 0)
 		return dir;
@@ -208,30 +245,32 @@ mount_make_link(struct stage *s, const char *to, const char *path)
 static long
 mount_make_point(struct stage *s, const char *path, int is_dir)
 {
-	long r;
+	const char *name;
+	long dir, r;
 
 	if (is_dir)
 		return mount_make_dir(s, path);
-	r = mount_make_file(s, path, O_EXCL);
-	mount_close(r);
+	dir = mount_parent(s, path, 1, &name);
+	if (dir < 0)
+		return dir;
+	r = SYS(SYS_mknodat, dir, name, S_IFREG | 0444, 0);
 	return r == -EEXIST ? 0 : r;
 }
 
 long
 mount_over(struct stage *s, long fd, const char *path)
 {
-	long point, r;
+	const char *name;
+	long dir;
 
 	if (fd < 0)
 		return fd;
-	point = mount_open(s, path + 1, O_PATH);
-	r = point;
-	if (point >= 0)
-		r = SYS(SYS_move_mount, fd, "", point, "",
-		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
-	mount_close(point);
-	mount_close(fd);
-	return r;
+	path++;
+	dir = mount_parent(s, path, 0, &name);
+	if (dir < 0)
+		return dir;
+	mount_forget(s, path);
+	return mount_attach(fd, (int)dir, name);
 }
 
 long
@@ -242,9 +281,5 @@ mount_at(struct stage *s, long fd, const char *path, int is_dir)
 	if (fd < 0)
 		return fd;
 	r = mount_make_point(s, path + 1, is_dir);
-	if (r < 0) {
-		mount_close(fd);
-		return r;
-	}
-	return mount_over(s, fd, path);
+	return r < 0 ? r : mount_over(s, fd, path);
 }

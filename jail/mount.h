@@ -4,8 +4,8 @@
  * The mount API of Linux 5.2 and later: a mount is made or cloned detached,
  * gets its attributes, and is attached to a place that was opened below the
  * new root without following any link.  Raw system calls only; everything
- * returns a descriptor or 0, or -errno.  Descriptors are CLOEXEC: the exec
- * that ends stage two closes what a failure or an optimisation left open.
+ * returns a descriptor or 0, or -errno.  Descriptors are CLOEXEC, and mostly
+ * left to the exec that ends stage two: one call closes them all.
  */
 #ifndef MOUNT_H
 #define MOUNT_H
@@ -32,6 +32,9 @@ void mount_close(long fd);
 /* A clone of what is at (dfd, path), submounts too, with attributes set. */
 long mount_clone(int dfd, const char *path, uint64_t attributes);
 
+/* One mount, of its own kind, of a mount that has its attributes already. */
+long mount_clone_again(long fd);
+
 /* A new file system of a type, detached. */
 long mount_new(const char *type, const struct mount_option *o, size_t n,
     uint64_t attributes);
@@ -48,8 +51,9 @@ long mount_open(const struct stage *s, const char *path, int flags);
 /*
  * Make a file (flags: O_EXCL, O_TRUNC; the result is a descriptor for
  * writing), a directory or a link, with the directories above it.  Paths
- * have no leading slash; no link on the way is followed; a directory or link
- * that is there already is left as it is.
+ * have no leading slash and outlive stage two, for the last one's directory
+ * is remembered; no link on the way is followed; a directory or link that is
+ * there already is left as it is.
  */
 long mount_make_file(struct stage *s, const char *path, int flags);
 long mount_make_dir(struct stage *s, const char *path);
@@ -57,8 +61,8 @@ long mount_make_link(struct stage *s, const char *to, const char *path);
 
 /*
  * Attach a detached mount at an absolute path of the jail, which mount_at
- * makes where it is missing and mount_over does not.  Both take fd, and pass
- * an error in its place on.
+ * makes where it is missing and mount_over does not.  Both pass an error in
+ * place of fd on.
  */
 long mount_at(struct stage *s, long fd, const char *path, int is_dir);
 long mount_over(struct stage *s, long fd, const char *path);

@@ -45,8 +45,8 @@ struct stage_source {
 struct stage_file {
 	const char *path; /* below the root, without leading slash */
 	const char *text;
+	const char *over; /* mounted over this, of proc, too; or NULL */
 	uint32_t size;
-	uint32_t over; /* 1: mounted over a file that is there (proc) */
 	uint32_t yields; /* 1: a given root file system's own is kept */
 };
 
@@ -81,6 +81,13 @@ struct stage_report {
 	int sys; /* errno of the failure, 0: none */
 };
 
+/* A directory below the root, opened; path is borrowed. */
+struct stage_place {
+	int root_fd, fd;
+	const char *path;
+	size_t length; /* of path; 0: none */
+};
+
 struct stage {
 	/* given */
 	const struct plan *plan;
@@ -112,6 +119,7 @@ struct stage {
 	/* private to the stages */
 	int root_fd; /* the new root while it is built */
 	int yield_fd; /* whose files some generated ones give way to; -1 */
+	struct stage_place place; /* mount.c */
 	char path[STAGE_PATH_MAX];
 	unsigned char stack_two[STAGE_STACK] __attribute__((aligned(16)));
 	unsigned char stack_one[STAGE_STACK] __attribute__((aligned(16)));

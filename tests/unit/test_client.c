@@ -6,6 +6,9 @@
 
 #include <errno.h>
 #include <ftw.h>
+#include <grp.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -308,47 +311,248 @@ cache_open__open_to_others__refused(void **state)
 	assert_int_equal(-1, cache_open(cache, &e));
 }
 
-/* This program in the place of warder-config says how it was started. */
+/* ---- in the place of warder-config ------------------------------------ */
+
 static int
-serve_witness(int socket)
+say_state(int socket)
 {
-	static struct ipc_msg m;
 	struct config_failed f = { .text = "" };
 	gid_t groups[64];
-	struct err e;
 
 	(void)snprintf(f.text, sizeof(f.text),
 	    "uid=%u gid=%u groups=%d env=%d nnp=%d fds=%d cwd=%s",
 	    (unsigned)getuid(), (unsigned)getgid(), getgroups(64, groups),
 	    environ[0] != NULL, prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0),
 	    unit_count_fds(), getcwd((char[64]){ 0 }, 64));
-	if (ipc_recv(socket, &m, &e) != 1)
+	return ipc_send(socket, CONFIG_FAILED, &f, sizeof(f), NULL, 0, NULL);
+}
+
+/* A plan that is good in itself, one byte more, and what is said of it. */
+static int
+say_plan(int socket, size_t extra, uint32_t length, uint32_t kind)
+{
+	struct config_done m = { .program_length = length };
+	static const struct sock_filter insn[2];
+	int fd = memfd_create("plan", MFD_CLOEXEC);
+
+	plan_init(&plan);
+	plan.kind = kind;
+	plan.limits = (struct plan_limits){ .cpu_milli = 1000,
+		.memory_bytes = 1 << 30,
+		.pids = 1,
+		.open_files = 16 };
+	if (kind == PLAN_GRANT &&
+	    plan_add_string(&plan, "/", &plan.cwd, NULL) == -1)
+		return -1;
+	sha256_buffer("", 0, plan.seccomp_digest);
+	plan_seal(&plan);
+	m.plan_size = (uint32_t)plan_size(&plan);
+	if (write(fd, &plan, m.plan_size) != (ssize_t)m.plan_size ||
+	    write(fd, insn, length * sizeof(insn[0]) + extra) == -1)
+		return -1;
+	return ipc_send(socket, CONFIG_DONE, &m, sizeof(m), &fd, 1, NULL);
+}
+
+static int
+say_good(int socket)
+{
+	return say_plan(socket, 0, 0, PLAN_CEILING);
+}
+
+static int
+say_other_program(int socket)
+{
+	return say_plan(socket, 0, 1, PLAN_CEILING);
+}
+
+static int
+say_no_program(int socket)
+{
+	return say_plan(socket, 0, 0, PLAN_GRANT);
+}
+
+static int
+say_other_size(int socket)
+{
+	return say_plan(socket, 1, 0, PLAN_CEILING);
+}
+
+static int
+say_huge(int socket)
+{
+	struct config_done m = { .plan_size = UINT32_MAX };
+	int fd = memfd_create("plan", MFD_CLOEXEC);
+
+	return ipc_send(socket, CONFIG_DONE, &m, sizeof(m), &fd, 1, NULL);
+}
+
+static int
+say_without_memfd(int socket)
+{
+	struct config_done m = { 0 };
+
+	return ipc_send(socket, CONFIG_DONE, &m, sizeof(m), NULL, 0, NULL);
+}
+
+static int
+say_compile(int socket)
+{
+	return ipc_send(socket, CONFIG_COMPILE, "", 0, NULL, 0, NULL);
+}
+
+static int
+say_endless(int socket)
+{
+	struct config_failed f;
+
+	memset(&f, 'x', sizeof(f));
+	return ipc_send(socket, CONFIG_FAILED, &f, sizeof(f), NULL, 0, NULL);
+}
+
+static int
+ask(int socket, const char *reference, const char *dir, int times)
+{
+	static struct ipc_msg m;
+	struct config_open o = { .what = CONFIG_WHAT_EXTENDS };
+
+	(void)snprintf(o.reference, sizeof(o.reference), "%s", reference);
+	(void)snprintf(o.dir, sizeof(o.dir), "%s", dir);
+	for (; times > 0; times--)
+		if (ipc_send(socket, CONFIG_OPEN, &o, sizeof(o), NULL, 0,
+			NULL) == -1 ||
+		    ipc_recv(socket, &m, NULL) != 1)
+			return -1;
+	return say_good(socket);
+}
+
+static int
+say_ask_elsewhere(int socket)
+{
+	return ask(socket, "./x", "/etc", 1);
+}
+
+static int
+say_ask_here(int socket)
+{
+	return ask(socket, "./x", "/srv/project", 1);
+}
+
+static int
+say_ask_too_often(int socket)
+{
+	return ask(socket, "builtin/default", "/srv/project", 40);
+}
+
+static int
+say_nothing(int socket)
+{
+	(void)socket;
+	return 0;
+}
+
+static int
+die(int socket)
+{
+	(void)socket;
+	(void)signal(SIGUSR1, SIG_DFL);
+	(void)raise(SIGUSR1);
+	return 0;
+}
+
+/* The policy's name says which; NULL: it must succeed. */
+static const struct {
+	const char *name;
+	int (*say)(int socket);
+	const char *error;
+} answers[] = {
+	{ "state", say_state, "uid=" },
+	{ "good", say_good, NULL },
+	{ "other_program", say_other_program, "is not the plan's" },
+	{ "no_program", say_no_program, "without a program" },
+	{ "other_size", say_other_size, "another size" },
+	{ "huge", say_huge, "out of bounds" },
+	{ "without_memfd", say_without_memfd, "unknown message" },
+	{ "compile", say_compile, "unknown message" },
+	{ "endless", say_endless, "without an end" },
+	{ "ask_elsewhere", say_ask_elsewhere, "directory of no file" },
+	{ "ask_here", say_ask_here, NULL },
+	{ "ask_too_often", say_ask_too_often, "too many files" },
+	{ "nothing", say_nothing, "ended without an answer" },
+	{ "die", die, "died of signal 10" },
+};
+
+static int
+serve_witness(int socket)
+{
+	static struct ipc_msg m;
+	const struct config_compile *c = (const void *)m.body;
+	size_t i;
+
+	if (ipc_recv(socket, &m, NULL) != 1)
 		return 1;
-	return ipc_send(socket, CONFIG_FAILED, &f, sizeof(f), NULL, 0, &e);
+	for (i = 0; i < countof(answers); i++)
+		if (strcmp(answers[i].name, c->name) == 0)
+			return answers[i].say(socket) == 0 ? 0 : 1;
+	return 1;
+}
+
+static void
+use_witness(struct policy_request *rq)
+{
+	static char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	assert_true(n > 0);
+	rq->config_path = self;
+}
+
+static void
+client_compile__hostile_answer__refused_by_name(void **state)
+{
+	struct policy_request rq = request("policy: 1\n");
+	int fds = unit_count_fds(), rc;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	use_witness(&rq);
+	for (i = 0; i < countof(answers); i++) {
+		rq.name = answers[i].name;
+		e.msg[0] = '\0';
+		rc = policy_load(&rq, &plan, &program, text, sizeof(text), &e);
+		if ((rc == 0) != (answers[i].error == NULL))
+			fail_msg("%s: %d, %s", rq.name, rc, e.msg);
+		if (rc == -1 && strstr(e.msg, answers[i].error) == NULL)
+			fail_msg("%s: %s", rq.name, e.msg);
+	}
+	assert_int_equal(fds, unit_count_fds());
 }
 
 static void
 client_start__child__nobody_with_nothing(void **state)
 {
-	static char self[4096];
 	struct policy_request rq = request("policy: 1\n");
+	gid_t old[64], extra[] = { 7, 8 };
+	int root = geteuid() == 0, nold = getgroups(64, old);
 	char want[256];
 	struct err e;
-	int fds = unit_count_fds(), root = geteuid() == 0;
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
 	(void)state;
-	assert_true(n > 0);
-	rq.config_path = self;
+	use_witness(&rq);
+	rq.name = "state";
+	assert_true(nold >= 0);
+	if (root)
+		assert_int_equal(0, setgroups(2, extra));
 	assert_int_equal(-1,
 	    policy_load(&rq, &plan, &program, text, sizeof(text), &e));
+	if (root)
+		assert_int_equal(0, setgroups((size_t)nold, old));
+	/* Five descriptors: 0, 1, 2, the socket, and the policy's text. */
 	(void)snprintf(want, sizeof(want),
-	    "uid=%u gid=%u groups=%d env=0 nnp=1 fds=4 cwd=/",
+	    "uid=%u gid=%u groups=%d env=0 nnp=1 fds=5 cwd=/",
 	    root ? CLIENT_UID : (unsigned)getuid(),
-	    root ? CLIENT_UID : (unsigned)getgid(),
-	    root ? 0 : getgroups(0, NULL));
+	    root ? CLIENT_UID : (unsigned)getgid(), root ? 0 : nold);
 	assert_string_equal(want, text);
-	assert_int_equal(fds, unit_count_fds());
 	/* Nothing is left to wait for. */
 	assert_int_equal(-1, waitpid(-1, NULL, WNOHANG));
 	assert_int_equal(ECHILD, errno);
@@ -405,6 +609,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(client_compile__relative_from__begins_at_dir),
 		cmocka_unit_test(client_compile__no_program__says_so),
 		cmocka_unit_test(client_start__child__nobody_with_nothing),
+		cmocka_unit_test(
+		    client_compile__hostile_answer__refused_by_name),
 		cmocka_unit_test(
 		    client_compile__extends_beside__both_files_count),
 		cmocka_unit_test(client_compile__ceiling_on_the_host__cuts),

@@ -25,6 +25,7 @@ enum {
 	MSG_JAIL_COMMAND_MAX = 256,
 	MSG_JAIL_POLICY_MAX = 128,
 	MSG_JAIL_STRINGS_MAX = 60 * 1024,
+	MSG_JAIL_ARGS_MAX = 1024,
 };
 
 /* clang-format off */

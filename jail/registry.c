@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 
@@ -16,7 +17,6 @@
 
 enum {
 	REGISTRY_FIRST_ID = 1000, /* above what the launcher itself uses */
-	REGISTRY_ARGS_MAX = 1024,
 };
 
 static const char registry_suffix[] = ".jail";
@@ -152,7 +152,7 @@ enter_argv(const struct msg_jail_enter *x, const char *p, const char **argv)
 	const char *end = p + x->strings;
 	uint32_t i;
 
-	if (x->argc < 1 || x->argc > REGISTRY_ARGS_MAX || x->strings == 0 ||
+	if (x->argc < 1 || x->argc > MSG_JAIL_ARGS_MAX || x->strings == 0 ||
 	    end[-1] != '\0')
 		return -1;
 	for (i = 0; i < x->argc; i++) {
@@ -168,7 +168,7 @@ enter_argv(const struct msg_jail_enter *x, const char *p, const char **argv)
 static int
 on_ENTER(struct registry_client *c, struct ipc_msg *m)
 {
-	static const char *argv[REGISTRY_ARGS_MAX + 1];
+	static const char *argv[MSG_JAIL_ARGS_MAX + 1];
 	const struct msg_jail_enter *x = (const void *)m->body;
 	struct registry *g = c->registry;
 	struct msg_jail_refused no = { 0 };
@@ -246,6 +246,16 @@ registry_trusts(int fd)
 	       (u.uid == geteuid() || u.uid == 0);
 }
 
+static int
+registry_refuse(int fd)
+{
+	struct msg_jail_refused no = { 0 };
+
+	(void)snprintf(no.text, sizeof(no.text),
+	    "the jail serves %d clients already", REGISTRY_CLIENTS);
+	return ipc_send(fd, JAIL_REFUSED, &no, sizeof(no), NULL, 0, NULL);
+}
+
 static void
 registry_accept(void *ctx, int fd)
 {
@@ -262,12 +272,13 @@ registry_accept(void *ctx, int fd)
 			continue;
 		if (run_add_watch(g->run, new, registry_client_ready, c,
 			NULL) == -1)
-			return;
+			break;
 		c->registry = g;
 		c->command = 0;
 		c->fd = take_fd(&new);
 		return;
 	}
+	(void)registry_refuse(new);
 }
 
 /* An event of a command that entered: tell the client whose it is. */
@@ -353,6 +364,16 @@ registry_base(const char *file, char *ret, size_t size)
 	return 1;
 }
 
+/* connect(2) says the same of a file that somebody put there. */
+static int
+registry_is_socket(int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISSOCK(st.st_mode);
+}
+
 int
 registry_each(const char *dir, void (*f)(void *ctx, const char *name, int fd),
     void *ctx, struct err *e)
@@ -369,7 +390,8 @@ registry_each(const char *dir, void (*f)(void *ctx, const char *name, int fd),
 		if (!registry_base(d->d_name, name, sizeof(name)))
 			continue;
 		fd = registry_dial(dir, name);
-		if (fd == -1 && errno == ECONNREFUSED)
+		if (fd == -1 && errno == ECONNREFUSED &&
+		    registry_is_socket(dirfd(p), d->d_name))
 			(void)unlinkat(dirfd(p), d->d_name, 0);
 		f(ctx, name, fd);
 	}

@@ -128,8 +128,8 @@ static const struct stage_step two_line[] = {
 	{ "root", fs_enter },
 	{ "capabilities", confine_capabilities },
 	{ "landlock", landlock_restrict },
-	{ "limits", confine_rlimits },
 	{ "descriptors", two_descriptors },
+	{ "limits", confine_rlimits },
 	{ "seccomp", confine_filter },
 	{ "exec", two_exec },
 };

@@ -18,18 +18,28 @@ adhoc_used(const struct adhoc *a)
 	return a->ro.n + a->rw.n + a->env.n + a->allow.n + a->limit.n > 0;
 }
 
-/* PATH[:DEST]; DEST is absolute, so a colon in PATH stays what it is. */
+/*
+ * PATH[:DEST]; DEST is absolute, so a colon in PATH stays what it is.  A
+ * relative PATH is ours: the printed policy may be kept anywhere.
+ */
 static void
-adhoc_mount(struct text *t, const char *value)
+adhoc_mount(struct text *t, const char *value, const char *dir)
 {
+	char path[4096];
+	struct text from;
 	const char *dest = strrchr(value, ':');
 	size_t n;
 
 	if (dest == NULL || dest[1] != '/')
 		dest = NULL;
 	n = dest != NULL ? (size_t)(dest - value) : strlen(value);
+	text_init(&from, path, sizeof(path));
+	if (value[0] != '/' && value[0] != '~')
+		text_addf(&from, "%s/", dir[1] != '\0' ? dir : "");
+	text_addf(&from, "%.*s", (int)n, value);
+	t->truncated |= from.truncated;
 	text_add(t, "{from: ");
-	text_add_json_bytes(t, value, n);
+	text_add_json(t, path);
 	if (dest != NULL) {
 		text_add(t, ", path: ");
 		text_add_json(t, dest + 1);
@@ -38,7 +48,8 @@ adhoc_mount(struct text *t, const char *value)
 }
 
 static void
-adhoc_mounts(struct text *t, const char *key, const struct adhoc_list *l)
+adhoc_mounts(struct text *t, const char *key, const struct adhoc_list *l,
+    const char *dir)
 {
 	size_t i;
 
@@ -47,7 +58,7 @@ adhoc_mounts(struct text *t, const char *key, const struct adhoc_list *l)
 	text_addf(t, "  %s:\n", key);
 	for (i = 0; i < l->n; i++) {
 		text_add(t, "    - ");
-		adhoc_mount(t, l->values[i]);
+		adhoc_mount(t, l->values[i], dir);
 		text_add(t, "\n");
 	}
 }
@@ -152,8 +163,8 @@ adhoc_write(const struct adhoc *a, const char *dir, struct text *t,
 	adhoc_process(t, &a->env);
 	if (a->ro.n + a->rw.n > 0)
 		text_add(t, "filesystem:\n");
-	adhoc_mounts(t, "read", &a->ro);
-	adhoc_mounts(t, "write", &a->rw);
+	adhoc_mounts(t, "read", &a->ro, dir);
+	adhoc_mounts(t, "write", &a->rw, dir);
 	if (adhoc_limits(t, &a->limit, e) == -1)
 		return -1;
 	adhoc_network(t, &a->allow);

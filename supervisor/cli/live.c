@@ -299,10 +299,12 @@ enter_send(struct enter *x, char **argv, const int *theirs, struct err *e)
 	for (; argv[m.argc] != NULL; m.argc++) {
 		size_t n = strlen(argv[m.argc]) + 1;
 
-		if (n > MSG_JAIL_STRINGS_MAX - used)
+		if (n > MSG_JAIL_STRINGS_MAX - used ||
+		    m.argc == MSG_JAIL_ARGS_MAX)
 			return err_set(e, ERR_LIMIT,
-			    "the command is longer than %d bytes",
-			    MSG_JAIL_STRINGS_MAX);
+			    "the command is longer than %d bytes or %d "
+			    "arguments",
+			    MSG_JAIL_STRINGS_MAX, MSG_JAIL_ARGS_MAX);
 		memcpy(body + sizeof(m) + used, argv[m.argc], n);
 		used += n;
 	}
@@ -349,6 +351,18 @@ enter_master(struct enter *x)
 	return 0;
 }
 
+/* A reset comes before what was sent ahead of it. */
+static int
+enter_receive(struct enter *x)
+{
+	struct err e = { 0 };
+	int n = ipc_recv(x->socket, &live_message, &e);
+
+	return n == -1 && e.sys == ECONNRESET
+		   ? ipc_recv(x->socket, &live_message, NULL)
+		   : n;
+}
+
 /* What the launcher says; 1: that was the last of it. */
 static int
 enter_answer(struct enter *x)
@@ -356,8 +370,11 @@ enter_answer(struct enter *x)
 	const struct ipc_msg *m = &live_message;
 	const struct msg_jail_exited *done = (const void *)m->body;
 
-	if (ipc_recv(x->socket, &live_message, NULL) != 1)
+	if (enter_receive(x) != 1) {
+		(void)fprintf(stderr,
+		    "warder: the jail ended before its command did\n");
 		return 1;
+	}
 	if (m->type == JAIL_MASTER && m->size == sizeof(struct msg_jail_master))
 		return enter_master(x);
 	if (m->type == JAIL_REFUSED &&
@@ -403,6 +420,7 @@ enter_run(struct enter *x, const char *name, char **argv, struct err *e)
 	struct places paths;
 	int theirs[3] = { -1, -1, -1 }, i, r;
 
+	e->sys = 0;
 	relay_init(&x->relay, 0);
 	if (places_find(&paths, NULL, e) == -1 ||
 	    registry_connect(paths.jails, name, &x->socket, e) == -1)
@@ -410,6 +428,9 @@ enter_run(struct enter *x, const char *name, char **argv, struct err *e)
 	r = x->pty ? 0 : enter_pipes(x, theirs, e);
 	if (r == 0)
 		r = enter_send(x, argv, theirs, e);
+	/* it was closed at once: the reason can be read all the same */
+	if (r == -1 && e->sys == EPIPE)
+		r = 0;
 	for (i = 0; i < 3; i++)
 		fd_closep(&theirs[i]);
 	if (r == 0)

@@ -70,7 +70,7 @@ def holds(text, *parts):
     """Every part is in the text."""
     for part in parts:
         if part not in text:
-            raise Failed(f"{part!r} is not in {text[:2000]!r}")
+            raise Failed(f"{part!r} is not in {text[:600]!r}")
 
 
 def wait_until(condition, seconds=10, what="it"):
@@ -98,7 +98,7 @@ class Result:
         """The exit status, and exactly this output; itself."""
         if self.status != status:
             raise Failed(f"exit status {self.status}, expected {status}; "
-                         f"stderr {self.said[:1500]!r}")
+                         f"stderr {self.said[:300]!r}")
         if out is not None:
             equal(self.text, out, "output")
         return self
@@ -268,6 +268,13 @@ def mounts():
         return set(f.read().splitlines())
 
 
+def somebody_elses(mount, folder):
+    """One that another program made in its own temporary directory."""
+    point = mount.split()[4]
+    return point.startswith("/tmp/") and not point.startswith(
+        os.path.dirname(folder))
+
+
 def list_tree(folder):
     found = set()
     for where, folders, files in os.walk(folder):
@@ -416,7 +423,8 @@ class Warder:
         with contextlib.suppress(FileNotFoundError):
             found += [n for n in os.listdir(self.jails)
                       if n.split("-")[0] in hexes]
-        found += [f"mount {m}" for m in mounts() - self.mounts]
+        found += [f"mount {m}" for m in mounts() - self.mounts
+                  if not somebody_elses(m, self.folder)]
         return found
 
     def begin(self):
@@ -464,8 +472,11 @@ def install(folder):
     for where, folders, _ in os.walk(to):
         for name in folders:
             os.chmod(os.path.join(where, name), 0o755)
+    program = os.path.join(to, "bin", "warder")
+    if not os.path.exists(program):
+        raise SystemExit(f"Bail out! {build} holds no bin/warder: run make")
     os.chmod(to, 0o755)
-    return os.path.join(to, "bin", "warder")
+    return program
 
 
 @contextlib.contextmanager

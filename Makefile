@@ -62,6 +62,7 @@ POLICY_ALL := $(wildcard policy/*.c)
 JAIL := $(wildcard jail/*.c) jail/clone.S
 CLI := $(wildcard supervisor/cli/*.c)
 CONFIG := $(wildcard supervisor/config/*.c)
+PROBE := $(wildcard supervisor/probe/*.c)
 LIBWARDER := $(wildcard lib/*.c)
 INIT := $(wildcard jail/init/*.c jail/init/*.S)
 
@@ -70,7 +71,7 @@ native = $(patsubst %,$(B)/native/%.o,$(basename $(1)))
 launcher = $(call $(LAUNCHER_FLAVOUR),$(1))
 
 PROGRAMS := $(B)/bin/warder $(B)/libexec/warder/warder-init \
-	$(B)/libexec/warder/warder-config
+	$(B)/libexec/warder/warder-config $(B)/libexec/warder/warder-probe
 LIBRARIES := $(if $(LIBWARDER),$(B)/lib/libwarder.so.0)
 
 all: $(PROGRAMS) $(LIBRARIES) $(B)/examples/run
@@ -113,6 +114,11 @@ $(B)/libexec/warder/warder-init: \
     $(patsubst jail/init/%,$(B)/init/%.o,$(basename $(INIT)))
 	@mkdir -p $(@D)
 	$(CC) $(INIT_LDFLAGS) $^ -o $@
+
+# In any flavour static and without sanitizers: it runs in a jail.
+$(B)/libexec/warder/warder-probe: $(call musl,$(PROBE))
+	@mkdir -p $(@D)
+	$(MUSL_CC) $(MUSL_LDFLAGS) $^ -o $@
 
 $(B)/libexec/warder/warder-config: $(call native,$(CONFIG) $(POLICY_ALL) \
     $(BASE_PLAIN))

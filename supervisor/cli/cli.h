@@ -20,6 +20,7 @@ int cli_enter(int argc, char **argv);
 int cli_ps(int argc, char **argv);
 int cli_kill(int argc, char **argv);
 int cli_policy(int argc, char **argv);
+int cli_doctor(int argc, char **argv);
 int cli_completion(int argc, char **argv);
 
 /* Their options; "policy" has its own, in warder-config. */
@@ -27,6 +28,7 @@ extern const struct opt_verb exec_verb;
 extern const struct opt_verb live_enter_verb;
 extern const struct opt_verb live_ps_verb;
 extern const struct opt_verb live_kill_verb;
+extern const struct opt_verb doctor_verb;
 extern const struct opt_verb completion_verb;
 
 struct cli_verb {

@@ -50,6 +50,7 @@ const struct opt_verb doctor_verb = {
 static int
 doctor_look(struct doctor *d)
 {
+	d->have_places = places_find(&d->places, NULL, &d->jail_error) == 0;
 	doctor_host_look(d);
 	doctor_jail_run(d);
 	(d->json ? doctor_print_json : doctor_print_text)(d);
@@ -70,9 +71,7 @@ cli_doctor(int argc, char **argv)
 	if (r == 0 && rest < argc)
 		r = err_set(&e, ERR_INVALID, "usage: warder doctor %s",
 		    doctor_verb.usage);
-	if (r == 0)
-		r = places_find(&d->places, NULL, &e);
-	if (r == 0 && d->clean)
+	if (r == 0 && d->clean && (r = places_find(&d->places, NULL, &e)) == 0)
 		r = doctor_clean_run(d, &e);
 	if (r == -1)
 		return cli_fail(&e);

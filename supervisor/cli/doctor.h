@@ -119,6 +119,7 @@ void doctor_host_look(struct doctor *d);
 #define DOCTOR_TRIALS(X) \
 	X(USER,    "user namespace") \
 	X(MAPS,    "id maps") \
+	X(SECOND,  "second user namespace") \
 	X(MOUNT,   "mount namespace") \
 	X(NET,     "network namespace") \
 	X(IPC,     "ipc namespace") \
@@ -153,6 +154,9 @@ void doctor_trial_run(struct doctor_trial *ret);
 /* The switch, and its remedy, for a step that failed; in ret, one line. */
 void doctor_trial_remedy(enum doctor_trial_step step, int sys,
     struct text *ret);
+
+/* What to do where root has not the uids that jails get. */
+void doctor_trial_no_uids(struct text *ret);
 
 /* The first step that no jail can do without and that failed; or -1. */
 int doctor_trial_failed(const struct doctor_trial *t);

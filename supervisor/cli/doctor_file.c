@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "jail/uidblock.h"
+
 enum {
 	FILE_MOUNTS = 256 * 1024, /* of mountinfo; what follows is not seen */
 	FILE_STATUS = 8192,
@@ -54,6 +56,31 @@ doctor_file_status(const char *key, char *ret, size_t size)
 	p += strspn(p, " \t");
 	(void)snprintf(ret, size, "%.*s", (int)strcspn(p, " \t\n"), p);
 	return 1;
+}
+
+int
+doctor_file_map_has(const char *uid_map, uint64_t first, uint64_t count)
+{
+	unsigned in, out, n;
+	const char *p = uid_map;
+
+	while (sscanf(p, "%10u %10u %10u", &in, &out, &n) == 3) {
+		if (in <= first && first + count <= (uint64_t)in + n)
+			return 1;
+		p += strcspn(p, "\n");
+		p += *p == '\n';
+	}
+	return 0;
+}
+
+int
+doctor_file_maps_jails(void)
+{
+	char text[FILE_STATUS];
+
+	(void)doctor_file_read("/proc/self/uid_map", text, sizeof(text));
+	return doctor_file_map_has(text, UIDBLOCK_BASE,
+	    (uint64_t)UIDBLOCK_SIZE * UIDBLOCK_COUNT);
 }
 
 /* The n-th field (from 0) of a line, separated by spaces; its length or 0. */

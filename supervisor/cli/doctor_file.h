@@ -4,6 +4,8 @@
 #ifndef DOCTOR_FILE_H
 #define DOCTOR_FILE_H
 
+#include <stdint.h>
+
 #include "base.h"
 
 /* The first line without its newline.  1, or 0 with "" if there is none. */
@@ -15,7 +17,13 @@ size_t doctor_file_read(const char *path, char *ret, size_t size);
 /* The word behind a key ("Seccomp:") of /proc/self/status.  1, or 0. */
 int doctor_file_status(const char *key, char *ret, size_t size);
 
+/* Whether our user namespace has the uids that root gives to jails. */
+int doctor_file_maps_jails(void);
+
 /* ---- of the text of a mountinfo file; pure ---- */
+
+/* Whether one line of a uid_map has all these uids, as they are inside. */
+int doctor_file_map_has(const char *uid_map, uint64_t first, uint64_t count);
 
 /*
  * What is mounted over a part of /proc that is not empty by itself: 1 with

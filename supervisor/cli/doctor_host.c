@@ -43,6 +43,20 @@ struct host_row {
 	struct text value, remedy;
 };
 
+/* ---- who asks ---- */
+
+static enum doctor_state
+host_caller(struct host_row *r)
+{
+	text_addf(&r->value, geteuid() == 0 ? "root" : "uid %u, rootless",
+	    geteuid());
+	if (geteuid() != 0 || doctor_file_maps_jails())
+		return DOCTOR_OK;
+	text_add(&r->value, " of a user namespace, without the uids of jails");
+	doctor_trial_no_uids(&r->remedy);
+	return DOCTOR_MISSING;
+}
+
 /* ---- the kernel ---- */
 
 static enum doctor_state
@@ -88,8 +102,8 @@ host_trial(struct host_row *r, int first, int last, const char *good,
 static enum doctor_state
 host_user_namespaces(struct host_row *r)
 {
-	return host_trial(r, TRIAL_USER, TRIAL_MAPS, "can be made by this user",
-	    DOCTOR_MISSING);
+	return host_trial(r, TRIAL_USER, TRIAL_SECOND,
+	    "can be made by this user", DOCTOR_MISSING);
 }
 
 static enum doctor_state
@@ -134,7 +148,7 @@ host_overlay(struct host_row *r)
 	return s;
 }
 
-/* One row for what the old and the new kernels call the same. */
+/* Who owns a jail's user namespace may look at its processes all the same. */
 static enum doctor_state
 host_hidepid(struct host_row *r)
 {
@@ -144,20 +158,14 @@ host_hidepid(struct host_row *r)
 	if (!doctor_file_proc_options(options, sizeof(options)))
 		options[0] = '\0';
 	p = strstr(options, "hidepid=");
-	if (p == NULL || strncmp(p, "hidepid=0", 9) == 0 ||
-	    strncmp(p, "hidepid=off", 11) == 0) {
-		text_add(&r->value, "off");
+	if (p == NULL) {
+		text_add(&r->value, "off; does not matter");
 		return DOCTOR_OK;
 	}
 	text_add_escaped_bytes(&r->value, p, strcspn(p, ","));
-	if (geteuid() == 0) {
-		text_add(&r->value, ", which root passes by");
-		return DOCTOR_OK;
-	}
-	text_add(&r->remedy,
-	    "the watchdog over memory cannot see a jail's processes; as root: "
-	    "mount -o remount,hidepid=0 /proc, or gid= with this user's group");
-	return DOCTOR_LESSENED;
+	text_add(&r->value, "; does not matter, a jail's processes are shown "
+			    "to who runs it");
+	return DOCTOR_OK;
 }
 
 static enum doctor_state
@@ -413,18 +421,19 @@ host_tiocsti(struct host_row *r)
 static enum doctor_state
 host_aslr(struct host_row *r)
 {
-	char word[16], space[16];
+	char bits[16], space[16];
+	int told =
+	    doctor_file_line("/proc/sys/vm/mmap_rnd_bits", bits, sizeof(bits));
+	int full = !doctor_file_line("/proc/sys/kernel/randomize_va_space",
+		       space, sizeof(space)) ||
+		   strcmp(space, "2") == 0;
 
-	if (!doctor_file_line("/proc/sys/vm/mmap_rnd_bits", word, sizeof(word)))
-		(void)snprintf(word, sizeof(word), "unknown");
-	if (!doctor_file_line("/proc/sys/kernel/randomize_va_space", space,
-		sizeof(space)))
-		(void)snprintf(space, sizeof(space), "2");
-	text_addf(&r->value, "vm.mmap_rnd_bits %s%s", word,
-	    strcmp(space, "2") != 0 ? ", randomization reduced" : "");
-	if (strcmp(space, "2") == 0 &&
-	    (strcmp(word, "unknown") == 0 ||
-		strtol(word, NULL, 10) >= HOST_RND_BITS))
+	text_addf(&r->value, "%s%s",
+	    full ? "full" : "randomize_va_space is not 2",
+	    told ? "" : "; how many bits is told to root only");
+	if (told)
+		text_addf(&r->value, ", vm.mmap_rnd_bits %s", bits);
+	if (full && (!told || strtol(bits, NULL, 10) >= HOST_RND_BITS))
 		return DOCTOR_OK;
 	text_add(&r->remedy, "as root: sysctl -w vm.mmap_rnd_bits=32 "
 			     "kernel.randomize_va_space=2");
@@ -439,6 +448,11 @@ host_room(struct host_row *r, const char *path, uint64_t least)
 	struct statvfs v;
 	uint64_t room;
 
+	if (path[0] == '\0') {
+		text_add_escaped(&r->value, r->d->jail_error.msg);
+		text_add(&r->remedy, "give it to this user, or remove it");
+		return DOCTOR_MISSING;
+	}
 	text_add_escaped(&r->value, path);
 	if (statvfs(path, &v) == -1 || access(path, W_OK) == -1) {
 		text_addf(&r->value, ": %s", strerror(errno));
@@ -460,13 +474,15 @@ host_room(struct host_row *r, const char *path, uint64_t least)
 static enum doctor_state
 host_runtime(struct host_row *r)
 {
-	return host_room(r, r->d->places.jails, 1 << 20);
+	return host_room(r, r->d->have_places ? r->d->places.jails : "",
+	    1 << 20);
 }
 
 static enum doctor_state
 host_cache(struct host_row *r)
 {
-	return host_room(r, r->d->places.cache, 8 << 20);
+	return host_room(r, r->d->have_places ? r->d->places.cache : "",
+	    8 << 20);
 }
 
 static int
@@ -508,6 +524,7 @@ static const struct {
 	const char *name, *about;
 	enum doctor_state (*look)(struct host_row *r);
 } host_rows[] = {
+	{ "caller",           "who asks, and would run jails", host_caller },
 	{ "kernel",           "its release", host_kernel },
 	{ "user namespaces",  "made by this user, with id maps", host_user_namespaces },
 	{ "namespaces",       "the others, inside that one", host_namespaces },

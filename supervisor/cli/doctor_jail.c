@@ -481,7 +481,7 @@ doctor_jail_run(struct doctor *d)
 {
 	struct canaries c = { .tcp = -1, .abstract = -1, .open = -1 };
 
-	d->ran = jail_both(d, &c, &d->jail_error) == 0;
+	d->ran = d->have_places && jail_both(d, &c, &d->jail_error) == 0;
 	canaries_close(&c);
 	if (!d->ran &&
 	    !doctor_explain(&d->jail_error, d->hint, sizeof(d->hint)))

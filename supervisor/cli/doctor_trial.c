@@ -20,6 +20,7 @@
 #include "doctor_explain.h"
 #include "doctor_file.h"
 #include "jail/mount.h"
+#include "jail/uidblock.h"
 #include "sys.h"
 #include "text.h"
 
@@ -58,6 +59,19 @@ try_MAPS(const struct trial_ids *ids)
 		r = trial_write("/proc/self/uid_map", text);
 	(void)snprintf(text, sizeof(text), "%d %u 1\n", TRIAL_ID, ids->gid);
 	return r == 0 ? trial_write("/proc/self/gid_map", text) : r;
+}
+
+/* Rootless a jail's user namespace lies in another, the network's owner. */
+static long
+try_SECOND(const struct trial_ids *ids)
+{
+	const struct trial_ids inside = { TRIAL_ID, TRIAL_ID };
+	long r;
+
+	if (ids->uid == 0)
+		return 0;
+	r = SYS(SYS_unshare, CLONE_NEWUSER);
+	return r < 0 ? r : try_MAPS(&inside);
 }
 
 #define TRY_UNSHARE(step, flag)                           \
@@ -136,6 +150,7 @@ static const struct {
 /* The count in /proc/sys/user that a step uses. */
 static const char *const trial_limits[TRIAL__MAX] = {
 	[TRIAL_USER] = "max_user_namespaces",
+	[TRIAL_SECOND] = "max_user_namespaces",
 	[TRIAL_MOUNT] = "max_mnt_namespaces",
 	[TRIAL_NET] = "max_net_namespaces",
 	[TRIAL_IPC] = "max_ipc_namespaces",
@@ -264,10 +279,12 @@ why_limit(int step, int sys, struct text *t)
 static int
 why_depth(int step, int sys, struct text *t)
 {
-	if (step != TRIAL_USER || sys != EUSERS)
+	(void)step;
+	if (sys != EUSERS)
 		return 0;
-	text_add(t, "user namespaces are nested 32 deep here, the kernel's "
-		    "limit; start Warder further out");
+	text_add(t,
+	    "user namespaces are nested as deep as 32 here, the kernel's "
+	    "limit; start Warder further out");
 	return 1;
 }
 
@@ -386,6 +403,16 @@ doctor_trial_remedy(enum doctor_trial_step step, int sys, struct text *ret)
 	text_addf(ret, "%s: %s", trial_steps[step].text, strerror(sys));
 }
 
+void
+doctor_trial_no_uids(struct text *ret)
+{
+	text_addf(ret,
+	    "this user namespace has not the uids that root's jails get (%d "
+	    "and up); start Warder as an ordinary user of it (unshare -U "
+	    "--map-current-user), or outside",
+	    UIDBLOCK_BASE);
+}
+
 /* Errors of a start that a switch of the host may be behind. */
 static int
 trial_may_explain(const struct err *e)
@@ -408,13 +435,18 @@ doctor_explain(const struct err *e, char *ret, size_t size)
 	struct text t;
 	int step;
 
+	text_init(&t, ret, size);
+	if (geteuid() == 0 && e->code != ERR_INVALID &&
+	    !doctor_file_maps_jails()) {
+		doctor_trial_no_uids(&t);
+		return 1;
+	}
 	if (!trial_may_explain(e))
 		return 0;
 	doctor_trial_run(&trial);
 	step = doctor_trial_failed(&trial);
 	if (step == -1)
 		return 0;
-	text_init(&t, ret, size);
 	text_addf(&t, "%s is refused by this host: ", trial_steps[step].text);
 	doctor_trial_remedy((enum doctor_trial_step)step, trial.sys[step], &t);
 	return 1;

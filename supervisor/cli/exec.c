@@ -13,6 +13,7 @@
 
 #include "adhoc.h"
 #include "cli.h"
+#include "doctor_explain.h"
 #include "hint.h"
 #include "jail/environ.h"
 #include "jail/jail.h"
@@ -28,7 +29,8 @@
 extern char **environ;
 
 enum {
-	EXEC_COMMAND_ID = 1
+	EXEC_COMMAND_ID = 1,
+	EXEC_HINT_MAX = 512,
 };
 
 struct exec {
@@ -379,6 +381,18 @@ exec_usage(struct exec *x, int argc, char **argv, int rest, struct err *e)
 	return 0;
 }
 
+/* What refuses a start may be a switch of the host: then it is named. */
+static int
+exec_fail(const struct err *e)
+{
+	char hint[EXEC_HINT_MAX];
+	int status = cli_fail(e);
+
+	if (doctor_explain(e, hint, sizeof(hint)))
+		(void)fprintf(stderr, "warder: %s\n", hint);
+	return status;
+}
+
 int
 cli_exec(int argc, char **argv)
 {
@@ -398,6 +412,6 @@ cli_exec(int argc, char **argv)
 		return exec_print_policy(x);
 	if (exec_paths(x, &e) == -1 || exec_policy(x, &e) == -1 ||
 	    exec_jail(x, &e) == -1)
-		return cli_fail(&e);
+		return exec_fail(&e);
 	return run_exit_status(&x->end);
 }

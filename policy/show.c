@@ -227,6 +227,19 @@ digest_text(const struct plan *p, char ret[SHA256_HEX_SIZE + 8])
 	sha256_hex(p->digest, ret + 7);
 }
 
+/* What ceilings took away is not in the tree any more. */
+static void
+print_warnings(const struct diag_list *l, FILE *to)
+{
+	const char *s = l->buf;
+	size_t n;
+
+	for (; *s != '\0'; s += n + (s[n] == '\n')) {
+		n = strcspn(s, "\n");
+		(void)fprintf(to, "# %.*s\n", (int)n, s);
+	}
+}
+
 void
 show_resolved(const struct resolve *r, const struct plan *p, FILE *to)
 {
@@ -242,6 +255,7 @@ show_resolved(const struct resolve *r, const struct plan *p, FILE *to)
 		    r->layers[i].source.ceiling ? "ceiling" : "grant", name);
 	}
 	print_block(r->root, NULL, 0, to);
+	print_warnings(&r->diag.warnings, to);
 	if (p->kind == PLAN_GRANT &&
 	    yaml_get(yaml_get(r->root, "process"), "cwd") == NULL)
 		(void)fprintf(to, "# process.cwd is %s\n",

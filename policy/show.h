@@ -12,7 +12,11 @@
 #include "plan.h"
 #include "resolve.h"
 
-/* YAML that is itself a policy, each line with its origin in a comment. */
+/*
+ * YAML that is itself a policy, each line with its origin in a comment, and
+ * what ceilings took away in comments at the end.  (Where that is the default
+ * /tmp, the printed policy gets it back: it is a default.)
+ */
 void show_resolved(const struct resolve *r, const struct plan *p, FILE *to);
 
 /* {"policy": …, "origins": {"limits.cpu": "FILE:LINE"}, "layers": […], …} */

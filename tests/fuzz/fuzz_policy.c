@@ -124,7 +124,9 @@ check_printed(void)
 		assert(compile(&none, out, size, &again) == 0);
 		assert(memcmp(&plan.limits, &again.limits,
 			   sizeof(plan.limits)) == 0);
-		assert(plan.nmounts == again.nmounts);
+		/* The default /tmp comes back where a ceiling took it. */
+		assert(plan.nmounts == again.nmounts ||
+		       plan.nmounts + 1 == again.nmounts);
 		assert(plan.nenv == again.nenv);
 		assert(plan.nprotect == again.nprotect);
 		assert(plan.nservices == again.nservices);

@@ -31,7 +31,7 @@ struct ipc_msg {
 	uint32_t size;
 	int nfds;
 	int fds[IPC_FDS_MAX];
-	unsigned char body[IPC_BODY_MAX];
+	_Alignas(16) unsigned char body[IPC_BODY_MAX]; /* of any struct */
 };
 
 /* A connected pair, CLOEXEC; ret_fd is untouched on failure. */

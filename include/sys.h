@@ -82,4 +82,23 @@ long sys_clone(const void *args, size_t size, int (*fn)(void *), void *arg);
 long sys_clone_plain(unsigned long flags, void *stack_end, int (*fn)(void *),
     void *arg);
 
+/*
+ * Frames of a process that shared our memory and left by exec are never left
+ * by returning; AddressSanitizer would go on guarding them in whatever is
+ * mapped there next.
+ */
+static inline void
+sys_forget_stack(void *p, size_t size)
+{
+#if defined(__SANITIZE_ADDRESS__)
+	extern void __asan_unpoison_memory_region(void const volatile *,
+	    size_t);
+
+	__asan_unpoison_memory_region(p, size);
+#else
+	(void)p;
+	(void)size;
+#endif
+}
+
 #endif /* !SYS_H */

@@ -91,6 +91,7 @@ idmap_make(uid_t uid, gid_t gid, uid_t seen, struct err *e)
 	/* no exit signal was asked for: only __WALL sees it */
 	while (waitpid((pid_t)pid, NULL, __WALL) == -1 && errno == EINTR)
 		continue;
+	sys_forget_stack(stack, IDMAP_STACK);
 	(void)munmap(stack, IDMAP_STACK);
 	return fd;
 }

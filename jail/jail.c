@@ -830,6 +830,7 @@ jail_destroy(struct jail *j)
 		fd_closep(&j->stage->init_fd);
 		fd_closep(&j->stage->launcher_pidfd);
 		fd_closep(&j->stage->rootfs_fd);
+		sys_forget_stack(j->stage, sizeof(*j->stage));
 		(void)munmap(j->stage, sizeof(*j->stage));
 	}
 	if (j->generated != NULL)

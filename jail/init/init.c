@@ -362,10 +362,41 @@ init_pty(const struct init_start *s, int *ret_slave)
 }
 
 static long
+init_clone(unsigned long flags, struct init_child *c)
+{
+	return sys_clone_plain(flags | CLONE_VFORK | SIGCHLD,
+	    child_stack + sizeof(child_stack), init_child_main, c);
+}
+
+/* With memory of its own, but for one page: how it went. */
+static long
+init_spawn_apart(struct init_child *c)
+{
+	struct init_child *shared;
+	long r = SYS(SYS_mmap, 0, sizeof(*shared), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (r < 0)
+		return r;
+	shared = (struct init_child *)r;
+	*shared = *c;
+	r = init_clone(0, shared);
+	c->step = shared->step;
+	c->result = shared->result;
+	(void)SYS(SYS_munmap, shared, sizeof(*shared));
+	return r;
+}
+
+/*
+ * Before Linux 6.3 an exec stays in the old time namespace, only a child
+ * enters the new one, and such a child cannot share memory.
+ */
+static long
 init_spawn(struct init_child *c)
 {
-	return sys_clone_plain(CLONE_VM | CLONE_VFORK | SIGCHLD,
-	    child_stack + sizeof(child_stack), init_child_main, c);
+	long r = init_clone(CLONE_VM, c);
+
+	return r == -EINVAL ? init_spawn_apart(c) : r;
 }
 
 /* Start it and answer; a command that cannot start is the caller's affair. */

@@ -65,7 +65,7 @@ def demo_fails__secret_passed(w):
 @test
 def demo_fails__no_process_limit(w):
     top = copy(w)
-    edit(top, "memory: 256MiB\n  pids: 32", "memory: 4GiB\n  pids: 1000")
+    edit(top, "memory: 512MiB\n  pids: 32", "memory: 4GiB\n  pids: 1000")
     holds(run(w, top).expect(1).said, "not kept from forking")
 
 

@@ -75,15 +75,18 @@ static const char *const fs_dirs[] = {
 
 /*
  * Readable by anybody on an ordinary /proc, and telling of the host or of
- * its keys: hidden under an empty read-only file.  What needs root on the
- * host is closed by its owner, who has no number in the jail.  The last two
- * are on every kernel.
+ * its keys, or (pressure) taking triggers from anybody: hidden under an
+ * empty read-only file.  What needs root on the host is closed by its owner,
+ * who has no number in the jail.  The last two are on every kernel.
  */
 static const char *const fs_masked[] = {
-	"/proc/config.gz", "/proc/version_signature", "/proc/diskstats",
-	"/proc/interrupts", "/proc/kallsyms", "/proc/key-users", "/proc/keys",
-	"/proc/modules", "/proc/partitions", "/proc/softirqs",
-	"/proc/sysrq-trigger", "/proc/swaps", "/proc/cmdline",
+	"/proc/config.gz", "/proc/version_signature", "/proc/buddyinfo",
+	"/proc/diskstats", "/proc/interrupts", "/proc/iomem", "/proc/ioports",
+	"/proc/kallsyms", "/proc/key-users", "/proc/keys", "/proc/locks",
+	"/proc/modules", "/proc/partitions", "/proc/pressure/cpu",
+	"/proc/pressure/io", "/proc/pressure/irq", "/proc/pressure/memory",
+	"/proc/softirqs", "/proc/sysrq-trigger", "/proc/vmstat",
+	"/proc/zoneinfo", "/proc/swaps", "/proc/cmdline",
 };
 
 /* clang-format on */
@@ -323,6 +326,10 @@ fs_proc_masks(struct stage *s, long below)
 			clone = empty;
 		else if (clone == -1)
 			clone = mount_clone_again(empty);
+		/* before Linux 6.15 what is not attached has no clones */
+		if (clone == -EINVAL)
+			clone = mount_clone((int)below, LIMITS_EMPTY_NAME,
+			    MOUNT_RO | MOUNT_ATTR_NOEXEC);
 		r = mount_over(s, clone, fs_masked[i]);
 		if (r >= 0)
 			clone = -1;

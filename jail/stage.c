@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "msg_init.h"
@@ -156,6 +157,15 @@ one_groups(struct stage *s)
 	return s->rootless ? 0 : SYS(SYS_setgroups, 0, 0);
 }
 
+/* What a nice caller lost, only somebody outside the jail can give back. */
+static long
+one_priority(struct stage *s)
+{
+	(void)s;
+	(void)SYS(SYS_setpriority, PRIO_PROCESS, 0, 0);
+	return 0;
+}
+
 static long
 one_map_self(struct stage *s)
 {
@@ -206,6 +216,7 @@ one_maps(struct stage *s)
 
 static const struct stage_step one_line[] = {
 	{ "groups", one_groups },
+	{ "priority", one_priority },
 	{ "outer id maps", one_map_self },
 	{ "network", one_network },
 	{ "jail namespaces", one_clone },

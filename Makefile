@@ -76,7 +76,7 @@ LIBRARIES := $(if $(LIBWARDER),$(B)/lib/libwarder.so.0)
 
 all: $(PROGRAMS) $(LIBRARIES) $(B)/examples/run
 
-include mk/data.mk mk/tests.mk mk/install.mk mk/lint.mk mk/run.mk
+include mk/data.mk mk/tests.mk mk/escape.mk mk/install.mk mk/lint.mk mk/run.mk
 
 $(B)/musl/%.o: %.c
 	@mkdir -p $(@D)

@@ -107,6 +107,14 @@ void cgroup_kill(const struct cgroup *c);
  */
 must_check int cgroup_freeze(struct cgroup *c, int frozen, struct err *e);
 
+/*
+ * For the janitor of a dead launcher, whose copy of c may be older than a
+ * freeze: let go what is frozen, since on v1 it could not even die, and have
+ * cgroup_destroy() remove that group too.  Looks for the group anew, without
+ * the lock that the launcher may have died with.
+ */
+void cgroup_rescue(struct cgroup *c);
+
 void cgroup_usage(const struct cgroup *c, struct cgroup_usage *ret);
 
 /*

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "cgroup_private.h"
@@ -120,4 +121,24 @@ cgroup_freeze(struct cgroup *c, int frozen, struct err *e)
 		return cgroup_thaw(c, e);
 	return c->version == CGROUP_V2 ? cgroup_v2_freeze(c, e)
 				       : cgroup_v1_freeze(c, e);
+}
+
+void
+cgroup_rescue(struct cgroup *c)
+{
+	struct cgroup_host h;
+
+	if (c->version == CGROUP_V1 && c->dir[CGROUP_FREEZER] < 0) {
+		/* The process ends soon: it may leave these open. */
+		cgroup_host_find(&h,
+		    CGROUP_LIMITING | CGROUP_BIT(CGROUP_FREEZER));
+		if (h.version != CGROUP_V1 || h.parent[CGROUP_FREEZER] < 0)
+			return;
+		c->parent[CGROUP_FREEZER] = h.parent[CGROUP_FREEZER];
+		c->owner[CGROUP_FREEZER] = CGROUP_FREEZER;
+		c->dir[CGROUP_FREEZER] = openat(c->parent[CGROUP_FREEZER],
+		    c->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	}
+	if (c->version != CGROUP_NONE)
+		(void)cgroup_thaw(c, NULL);
 }

@@ -503,7 +503,7 @@ cgroup_host_close(struct cgroup_host *h)
 			(void)close(h->parent[k]);
 }
 
-static void
+void
 cgroup_host_find(struct cgroup_host *h, uint32_t want)
 {
 	struct cgroup_search s = { .want = want, .v2_mount = -1 };

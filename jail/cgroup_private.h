@@ -107,6 +107,9 @@ struct cgroup_host {
  */
 void cgroup_host_get(struct cgroup_host *ret, uint32_t want, int again);
 
+/* The same without the cache; the caller owns the descriptors. */
+void cgroup_host_find(struct cgroup_host *h, uint32_t want);
+
 /* A file of a group, whole and at once.  0 or -errno. */
 must_check int cgroup_file_write(int dir, const char *name, const char *text,
     size_t n);

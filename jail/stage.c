@@ -291,6 +291,7 @@ janitor(struct stage *s)
 	janitor_close_others(s, (int)init_pidfd);
 	(void)SYS(SYS_chdir, "/");
 	janitor_wait(s->launcher_pidfd);
+	cgroup_rescue(&left);
 	if (init_pidfd >= 0) {
 		(void)SYS(SYS_pidfd_send_signal, init_pidfd, SIGKILL, 0, 0);
 		janitor_wait((int)init_pidfd);

@@ -902,6 +902,32 @@ cgroup_freeze__running_processes__stop_and_go_on(void **state)
 	assert_int_equal(unit_count_fds(), g->fds);
 }
 
+/* The copy is from before the freeze, as a janitor's is. */
+static void
+cgroup_rescue__frozen_after_the_copy__dies_and_is_removed(void **state)
+{
+	volatile uint64_t *page = shared_page();
+	struct group *g = *state;
+	struct cgroup copy;
+	struct err e;
+	pid_t pid;
+
+	group_create(g);
+	copy = g->c;
+	pid = group_spawn(g, do_count, (void *)page);
+	sleep_ms(50);
+	if (cgroup_freeze(&g->c, 1, &e) == -1) {
+		assert_int_equal(e.code, ERR_UNSUPPORTED);
+		unit_skip("this host has no cgroup freezer");
+	}
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	cgroup_rescue(&copy);
+	assert_int_equal(WTERMSIG(group_wait(pid)), SIGKILL);
+	assert_int_equal(cgroup_destroy(&copy, 2000), 0);
+	assert_int_equal(count_dirs(g->name), 0);
+	cgroup_init(&g->c);
+}
+
 static void
 cgroup_destroy__after_the_last_process__nothing_left(void **state)
 {
@@ -1055,6 +1081,8 @@ main(void)
 		group_test(cgroup_usage__nothing_there__nothing_known),
 		group_test(cgroup_kill__fork_bomb__all_gone),
 		group_test(cgroup_freeze__running_processes__stop_and_go_on),
+		group_test(
+		    cgroup_rescue__frozen_after_the_copy__dies_and_is_removed),
 		group_test(
 		    cgroup_destroy__after_the_last_process__nothing_left),
 		group_test(cgroup_destroy__process_inside__waits_then_gives_up),

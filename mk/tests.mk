@@ -15,9 +15,14 @@ $(B)/libtest.a: $(call native,$(BASE_ALL) $(POLICY_ALL) $(JAIL) $(LIBWARDER))
 	rm -f $@
 	ar rcs $@ $^
 
+# Parts of the command line that are pure are tested alone.
+$(B)/tests/unit/test_doctor: $(call native,$(addprefix supervisor/cli/doctor_, \
+	judge.c file.c clean.c print.c))
+
 $(UNIT_BIN): $(B)/tests/unit/%: $(B)/native/tests/unit/%.o $(B)/libtest.a
 	@mkdir -p $(@D)
-	$(CC) -pie $(NATIVE_LDFLAGS) $^ -lcmocka $(TEST_LIBS) -o $@
+	$(CC) -pie $(NATIVE_LDFLAGS) $(filter %.o,$^) \
+	    $(filter %.a,$^) -lcmocka $(TEST_LIBS) -o $@
 
 # Fuzz targets: clang's libFuzzer, with the same folders in an archive, of
 # which each target takes what it needs.

@@ -60,7 +60,7 @@ static uint64_t
 clean_began_ns(long pid)
 {
 	char path[64], text[CLEAN_STAT];
-	uint64_t ticks, asleep, boot = clean_now_ns(CLOCK_BOOTTIME);
+	uint64_t began, asleep;
 	const char *p;
 	int field;
 
@@ -76,10 +76,12 @@ clean_began_ns(long pid)
 	}
 	if (p == NULL)
 		return 1; /* not readable: it may be that one */
-	ticks = strtoull(p, NULL, 10);
-	asleep = boot - clean_now_ns(CLOCK_MONOTONIC);
-	ticks = ticks * (NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
-	return ticks > asleep ? ticks - asleep : 1;
+	began =
+	    strtoull(p, NULL, 10) * (NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
+	/* in this order the difference is never negative */
+	asleep = clean_now_ns(CLOCK_MONOTONIC);
+	asleep = clean_now_ns(CLOCK_BOOTTIME) - asleep;
+	return began > asleep ? began - asleep : 1;
 }
 
 int

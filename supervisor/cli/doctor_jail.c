@@ -273,13 +273,13 @@ probe_open(const struct doctor *d, struct err *e)
 	return take_fd(&to);
 }
 
-/* argv for one side; strings are borrowed from c and numbers. */
+/* argv for one side: run by name, its standard input is itself. */
 static void
-probe_arguments(const struct canaries *c, const char *self, int outside,
-    char *number, const char *argv[PROBE_ARG__MAX + 1])
+probe_arguments(const struct canaries *c, int outside, char *number,
+    const char *argv[PROBE_ARG__MAX + 1])
 {
 	(void)snprintf(number, JAIL_NUMBER, "%d", (int)c->pid);
-	argv[PROBE_ARG_SELF] = self;
+	argv[PROBE_ARG_SELF] = "/proc/self/fd/0";
 	argv[PROBE_ARG_MODE] = outside ? "outside" : "inside";
 	argv[PROBE_ARG_VICTIM] = outside ? number : "1";
 	argv[PROBE_ARG_WITNESS] = number;
@@ -314,13 +314,14 @@ probe_outside(struct doctor *d, const struct canaries *c, int program,
 
 	if (out == -1)
 		return err_set(e, ERR_SYSTEM, "memfd_create");
-	probe_arguments(c, "warder-probe", 1, number, argv);
+	probe_arguments(c, 1, number, argv);
 	pid = fork();
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-		if (dup2(out, STDOUT_FILENO) != -1)
-			(void)fexecve(program, (char *const *)(uintptr_t)argv,
-			    envp);
+		if (dup2(program, STDIN_FILENO) != -1 &&
+		    dup2(out, STDOUT_FILENO) != -1)
+			(void)execve(argv[PROBE_ARG_SELF],
+			    (char *const *)(uintptr_t)argv, envp);
 		_exit(127);
 	}
 	while (pid > 0 && waitpid(pid, NULL, 0) == -1 && errno == EINTR)
@@ -381,7 +382,7 @@ jail_command(struct doctor *d, struct jail *j, const struct canaries *c,
 	autofd read_end = -1, write_end = -1;
 	int ours[3] = { -1, -1, -1 }, fd[2];
 
-	probe_arguments(c, "/proc/self/fd/0", 0, number, argv);
+	probe_arguments(c, 0, number, argv);
 	if (environ_make(&env, &d->plan, NULL, e) == -1)
 		return -1;
 	command.envp = env.vector;

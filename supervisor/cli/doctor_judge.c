@@ -274,7 +274,7 @@ judge_uid_map(struct judge *j)
 		if (AGENT_UID - in < count &&
 		    out + (AGENT_UID - in) == j->d->posture.agent_uid)
 			found = 1;
-		if (out == 0 && !(j->d->posture.rootless))
+		if (out == 0)
 			judge_against(j, "uid_map gives it the host's uid 0");
 		p += strcspn(p, "\n");
 		p += *p == '\n';

@@ -620,6 +620,36 @@ jail_record(struct jail *j)
 	j->posture.core_limit = r->core_limit;
 }
 
+/*
+ * A service may be spared by the kernel's oom killer (systemd's
+ * OOMScoreAdjust=); its jails may not, or at their limit nothing would be
+ * killed.  The value belongs to the memory, which the stages share with us,
+ * so it is set on warder-init, before it starts anything.
+ */
+static int
+jail_is_spared(void)
+{
+	char text[16] = "";
+	autofd fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
+
+	return fd != -1 && read(fd, text, sizeof(text) - 1) > 0 &&
+	       text[0] == '-';
+}
+
+static int
+jail_spare_no_more(const struct jail *j, struct err *e)
+{
+	char path[64];
+	autofd fd = -1;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/oom_score_adj",
+	    (int)j->init);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd == -1 || write(fd, "0", 1) != 1)
+		return err_set(e, ERR_SYSTEM, "%s", path);
+	return 0;
+}
+
 int
 jail_launch(struct jail *j, const struct jail_command *first, int ret_stdio[3],
     struct err *e)
@@ -627,12 +657,13 @@ jail_launch(struct jail *j, const struct jail_command *first, int ret_stdio[3],
 	uint64_t begin = jail_now_us();
 	int stdio[3] = { -1, -1, -1 };
 	int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+	int spared = jail_is_spared();
 	int r;
 
 	if (generated_make(j->generated, j->options.plan, e) == -1)
 		return -1;
 	jail_fill_stage(j);
-	if (first != NULL && jail_start(j, first, stdio, e) == -1)
+	if (first != NULL && !spared && jail_start(j, first, stdio, e) == -1)
 		return -1;
 	r = jail_clone(j, e);
 	/* theirs alone now, so that its end is seen */
@@ -643,6 +674,10 @@ jail_launch(struct jail *j, const struct jail_command *first, int ret_stdio[3],
 	/* a stage that changed its uid changed this of the shared memory */
 	if (dumpable == 1)
 		(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	if (r == 0 && spared)
+		r = jail_spare_no_more(j, e);
+	if (r == 0 && spared && first != NULL)
+		r = jail_start(j, first, stdio, e);
 	if (r == -1) {
 		fd_closep(&stdio[0]);
 		fd_closep(&stdio[1]);

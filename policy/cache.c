@@ -7,6 +7,7 @@
 
 #include "builtin.h"
 #include "cache.h"
+#include "seccomp_eval.h"
 #include "version.h"
 
 enum {
@@ -172,7 +173,11 @@ entry_is_whole(const struct cache_head *h, const struct cache_entry *entry)
 		return 0;
 	sha256_buffer(entry->program->insn,
 	    h->program_length * sizeof(struct sock_filter), digest);
-	return memcmp(digest, entry->plan->seccomp_digest, sizeof(digest)) == 0;
+	if (memcmp(digest, entry->plan->seccomp_digest, sizeof(digest)) != 0)
+		return 0;
+	entry->program->length = h->program_length;
+	return entry->plan->kind == PLAN_CEILING ||
+	       seccomp_program_check(entry->program, NULL) == 0;
 }
 
 /* The digest of what find_open found; takes fd. */
@@ -246,7 +251,6 @@ cache_load(int dir, const unsigned char key[SHA256_SIZE],
 		return 0;
 	entry->files->count = h.files_count;
 	entry->files->size = h.files_size;
-	entry->program->length = h.program_length;
 	return files_are_fresh(dirs, entry->files);
 }
 

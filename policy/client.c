@@ -14,6 +14,7 @@
 #include "builtin.h"
 #include "client.h"
 #include "ipc.h"
+#include "seccomp_eval.h"
 
 #ifndef CLOSE_RANGE_CLOEXEC
 #	define CLOSE_RANGE_CLOEXEC (1U << 2)
@@ -457,6 +458,8 @@ check_program(const struct plan *p, const struct seccomp_program *program,
 		return refuse_message(e, "the program is not the plan's");
 	if ((program->length == 0) != (p->kind == PLAN_CEILING))
 		return refuse_message(e, "a plan without a program");
+	if (program->length > 0 && seccomp_program_check(program, e) == -1)
+		return err_wrap(e, "warder-config");
 	return 0;
 }
 

@@ -21,6 +21,7 @@
 
 static struct plan plan, again;
 static struct seccomp_program program;
+static struct client_files cached_files;
 static char text[CONFIG_TEXT_MAX];
 static char config_path[4096];
 static char tmp[64];
@@ -292,6 +293,36 @@ cache_load__damaged__compiles_again(void **state)
 	assert_int_equal(1, count_entries(cache));
 }
 
+/* A digest that fits does not make a filter of any bytes. */
+static void
+cache_load__no_filter__is_a_miss(void **state)
+{
+	struct policy_request rq = request("policy: 1\nlimits: {pids: 14}\n");
+	struct cache_entry entry = { &plan, &program, &cached_files, text };
+	unsigned char key[SHA256_SIZE];
+	char cache[128];
+	int dir;
+
+	(void)state;
+	(void)snprintf(cache, sizeof(cache), "%s/cache5", tmp);
+	rq.cache_dir = cache;
+	load(&rq);
+	cache_key(&rq, key);
+	dir = cache_open(cache, NULL);
+	assert_int_equal(1, cache_load(dir, key, &dirs, &entry));
+	/* jumps behind the end */
+	program.insn[0] =
+	    (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, SECCOMP_PROGRAM_MAX);
+	sha256_buffer(program.insn, program.length * sizeof(program.insn[0]),
+	    plan.seccomp_digest);
+	plan_seal(&plan);
+	assert_int_equal(0, cache_store(dir, key, &entry, NULL));
+	assert_int_equal(0, cache_load(dir, key, &dirs, &entry));
+	load(&rq);
+	assert_int_equal(1, cache_load(dir, key, &dirs, &entry));
+	assert_int_equal(0, close(dir));
+}
+
 static void
 cache_open__open_to_others__refused(void **state)
 {
@@ -327,9 +358,13 @@ say_state(int socket)
 	return ipc_send(socket, CONFIG_FAILED, &f, sizeof(f), NULL, 0, NULL);
 }
 
-/* A plan that is good in itself, one byte more, and what is said of it. */
+/*
+ * A plan that is good in itself, some bytes more, and what is said of it; of
+ * "length" instructions, all zero, its digest is of the first "hashed".
+ */
 static int
-say_plan(int socket, size_t extra, uint32_t length, uint32_t kind)
+say_plan(int socket, size_t extra, uint32_t length, uint32_t hashed,
+    uint32_t kind)
 {
 	struct config_done m = { .program_length = length };
 	static const struct sock_filter insn[2];
@@ -344,7 +379,7 @@ say_plan(int socket, size_t extra, uint32_t length, uint32_t kind)
 	if (kind == PLAN_GRANT &&
 	    plan_add_string(&plan, "/", &plan.cwd, NULL) == -1)
 		return -1;
-	sha256_buffer("", 0, plan.seccomp_digest);
+	sha256_buffer(insn, hashed * sizeof(insn[0]), plan.seccomp_digest);
 	plan_seal(&plan);
 	m.plan_size = (uint32_t)plan_size(&plan);
 	if (write(fd, &plan, m.plan_size) != (ssize_t)m.plan_size ||
@@ -356,25 +391,32 @@ say_plan(int socket, size_t extra, uint32_t length, uint32_t kind)
 static int
 say_good(int socket)
 {
-	return say_plan(socket, 0, 0, PLAN_CEILING);
+	return say_plan(socket, 0, 0, 0, PLAN_CEILING);
 }
 
 static int
 say_other_program(int socket)
 {
-	return say_plan(socket, 0, 1, PLAN_CEILING);
+	return say_plan(socket, 0, 1, 0, PLAN_CEILING);
+}
+
+/* Zeroes are an instruction that no filter may have. */
+static int
+say_no_filter(int socket)
+{
+	return say_plan(socket, 0, 1, 1, PLAN_GRANT);
 }
 
 static int
 say_no_program(int socket)
 {
-	return say_plan(socket, 0, 0, PLAN_GRANT);
+	return say_plan(socket, 0, 0, 0, PLAN_GRANT);
 }
 
 static int
 say_other_size(int socket)
 {
-	return say_plan(socket, 1, 0, PLAN_CEILING);
+	return say_plan(socket, 1, 0, 0, PLAN_CEILING);
 }
 
 static int
@@ -468,6 +510,7 @@ static const struct {
 	{ "state", say_state, "uid=" },
 	{ "good", say_good, NULL },
 	{ "other_program", say_other_program, "is not the plan's" },
+	{ "no_filter", say_no_filter, "instruction 0 unknown instruction" },
 	{ "no_program", say_no_program, "without a program" },
 	{ "other_size", say_other_size, "another size" },
 	{ "huge", say_huge, "out of bounds" },
@@ -619,6 +662,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(
 		    cache_load__dependency_changes__compiles_again),
 		cmocka_unit_test(cache_load__damaged__compiles_again),
+		cmocka_unit_test(cache_load__no_filter__is_a_miss),
 		cmocka_unit_test(cache_open__open_to_others__refused),
 	};
 

@@ -88,6 +88,17 @@ def text_is_two_screens_of_eighty_columns(w):
     check("FALSE" not in r.text and "ESCAPED" not in r.text, r.text)
 
 
+@test(modes=("root",))
+def document_has_every_row(w):
+    report = doctor(w)
+    with open(os.path.join(flow.TOP, "docs", "doctor.md"),
+              encoding="utf-8") as f:
+        text = f.read()
+    for part in ("host", "probes"):
+        for found in report[part]:
+            holds(text, f"\n| `{found['name']}` |")
+
+
 @test
 def usage(w):
     w.verb("doctor", "--no-such").refused("unknown option")

@@ -18,6 +18,7 @@ $(B)/libtest.a: $(call native,$(BASE_ALL) $(POLICY_ALL) $(JAIL) $(LIBWARDER))
 # Parts of the command line that are pure are tested alone.
 $(B)/tests/unit/test_doctor: $(call native,$(addprefix supervisor/cli/doctor_, \
 	judge.c file.c clean.c print.c))
+$(B)/tests/unit/test_doctor_trial: $(call native,supervisor/cli/doctor_trial.c)
 
 $(UNIT_BIN): $(B)/tests/unit/%: $(B)/native/tests/unit/%.o $(B)/libtest.a
 	@mkdir -p $(@D)

@@ -558,7 +558,9 @@ doctor_host_look(struct doctor *d)
 	size_t i;
 
 	doctor_trial_run(&trial);
-	for (i = 0; i < countof(host_rows) && i < countof(d->host); i++) {
+	_Static_assert(countof(host_rows) <= DOCTOR_HOST_MAX,
+	    "more rows than there is room for");
+	for (i = 0; i < countof(host_rows); i++) {
 		struct doctor_finding *f = &d->host[d->nhost++];
 		struct host_row r = { .d = d, .trial = &trial };
 

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -261,6 +262,45 @@ def hidepid_does_not_matter(w):
     report = json.loads(r.text)
     holds(row(report, "host", "hidepid")["value"], "hidepid=")
     for claim in report["posture"]:
+        check(claim["agrees"], f"{claim}")
+
+
+def filtered(refused, sys):
+    """For a child: a filter as a container has one."""
+    def insn(code, k, jt=0, jf=0):
+        return struct.pack("<HBBI", code, jt, jf, k)
+
+    body = insn(0x20, 0)
+    for number in refused:
+        body += insn(0x15, number, 0, 1) + insn(0x06, 0x50000 | sys)
+    body += insn(0x06, 0x7fff0000)
+
+    def prepare():
+        text = ctypes.create_string_buffer(body, len(body))
+        program = struct.pack("<HxxxxxxQ", len(body) // 8,
+                              ctypes.addressof(text))
+        if LIBC.prctl(38, 1, 0, 0, 0) == -1 or \
+           LIBC.prctl(22, 2, program, 0, 0) == -1:
+            os._exit(97)
+    return prepare
+
+
+@test(modes=("rootless",))
+def filter_of_a_container_is_named(w):
+    if os.uname().machine != "x86_64":
+        raise Skip("numbers of system calls are those of x86-64")
+    calls = (272, 435)  # unshare, clone3
+    r = w.verb("doctor", "--json", preexec_fn=filtered(calls, 1)).expect(1)
+    report = json.loads(r.text)
+    found = row(report, "host", "user namespaces")
+    equal(found["state"], "missing")
+    holds(found["remedy"], "container", "seccomp=unconfined")
+    holds(row(report, "host", "seccomp")["value"], "one around us")
+    w.exec(["true"], preexec_fn=filtered(calls, 1)).refused(
+        "clone3: Operation not permitted", "seccomp=unconfined")
+    # the control: a filter that refuses nothing of it, which is one more
+    r = w.verb("doctor", "--json", preexec_fn=filtered((), 1)).expect(0)
+    for claim in json.loads(r.text)["posture"]:
         check(claim["agrees"], f"{claim}")
 
 

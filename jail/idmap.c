@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "idmap.h"
@@ -15,11 +16,18 @@ enum {
 	IDMAP_STACK = 16 * 1024
 };
 
-/* Its namespace is all that is wanted of this process. */
+/*
+ * Its namespace is all that is wanted of this process.  It must not outlive
+ * us if we are killed meanwhile: nobody else knows of it.
+ */
 static _Noreturn int
 idmap_holder(void *arg)
 {
-	(void)arg;
+	const pid_t *parent = arg;
+
+	(void)SYS(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (SYS(SYS_getppid) != *parent)
+		(void)SYS(SYS_kill, SYS(SYS_getpid), SIGKILL);
 	for (;;)
 		(void)SYS(SYS_ppoll, 0, 0, 0, 0, 0);
 }
@@ -76,12 +84,13 @@ idmap_make(uid_t uid, gid_t gid, uid_t seen, struct err *e)
 		.stack = (uintptr_t)stack,
 		.stack_size = IDMAP_STACK,
 	};
+	pid_t parent = getpid();
 	long pid;
 	int fd;
 
 	if (stack == MAP_FAILED)
 		return err_set(e, ERR_SYSTEM, "idmap: stack");
-	pid = sys_clone(&a, sizeof(a), idmap_holder, NULL);
+	pid = sys_clone(&a, sizeof(a), idmap_holder, &parent);
 	if (pid < 0) {
 		(void)munmap(stack, IDMAP_STACK);
 		return err_sys(e, (int)-pid, "idmap: clone3");

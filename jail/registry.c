@@ -333,15 +333,20 @@ registry_close(struct registry *g)
 
 /* ---- the client's side ---- */
 
-/* -1 with errno; ECONNREFUSED: the launcher is dead. */
+/*
+ * -1 with errno; ECONNREFUSED: the launcher is dead.  One that is stopped
+ * accepts nobody, and whoever waits for it would hang: EAGAIN.
+ */
 static int
 registry_dial(const char *dir, const char *name)
 {
 	struct sockaddr_un a = { 0 };
-	autofd fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	autofd fd =
+	    socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd == -1 || registry_address(&a, dir, name, NULL) == -1 ||
-	    connect(fd, (struct sockaddr *)&a, sizeof(a)) == -1)
+	    connect(fd, (struct sockaddr *)&a, sizeof(a)) == -1 ||
+	    fcntl(fd, F_SETFL, O_RDWR) == -1)
 		return -1;
 	if (!registry_trusts(fd)) {
 		errno = EPERM;

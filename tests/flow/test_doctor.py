@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -417,11 +418,12 @@ def clean_removes_what_a_kill_of_everybody_left(w):
     live, name = w.running()
     kill_all(w, dead)
     groups, sockets = own(w, dead)
-    equal(len(sockets), 1, "sockets left")
+    # root's directory is everybody's: another warder may have swept it
+    check(len(sockets) == 1 or w.root, sockets)
     check(groups or not w.root, "no control group was left: nothing to test")
     time.sleep(GRACE_S)
     removed = cleaned(w)
-    check(removed["sockets"] >= 1, removed)
+    check(removed["sockets"] == 1 or w.root, removed)
     check(removed["control_groups"] >= len(groups), removed)
     equal(own(w, dead), ([], []))
     # what lives was not touched
@@ -430,7 +432,35 @@ def clean_removes_what_a_kill_of_everybody_left(w):
     equal(w.verb("enter", name, "--", "echo", "here").text, "here\n")
     live.signal(signal.SIGTERM)
     live.finish()
-    equal(cleaned(w), {"sockets": 0, "control_groups": 0})
+    if not w.root:
+        equal(cleaned(w), {"sockets": 0, "control_groups": 0})
+
+
+@test
+def clean_waits_for_no_stopped_launcher(w):
+    """Its socket takes so many connections and then none."""
+    jail, name = w.running()
+    path = os.path.join(w.jails, own(w, jail)[1][0])
+    jail.signal(signal.SIGSTOP)
+    wait_until(lambda: jail.state() == "T", what="its stop")
+    clients = []
+    try:
+        with contextlib.suppress(BlockingIOError):
+            while len(clients) < 100:
+                clients.append(socket.socket(
+                    socket.AF_UNIX,
+                    socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK))
+                clients[-1].connect(path)
+        check(1 < len(clients) < 100, f"{len(clients)} connections")
+        w.verb("doctor", "--clean", seconds=20).expect(0)
+        check(own(w, jail)[1], "a stopped one's socket was removed")
+    finally:
+        for client in clients:
+            client.close()
+        jail.signal(signal.SIGCONT)
+    holds(w.verb("ps").text, name)
+    jail.signal(signal.SIGTERM)
+    jail.finish()
 
 
 @test(modes=("root",))

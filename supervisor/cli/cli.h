@@ -16,9 +16,9 @@ int cli_fail(const struct err *e);
 
 /* The verbs: argv[0] is the verb; the return value is the exit status. */
 int cli_exec(int argc, char **argv);
-int cli_enter(int argc, char **argv);
-int cli_ps(int argc, char **argv);
-int cli_kill(int argc, char **argv);
+int live_enter(int argc, char **argv);
+int live_ps(int argc, char **argv);
+int live_kill(int argc, char **argv);
 int cli_policy(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 int cli_completion(int argc, char **argv);

@@ -153,7 +153,7 @@ ps_one(void *ctx, const char *name, int fd)
 }
 
 int
-cli_ps(int argc, char **argv)
+live_ps(int argc, char **argv)
 {
 	struct places paths;
 	struct ps p = { 0 };
@@ -197,7 +197,7 @@ kill_one(const struct places *paths, const char *name, struct err *e)
 }
 
 int
-cli_kill(int argc, char **argv)
+live_kill(int argc, char **argv)
 {
 	struct places paths;
 	struct err e = { 0 };
@@ -444,7 +444,7 @@ enter_run(struct enter *x, const char *name, char **argv, struct err *e)
 }
 
 int
-cli_enter(int argc, char **argv)
+live_enter(int argc, char **argv)
 {
 	struct enter *x = &enter_state;
 	struct err e = { 0 };

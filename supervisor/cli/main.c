@@ -16,11 +16,11 @@
 const struct cli_verb main_verbs[] = {
 	{ "exec",       cli_exec,       &exec_verb,       "COMMAND",
 	    "run a program in a jail" },
-	{ "enter",      cli_enter,      &live_enter_verb, "JAIL,COMMAND",
+	{ "enter",      live_enter,     &live_enter_verb, "JAIL,COMMAND",
 	    "run a program in a jail that is running" },
-	{ "ps",         cli_ps,         &live_ps_verb,    NULL,
+	{ "ps",         live_ps,        &live_ps_verb,    NULL,
 	    "list the jails of this user" },
-	{ "kill",       cli_kill,       &live_kill_verb,  "JAILS",
+	{ "kill",       live_kill,      &live_kill_verb,  "JAILS",
 	    "end running jails" },
 	{ "policy",     cli_policy,     NULL,             "POLICY",
 	    "check, show and explain policy files" },
@@ -33,16 +33,6 @@ const struct cli_verb main_verbs[] = {
 /* clang-format on */
 
 const size_t main_nverbs = countof(main_verbs);
-
-int
-cli_fail(const struct err *e)
-{
-	char shown[2 * sizeof(e->msg)];
-
-	(void)text_escape(shown, sizeof(shown), e->msg, strlen(e->msg));
-	(void)fprintf(stderr, "warder: %s\n", shown);
-	return err_exit(e->code);
-}
 
 static int
 main_help(FILE *f, int status)

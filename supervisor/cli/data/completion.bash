@@ -77,7 +77,13 @@ _warder_operand()
 {
 	case $1 in
 	COMMAND) _warder_command 0 ;;
-	JAIL,COMMAND) ((operands > 0)) && _warder_command 1 || _warder_jails ;;
+	JAIL,COMMAND)
+		if ((operands > 0)); then
+			_warder_command 1
+		else
+			_warder_jails
+		fi
+		;;
 	JAILS) _warder_jails ;;
 	SHELL) ((operands > 0)) || _warder_words 'bash zsh' ;;
 	esac
@@ -86,7 +92,7 @@ _warder_operand()
 _warder()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]-}
-	local v name value help i word takes=- option= dashes=0 operands=0
+	local v name value help i word takes=- option='' dashes=0 operands=0
 	local operand=- verbs='--help --version' options=--help
 	local -A values=() helps=()
 

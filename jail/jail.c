@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/magic.h>
 #include <linux/memfd.h>
 #include <linux/sched.h>
@@ -132,6 +133,39 @@ jail_ids(struct jail *j, struct err *e)
 }
 
 /*
+ * Stage one begins here, with what takes longest; from now on its memory and
+ * until it has its own, its descriptors are ours.  Signals are blocked so
+ * that no handler of the program's runs in it; rootless it makes the user
+ * namespace that the network will belong to.
+ */
+static int
+jail_clone(struct jail *j, struct err *e)
+{
+	struct stage *s = j->stage;
+	struct clone_args a = {
+		.flags = CLONE_VM | CLONE_FILES | CLONE_CHILD_CLEARTID |
+			 (s->rootless ? CLONE_NEWUSER : 0),
+		.exit_signal = SIGCHLD,
+		.stack = (uintptr_t)s->stack_one,
+		.stack_size = sizeof(s->stack_one),
+		.child_tid = (uintptr_t)&s->sharing,
+	};
+	sigset_t all, old;
+	long pid;
+
+	s->launcher_pid = getpid();
+	s->sharing = 1;
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_BLOCK, &all, &old);
+	pid = sys_clone(&a, sizeof(a), stage_one, s);
+	(void)sigprocmask(SIG_SETMASK, &old, NULL);
+	if (pid < 0)
+		return err_sys(e, (int)-pid, "clone3");
+	j->janitor = (pid_t)pid;
+	return 0;
+}
+
+/*
  * The program as a sealed memfd: /proc/1/exe in the jail is then no file of
  * the host, and nobody can exchange it between two starts.
  */
@@ -221,6 +255,7 @@ static int (*const jail_preparations[])(struct jail *, struct err *) = {
 	jail_make_name,
 	jail_map,
 	jail_ids,
+	jail_clone,
 	jail_open_init,
 	jail_open_sources,
 	jail_groups,
@@ -498,33 +533,6 @@ jail_fill_stage(struct jail *j)
 		    "%s", j->options.janitor_unlink);
 }
 
-/*
- * Signals are blocked so that no handler of the program's runs in a stage;
- * the new network namespace is stage one's, and rootless its user namespace.
- */
-static int
-jail_clone(struct jail *j, struct err *e)
-{
-	struct clone_args a = {
-		.flags = CLONE_VM | CLONE_NEWNET |
-			 (j->posture.rootless ? CLONE_NEWUSER : 0),
-		.exit_signal = SIGCHLD,
-		.stack = (uintptr_t)j->stage->stack_one,
-		.stack_size = sizeof(j->stage->stack_one),
-	};
-	sigset_t all, old;
-	long pid;
-
-	(void)sigfillset(&all);
-	(void)sigprocmask(SIG_BLOCK, &all, &old);
-	pid = sys_clone(&a, sizeof(a), stage_one, j->stage);
-	(void)sigprocmask(SIG_SETMASK, &old, NULL);
-	if (pid < 0)
-		return err_sys(e, (int)-pid, "clone3");
-	j->janitor = (pid_t)pid;
-	return 0;
-}
-
 /* Which stage failed, where, and why. */
 static int
 jail_explain(struct jail *j, struct err *e)
@@ -650,6 +658,46 @@ jail_spare_no_more(const struct jail *j, struct err *e)
 	return 0;
 }
 
+static void
+jail_reap(pid_t *pid)
+{
+	if (*pid > 0) {
+		while (waitpid(*pid, NULL, __WALL) == -1 && errno == EINTR)
+			continue;
+	}
+	*pid = 0;
+}
+
+static void
+jail_end_janitor(struct jail *j)
+{
+	if (j->janitor > 0)
+		(void)kill(j->janitor, SIGKILL);
+	jail_reap(&j->janitor);
+}
+
+/*
+ * Everything is prepared: let stage one take its copy of our descriptors,
+ * and go on when it has, or has ended.
+ */
+static int
+jail_release(struct jail *j, struct err *e)
+{
+	struct timespec limit = { .tv_sec = JAIL_HELLO_MS / 1000 };
+	struct stage *s = j->stage;
+
+	__atomic_store_n(&s->prepared, 1, __ATOMIC_RELEASE);
+	(void)SYS(SYS_futex, &s->prepared, FUTEX_WAKE, 1, 0, 0, 0);
+	while (__atomic_load_n(&s->sharing, __ATOMIC_ACQUIRE) != 0) {
+		if (SYS(SYS_futex, &s->sharing, FUTEX_WAIT, 1, &limit, 0, 0) ==
+		    -ETIMEDOUT)
+			return err_set(e, ERR_LIMIT,
+			    "no answer within %d ms (%s)", JAIL_HELLO_MS,
+			    s->one.step);
+	}
+	return 0;
+}
+
 int
 jail_launch(struct jail *j, const struct jail_command *first, int ret_stdio[3],
     struct err *e)
@@ -665,12 +713,15 @@ jail_launch(struct jail *j, const struct jail_command *first, int ret_stdio[3],
 	jail_fill_stage(j);
 	if (first != NULL && !spared && jail_start(j, first, stdio, e) == -1)
 		return -1;
-	r = jail_clone(j, e);
+	r = jail_release(j, e);
 	/* theirs alone now, so that its end is seen */
 	fd_closep(&j->theirs);
 	if (r == 0)
 		r = jail_wait_hello(j, e);
-	j->init = (pid_t)__atomic_load_n(&j->stage->init_pid, __ATOMIC_ACQUIRE);
+	/* so that it clones no more */
+	if (r == -1)
+		jail_end_janitor(j);
+	j->init = __atomic_load_n(&j->stage->init_pid, __ATOMIC_ACQUIRE);
 	/* a stage that changed its uid changed this of the shared memory */
 	if (dumpable == 1)
 		(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
@@ -824,16 +875,6 @@ jail_kill(struct jail *j)
 	(void)!cgroup_freeze(&j->cgroup, 0, NULL);
 }
 
-static void
-jail_reap(pid_t *pid)
-{
-	if (*pid > 0) {
-		while (waitpid(*pid, NULL, __WALL) == -1 && errno == EINTR)
-			continue;
-	}
-	*pid = 0;
-}
-
 /*
  * The janitor first: while it lives, our death would make it do the same
  * work; after it, ours would leave it undone only between two system calls.
@@ -853,9 +894,7 @@ jail_destroy(struct jail *j)
 	if (j->stage != NULL)
 		protect_remove(j->stage);
 	r = cgroup_destroy(&j->cgroup, JAIL_GROUPS_MS);
-	if (j->janitor > 0)
-		(void)kill(j->janitor, SIGKILL);
-	jail_reap(&j->janitor);
+	jail_end_janitor(j);
 	for (i = 0; i < countof(j->sources); i++) {
 		fd_closep(&j->sources[i].fd);
 		fd_closep(&j->kept[i]);

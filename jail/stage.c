@@ -18,10 +18,6 @@
 #include "sys.h"
 
 enum {
-	MAPS_NOT_YET,
-	MAPS_WRITTEN,
-	MAPS_FAILED,
-
 	STAGE_WAIT_S = 10, /* for the other stage, which takes microseconds */
 	STAGE_FD_INIT = INIT_FD + 1,
 	STAGE_KEEP_MAX = 4 + 3 * CGROUP__MAX + PLAN_MOUNT_MAX,
@@ -64,23 +60,35 @@ two_cgroup(struct stage *s)
 	return cgroup_join(s->cgroup);
 }
 
-/* Stage one writes the maps meanwhile, on the other processor. */
+/* Stage one works meanwhile, on the other processor. */
 static long
-two_maps(struct stage *s)
+two_await(uint32_t *ready)
 {
 	struct timespec limit = { .tv_sec = STAGE_WAIT_S };
 	uint32_t v;
 	long r;
 
-	while ((v = __atomic_load_n(&s->maps_ready, __ATOMIC_ACQUIRE)) ==
-	       MAPS_NOT_YET) {
-		r = SYS(SYS_futex, &s->maps_ready, FUTEX_WAIT, MAPS_NOT_YET,
-		    &limit, 0, 0);
+	while (
+	    (v = __atomic_load_n(ready, __ATOMIC_ACQUIRE)) == STAGE_NOT_YET) {
+		r = SYS(SYS_futex, ready, FUTEX_WAIT, STAGE_NOT_YET, &limit, 0,
+		    0);
 		if (r == -ETIMEDOUT)
 			return r;
 	}
 	/* the reason is stage one's, and already recorded */
-	return v == MAPS_WRITTEN ? 0 : -ECANCELED;
+	return v == STAGE_DONE ? 0 : -ECANCELED;
+}
+
+static long
+two_maps(struct stage *s)
+{
+	return two_await(&s->maps_ready);
+}
+
+static long
+two_network(struct stage *s)
+{
+	return two_await(&s->network_ready);
 }
 
 /* 0 to 2 are the jail's null device, 3 the socket, then the program. */
@@ -129,6 +137,7 @@ static const struct stage_step two_line[] = {
 	{ "root", fs_enter },
 	{ "capabilities", confine_capabilities },
 	{ "landlock", landlock_restrict },
+	{ "network", two_network },
 	{ "descriptors", two_descriptors },
 	{ "limits", confine_rlimits },
 	{ "seccomp", confine_filter },
@@ -149,6 +158,20 @@ stage_two(void *arg)
 }
 
 /* ---- stage one ---- */
+
+/*
+ * Until it is the janitor it must not outlive the launcher, and it may have
+ * been born too late to be told.
+ */
+static long
+one_attach(struct stage *s)
+{
+	long r = SYS(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+
+	if (r < 0)
+		return r;
+	return SYS(SYS_getppid) == s->launcher_pid ? 0 : -ESRCH;
+}
 
 /* Root's groups would count in the jail; rootless they cannot be dropped. */
 static long
@@ -173,10 +196,29 @@ one_map_self(struct stage *s)
 }
 
 static long
-one_network(struct stage *s)
+one_namespace(struct stage *s)
 {
-	stage_what(&s->one, "lo");
-	return net_loopback_up();
+	(void)s;
+	return SYS(SYS_unshare, CLONE_NEWNET);
+}
+
+/*
+ * Wait for the launcher, whose end would be ours, and take a copy of its
+ * descriptors as they are now.  From here on its end is the janitor's affair.
+ */
+static long
+one_descriptors(struct stage *s)
+{
+	long r;
+
+	while (__atomic_load_n(&s->prepared, __ATOMIC_ACQUIRE) == 0)
+		(void)SYS(SYS_futex, &s->prepared, FUTEX_WAIT, 0, 0, 0, 0);
+	if ((r = SYS(SYS_unshare, CLONE_FILES)) < 0 ||
+	    (r = SYS(SYS_prctl, PR_SET_PDEATHSIG, 0, 0, 0, 0)) < 0)
+		return r;
+	__atomic_store_n(&s->sharing, 0, __ATOMIC_RELEASE);
+	(void)SYS(SYS_futex, &s->sharing, FUTEX_WAKE, 1, 0, 0, 0);
+	return 0;
 }
 
 static long
@@ -184,43 +226,55 @@ one_clone(struct stage *s)
 {
 	int into = cgroup_clone_fd(s->cgroup);
 	struct clone_args a = {
-		.flags = CLONE_VM | CLONE_PARENT | CLONE_NEWUSER | CLONE_NEWNS |
-			 CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS,
+		.flags = CLONE_VM | CLONE_PARENT | CLONE_PARENT_SETTID |
+			 CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID |
+			 CLONE_NEWIPC | CLONE_NEWUTS,
+		.parent_tid = (uintptr_t)&s->init_pid,
 		.stack = (uintptr_t)s->stack_two,
 		.stack_size = sizeof(s->stack_two),
 	};
-	long r;
 
 	if (into >= 0) {
 		a.flags |= CLONE_INTO_CGROUP;
 		a.cgroup = (uint64_t)into;
 	}
 	stage_what(&s->one, "clone3");
-	r = sys_clone(&a, sizeof(a), stage_two, s);
-	if (r > 0)
-		__atomic_store_n(&s->init_pid, r, __ATOMIC_RELEASE);
-	return r;
+	return sys_clone(&a, sizeof(a), stage_two, s);
 }
 
 /* Stage two waits for the answer, good or bad. */
 static long
-one_maps(struct stage *s)
+one_answer(uint32_t *ready, long r)
 {
-	long r = ids_map_child(s, s->init_pid);
-
-	__atomic_store_n(&s->maps_ready, r < 0 ? MAPS_FAILED : MAPS_WRITTEN,
+	__atomic_store_n(ready, r < 0 ? STAGE_FAILED : STAGE_DONE,
 	    __ATOMIC_RELEASE);
-	(void)SYS(SYS_futex, &s->maps_ready, FUTEX_WAKE, 1, 0, 0, 0);
+	(void)SYS(SYS_futex, ready, FUTEX_WAKE, 1, 0, 0, 0);
 	return r;
 }
 
+static long
+one_maps(struct stage *s)
+{
+	return one_answer(&s->maps_ready, ids_map_child(s, s->init_pid));
+}
+
+static long
+one_network(struct stage *s)
+{
+	stage_what(&s->one, "lo");
+	return one_answer(&s->network_ready, net_loopback_up());
+}
+
 static const struct stage_step one_line[] = {
+	{ "launcher", one_attach },
 	{ "groups", one_groups },
 	{ "priority", one_priority },
 	{ "outer id maps", one_map_self },
-	{ "network", one_network },
+	{ "network namespace", one_namespace },
+	{ "descriptors", one_descriptors },
 	{ "jail namespaces", one_clone },
 	{ "id maps", one_maps },
+	{ "network", one_network },
 };
 
 /* ---- the janitor ---- */

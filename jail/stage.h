@@ -2,11 +2,18 @@
  * stage.h: what runs between the launcher's clone and warder-init's exec.
  *
  *	launcher ──clone──► stage one ──clone(PARENT)──► stage two ──exec──►
- *	   │  (own network    namespace owner: outside      the jail's      warder-init
- *	   │   namespace;     the jail's user namespace     seven other     (pid 1)
- *	   │   rootless: a    writes the id maps, then      namespaces
- *	   │   user one too)  stays as the janitor
- *	   └── waits for INIT_HELLO
+ *	   │  (rootless: a    owner of the network          the jail's      warder-init
+ *	   │   user           namespace, outside the        seven other     (pid 1)
+ *	   │   namespace)     jail's user namespace         namespaces
+ *	   │ prepares         makes it meanwhile
+ *	   ├── prepared ────► takes the descriptors,
+ *	   │                  clones, writes the id maps,
+ *	   └── waits for      stays as the janitor
+ *	       INIT_HELLO
+ *
+ * A network namespace takes as long to make as everything that the launcher
+ * prepares, so they are made at the same time.  Until the launcher is ready,
+ * stage one shares its descriptors, then takes a copy of them.
  *
  * Both stages share the launcher's memory (CLONE_VM), so they neither
  * allocate nor call a C library, and report through struct stage, which lies
@@ -26,6 +33,13 @@
 #include "err.h"
 #include "plan.h"
 #include "seccomp_program.h"
+
+/* What one stage waits for and the other one does. */
+enum stage_ready {
+	STAGE_NOT_YET,
+	STAGE_DONE,
+	STAGE_FAILED
+};
 
 enum {
 	STAGE_STACK = 64 * 1024,
@@ -106,9 +120,14 @@ struct stage {
 	struct stage_ids ids;
 	char janitor_unlink[STAGE_PATH_MAX]; /* removed at the end; may be "" */
 
+	/* between the launcher and stage one; futexes */
+	pid_t launcher_pid;
+	uint32_t prepared; /* 1: all of the above is given */
+	uint32_t sharing; /* 1: our descriptors are stage one's; 0 at its end */
+
 	/* between the stages */
-	uint32_t maps_ready; /* futex */
-	long init_pid; /* set by stage one */
+	uint32_t maps_ready, network_ready; /* futexes, enum stage_ready */
+	pid_t init_pid; /* set when stage one clones, before that returns */
 
 	/* answers */
 	struct stage_report one, two;

@@ -218,6 +218,8 @@ cgroup_make_all(struct cgroup *c, const struct cgroup_host *h, uint32_t want,
 			continue;
 		c->parent[k] = h->parent[k];
 		sys = cgroup_make_dir(c, k);
+		if (sys != 0)
+			c->parent[k] = -1;
 		if (sys == ENOENT || sys == ENODEV)
 			return 1;
 		if (sys != 0 && !cgroup_is_refusal(sys))
@@ -449,9 +451,9 @@ cgroup_watch_oom(const struct cgroup *c, short *ret_events)
 static uint64_t
 cgroup_now_us(void)
 {
-	struct timespec t;
+	struct timespec t = { 0 };
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	(void)SYS(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
@@ -462,40 +464,53 @@ cgroup_now_us(void)
  * beats polling cgroup.events, which is told 10 ms late.
  */
 static int
-cgroup_remove(int parent, const char *name, uint64_t until_us)
+cgroup_remove_one(int parent, const char *name, uint64_t until_us)
 {
-	long us = CGROUP_SLEEP_MIN_US;
+	struct timespec nap = { .tv_nsec = CGROUP_SLEEP_MIN_US * 1000 };
 	unsigned tries = 0;
+	long r;
 
-	while (unlinkat(parent, name, AT_REMOVEDIR) == -1) {
-		if (errno == ENOENT)
+	while ((r = SYS(SYS_unlinkat, parent, name, AT_REMOVEDIR)) < 0) {
+		if (r == -ENOENT)
 			return 0;
-		if (errno != EBUSY || cgroup_now_us() >= until_us)
+		if (r != -EBUSY || cgroup_now_us() >= until_us)
 			return -1;
 		if (tries++ < 2) {
-			(void)sched_yield();
+			(void)SYS(SYS_sched_yield);
 			continue;
 		}
-		cgroup_sleep_us(us);
-		us =
-		    us * 2 > CGROUP_SLEEP_MAX_US ? CGROUP_SLEEP_MAX_US : us * 2;
+		(void)SYS(SYS_nanosleep, &nap, 0);
+		if (nap.tv_nsec < CGROUP_SLEEP_MAX_US * 500)
+			nap.tv_nsec *= 2;
 	}
 	return 0;
 }
 
 int
-cgroup_destroy(struct cgroup *c, unsigned wait_ms)
+cgroup_remove(const struct cgroup *c, unsigned wait_ms)
 {
 	uint64_t until_us = cgroup_now_us() + (uint64_t)wait_ms * 1000;
 	int k, r = 0;
 
 	for (k = 0; k < CGROUP__MAX; k++) {
-		fd_closep(&c->tasks[k]);
-		if (c->owner[k] != k || c->dir[k] < 0)
+		/* one that shares another's directory has an owner that is it */
+		if (c->parent[k] < 0 || (c->owner[k] >= 0 && c->owner[k] != k))
 			continue;
-		if (cgroup_remove(c->parent[k], c->name, until_us) == -1)
+		if (cgroup_remove_one(c->parent[k], c->name, until_us) == -1)
 			r = -1;
-		(void)close(c->dir[k]);
+	}
+	return r;
+}
+
+int
+cgroup_destroy(struct cgroup *c, unsigned wait_ms)
+{
+	int k, r = cgroup_remove(c, wait_ms);
+
+	for (k = 0; k < CGROUP__MAX; k++) {
+		fd_closep(&c->tasks[k]);
+		if (c->owner[k] == k)
+			fd_closep(&c->dir[k]);
 	}
 	cgroup_init(c);
 	return r;

@@ -132,6 +132,13 @@ int cgroup_watch_oom(const struct cgroup *c, short *ret_events);
 int cgroup_destroy(struct cgroup *c, unsigned wait_ms);
 
 /*
+ * The same without closing, by raw system calls, for a janitor that shares
+ * its memory with a launcher; c may be one that cgroup_create() was filling
+ * when its process died.
+ */
+int cgroup_remove(const struct cgroup *c, unsigned wait_ms);
+
+/*
  * Remove groups that a dead launcher left: those below our parents whose
  * name says Warder, that hold no process and that no live jail (its lock is
  * asked for by the callback) claims.  Returns how many.

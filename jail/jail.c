@@ -55,6 +55,7 @@ struct jail {
 	int theirs; /* warder-init's end; the stages have its number too */
 	int uid_lock;
 	pid_t janitor, init;
+	int launched;
 	int gone; /* warder-init's end of file was seen */
 	struct ipc_msg message;
 };
@@ -105,7 +106,7 @@ jail_map(struct jail *j, struct err *e)
 	if (p == MAP_FAILED)
 		return err_set(e, ERR_SYSTEM, "mmap: files");
 	j->generated = p;
-	j->stage->init_fd = j->stage->launcher_pidfd = -1;
+	j->stage->init_fd = -1;
 	j->stage->rootfs_fd = -1;
 	return 0;
 }
@@ -132,6 +133,26 @@ jail_ids(struct jail *j, struct err *e)
 	return 0;
 }
 
+static int
+jail_fill_stage(struct jail *j, struct err *e)
+{
+	struct stage *s = j->stage;
+
+	(void)e;
+	s->plan = j->options.plan;
+	s->program = j->options.program;
+	s->cgroup = &j->cgroup;
+	s->sources = j->sources;
+	s->files = j->generated->files;
+	s->root_fd = s->yield_fd = s->place.fd = -1;
+	s->keep = j->options.keep;
+	if (j->options.janitor_unlink != NULL)
+		(void)snprintf(s->janitor_unlink, sizeof(s->janitor_unlink),
+		    "%s", j->options.janitor_unlink);
+	s->launcher_pid = getpid();
+	return 0;
+}
+
 /*
  * Stage one begins here, with what takes longest; from now on its memory and
  * until it has its own, its descriptors are ours.  Signals are blocked so
@@ -153,7 +174,6 @@ jail_clone(struct jail *j, struct err *e)
 	sigset_t all, old;
 	long pid;
 
-	s->launcher_pid = getpid();
 	s->sharing = 1;
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_BLOCK, &all, &old);
@@ -233,18 +253,11 @@ static int
 jail_channel(struct jail *j, struct err *e)
 {
 	int fd[2];
-	long pidfd;
 
 	if (ipc_pair(fd, e) == -1)
 		return -1;
 	j->control = fd[0];
 	j->theirs = fd[1];
-	pidfd = SYS(SYS_pidfd_open, getpid(), 0);
-	if (pidfd < 0)
-		return err_sys(e, (int)-pidfd, "pidfd_open");
-	j->stage->launcher_pidfd = (int)pidfd;
-	if (jail_raise_fd(&j->stage->launcher_pidfd, e) == -1)
-		return -1;
 	if (jail_raise_fd(&j->theirs, e) == -1)
 		return -1;
 	j->stage->control_fd = j->theirs;
@@ -255,6 +268,7 @@ static int (*const jail_preparations[])(struct jail *, struct err *) = {
 	jail_make_name,
 	jail_map,
 	jail_ids,
+	jail_fill_stage,
 	jail_clone,
 	jail_open_init,
 	jail_open_sources,
@@ -515,24 +529,6 @@ jail_signal(struct jail *j, uint32_t id, int signo)
 
 /* ---- launching ---- */
 
-static void
-jail_fill_stage(struct jail *j)
-{
-	struct stage *s = j->stage;
-
-	s->plan = j->options.plan;
-	s->program = j->options.program;
-	s->cgroup = &j->cgroup;
-	s->sources = j->sources;
-	s->files = j->generated->files;
-	s->nfiles = j->generated->nfiles;
-	s->root_fd = s->yield_fd = s->place.fd = -1;
-	s->keep = j->options.keep;
-	if (j->options.janitor_unlink != NULL)
-		(void)snprintf(s->janitor_unlink, sizeof(s->janitor_unlink),
-		    "%s", j->options.janitor_unlink);
-}
-
 /* Which stage failed, where, and why. */
 static int
 jail_explain(struct jail *j, struct err *e)
@@ -676,6 +672,13 @@ jail_end_janitor(struct jail *j)
 	jail_reap(&j->janitor);
 }
 
+static void
+jail_order(struct jail *j, uint32_t *word)
+{
+	__atomic_store_n(word, 1, __ATOMIC_RELEASE);
+	(void)kill(j->janitor, STAGE_SIGNAL_ORDER);
+}
+
 /*
  * Everything is prepared: let stage one take its copy of our descriptors,
  * and go on when it has, or has ended.
@@ -686,8 +689,7 @@ jail_release(struct jail *j, struct err *e)
 	struct timespec limit = { .tv_sec = JAIL_HELLO_MS / 1000 };
 	struct stage *s = j->stage;
 
-	__atomic_store_n(&s->prepared, 1, __ATOMIC_RELEASE);
-	(void)SYS(SYS_futex, &s->prepared, FUTEX_WAKE, 1, 0, 0, 0);
+	jail_order(j, &s->prepared);
 	while (__atomic_load_n(&s->sharing, __ATOMIC_ACQUIRE) != 0) {
 		if (SYS(SYS_futex, &s->sharing, FUTEX_WAIT, 1, &limit, 0, 0) ==
 		    -ETIMEDOUT)
@@ -710,7 +712,7 @@ jail_launch(struct jail *j, const struct jail_command *first, int ret_stdio[3],
 
 	if (generated_make(j->generated, j->options.plan, e) == -1)
 		return -1;
-	jail_fill_stage(j);
+	j->stage->nfiles = j->generated->nfiles;
 	if (first != NULL && !spared && jail_start(j, first, stdio, e) == -1)
 		return -1;
 	r = jail_release(j, e);
@@ -735,6 +737,7 @@ jail_launch(struct jail *j, const struct jail_command *first, int ret_stdio[3],
 		fd_closep(&stdio[2]);
 		return err_wrap(e, "the jail did not start");
 	}
+	j->launched = 1;
 	jail_record(j);
 	j->posture.start_us = jail_now_us() - begin;
 	if (first != NULL)
@@ -876,9 +879,23 @@ jail_kill(struct jail *j)
 }
 
 /*
- * The janitor first: while it lives, our death would make it do the same
- * work; after it, ours would leave it undone only between two system calls.
+ * The janitor sees the jail dead as soon as we do, and removes its groups
+ * while we wait for both; it goes last, so that our death at any moment
+ * leaves nothing undone.  Placeholders are removed before it is released.
  */
+static void
+jail_end(struct jail *j)
+{
+	jail_kill(j);
+	if (j->stage->ncreated > 0) {
+		jail_reap(&j->init);
+		protect_remove(j->stage);
+	}
+	jail_order(j, &j->stage->released);
+	jail_reap(&j->janitor);
+	jail_reap(&j->init);
+}
+
 int
 jail_destroy(struct jail *j)
 {
@@ -887,14 +904,19 @@ jail_destroy(struct jail *j)
 
 	if (j == NULL)
 		return 0;
-	jail_kill(j);
+	if (j->launched) {
+		jail_end(j);
+	} else {
+		jail_end_janitor(j);
+		jail_kill(j);
+		jail_reap(&j->init);
+		if (j->stage != NULL)
+			protect_remove(j->stage);
+	}
 	fd_closep(&j->control);
 	fd_closep(&j->theirs);
-	jail_reap(&j->init);
-	if (j->stage != NULL)
-		protect_remove(j->stage);
+	/* none is left, unless somebody has killed the janitor */
 	r = cgroup_destroy(&j->cgroup, JAIL_GROUPS_MS);
-	jail_end_janitor(j);
 	for (i = 0; i < countof(j->sources); i++) {
 		fd_closep(&j->sources[i].fd);
 		fd_closep(&j->kept[i]);
@@ -902,7 +924,6 @@ jail_destroy(struct jail *j)
 	fd_closep(&j->kept_root);
 	if (j->stage != NULL) {
 		fd_closep(&j->stage->init_fd);
-		fd_closep(&j->stage->launcher_pidfd);
 		fd_closep(&j->stage->rootfs_fd);
 		sys_forget_stack(j->stage, sizeof(*j->stage));
 		(void)munmap(j->stage, sizeof(*j->stage));

@@ -20,6 +20,7 @@
 enum {
 	STAGE_WAIT_S = 10, /* for the other stage, which takes microseconds */
 	STAGE_FD_INIT = INIT_FD + 1,
+	STAGE_GROUPS_MS = 5000, /* for the last process to leave its group */
 	STAGE_KEEP_MAX = 4 + 3 * CGROUP__MAX + PLAN_MOUNT_MAX,
 };
 
@@ -159,18 +160,43 @@ stage_two(void *arg)
 
 /* ---- stage one ---- */
 
-/*
- * Until it is the janitor it must not outlive the launcher, and it may have
- * been born too late to be told.
- */
+/* The launcher's death is told by a signal, as its orders are. */
 static long
 one_attach(struct stage *s)
 {
-	long r = SYS(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	(void)s;
+	return SYS(SYS_prctl, PR_SET_PDEATHSIG, STAGE_SIGNAL_DEATH, 0, 0, 0);
+}
 
-	if (r < 0)
-		return r;
-	return SYS(SYS_getppid) == s->launcher_pid ? 0 : -ESRCH;
+static int
+one_is_orphan(const struct stage *s)
+{
+	return SYS(SYS_getppid) != s->launcher_pid;
+}
+
+/*
+ * Until the launcher sets *word, or dies: 0, or -ESRCH.  All signals are
+ * blocked, so that one which comes before the sleep ends it too.
+ */
+static long
+one_await(const struct stage *s, const uint32_t *word)
+{
+	const uint64_t set = (uint64_t)1 << (STAGE_SIGNAL_ORDER - 1) |
+			     (uint64_t)1 << (STAGE_SIGNAL_DEATH - 1);
+
+	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == 0) {
+		if (one_is_orphan(s))
+			return -ESRCH;
+		(void)SYS(SYS_rt_sigtimedwait, &set, 0, 0, sizeof(set));
+	}
+	return 0;
+}
+
+static void
+one_unlink(const struct stage *s)
+{
+	if (s->janitor_unlink[0] != '\0')
+		(void)SYS(SYS_unlinkat, AT_FDCWD, s->janitor_unlink, 0);
 }
 
 /* Root's groups would count in the jail; rootless they cannot be dropped. */
@@ -203,18 +229,21 @@ one_namespace(struct stage *s)
 }
 
 /*
- * Wait for the launcher, whose end would be ours, and take a copy of its
- * descriptors as they are now.  From here on its end is the janitor's affair.
+ * Wait for the launcher, and take a copy of its descriptors as they are now.
+ * Should it have died, we are alone in its memory, and still have its
+ * descriptors.
  */
 static long
 one_descriptors(struct stage *s)
 {
-	long r;
+	long r = one_await(s, &s->prepared);
 
-	while (__atomic_load_n(&s->prepared, __ATOMIC_ACQUIRE) == 0)
-		(void)SYS(SYS_futex, &s->prepared, FUTEX_WAIT, 0, 0, 0, 0);
-	if ((r = SYS(SYS_unshare, CLONE_FILES)) < 0 ||
-	    (r = SYS(SYS_prctl, PR_SET_PDEATHSIG, 0, 0, 0, 0)) < 0)
+	if (r < 0) {
+		(void)cgroup_remove(s->cgroup, STAGE_GROUPS_MS);
+		one_unlink(s);
+		return r;
+	}
+	if ((r = SYS(SYS_unshare, CLONE_FILES)) < 0)
 		return r;
 	__atomic_store_n(&s->sharing, 0, __ATOMIC_RELEASE);
 	(void)SYS(SYS_futex, &s->sharing, FUTEX_WAKE, 1, 0, 0, 0);
@@ -300,7 +329,6 @@ janitor_close_others(const struct stage *s, int init_pidfd)
 	unsigned from = 0;
 	size_t n = 0, k;
 
-	n = janitor_insert(keep, n, s->launcher_pidfd);
 	n = janitor_insert(keep, n, init_pidfd);
 	for (i = 0; i < CGROUP__MAX; i++) {
 		n = janitor_insert(keep, n, s->cgroup->dir[i]);
@@ -328,10 +356,11 @@ janitor_wait(int pidfd)
 }
 
 /*
- * The launcher kills us when it has cleaned up by itself.  When it dies
- * first, its jail is dying too, for want of its lifeline: see it gone, then
- * remove what would stay on the host.  From then on nobody else runs in this
- * memory, so the library may be used again.
+ * Released by the launcher, which kills the jail at the same time, or alone
+ * by its death, which the jail does not survive either, for want of its
+ * lifeline: see the jail gone, then remove what would stay on the host.  The
+ * launcher does it again, should somebody kill us.  Where it is dead nobody
+ * else runs in this memory, so the library may be used.
  */
 static int
 janitor(struct stage *s)
@@ -344,16 +373,19 @@ janitor(struct stage *s)
 	(void)SYS(SYS_setsid);
 	janitor_close_others(s, (int)init_pidfd);
 	(void)SYS(SYS_chdir, "/");
-	janitor_wait(s->launcher_pidfd);
-	cgroup_rescue(&left);
-	if (init_pidfd >= 0) {
-		(void)SYS(SYS_pidfd_send_signal, init_pidfd, SIGKILL, 0, 0);
-		janitor_wait((int)init_pidfd);
+	if (one_await(s, &s->released) < 0) {
+		cgroup_rescue(&left);
+		if (init_pidfd >= 0)
+			(void)SYS(SYS_pidfd_send_signal, init_pidfd, SIGKILL, 0,
+			    0);
 	}
-	protect_remove(s);
-	if (s->janitor_unlink[0] != '\0')
-		(void)SYS(SYS_unlinkat, AT_FDCWD, s->janitor_unlink, 0);
-	(void)cgroup_destroy(&left, 5000);
+	if (init_pidfd >= 0)
+		janitor_wait((int)init_pidfd);
+	(void)cgroup_remove(&left, STAGE_GROUPS_MS);
+	if (one_is_orphan(s)) {
+		protect_remove(s);
+		one_unlink(s);
+	}
 	return 0;
 }
 

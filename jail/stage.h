@@ -26,6 +26,7 @@
 #ifndef STAGE_H
 #define STAGE_H
 
+#include <signal.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -33,6 +34,11 @@
 #include "err.h"
 #include "plan.h"
 #include "seccomp_program.h"
+
+/* The launcher tells stage one that prepared or released is set. */
+#define STAGE_SIGNAL_ORDER SIGUSR1
+/* The kernel tells it that the launcher, or a thread of it, has died. */
+#define STAGE_SIGNAL_DEATH SIGUSR2
 
 /* What one stage waits for and the other one does. */
 enum stage_ready {
@@ -115,14 +121,14 @@ struct stage {
 	int keep; /* 1: send INIT_KEEP for what may be kept */
 	int control_fd; /* warder-init's end */
 	int init_fd; /* the program */
-	int launcher_pidfd;
 	uint64_t online; /* processors the jail is told of */
 	struct stage_ids ids;
 	char janitor_unlink[STAGE_PATH_MAX]; /* removed at the end; may be "" */
 
-	/* between the launcher and stage one; futexes */
+	/* between the launcher and stage one; "sharing" is a futex */
 	pid_t launcher_pid;
 	uint32_t prepared; /* 1: all of the above is given */
+	uint32_t released; /* 1: the jail is over, the janitor may go */
 	uint32_t sharing; /* 1: our descriptors are stage one's; 0 at its end */
 
 	/* between the stages */

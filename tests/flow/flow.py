@@ -121,7 +121,9 @@ class Process:
         try:
             out, err = self.popen.communicate(data, timeout=seconds)
         except subprocess.TimeoutExpired:
-            self.popen.kill()
+            for pid in [*descendants(self.pid), self.pid]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             out, err = self.popen.communicate()
             raise Failed(f"did not end within {seconds} s; stderr {err!r}, "
                          f"stdout {(out or b'')[-500:]!r}") from None

@@ -269,6 +269,22 @@ def a_long_command_is_refused(w):
 
 
 @test
+def a_stopped_launcher_holds_nobody_up(w):
+    """However many wait for it already."""
+    stopped, name = w.running()
+    jail, other = w.running()
+    os.kill(stopped.pid, signal.SIGSTOP)
+    wait_until(lambda: stopped.state() == "T", what="stopping")
+    for _ in range(12):
+        begin_enter(w, name, ["true"])
+    time.sleep(0.3)
+    equal(enter(w, other, "exit 3", seconds=5).status, 3)
+    equal(w.verb("kill", other, seconds=5).status, 0)
+    equal(jail.finish(5).status, 137)
+    stopped.popen.kill()
+
+
+@test
 def stale_sockets_are_swept(w):
     w.exec("true").expect(0)
     path = os.path.join(w.jails, "dead-00000.jail")

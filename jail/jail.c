@@ -122,6 +122,8 @@ jail_ids(struct jail *j, struct err *e)
 		ids->init_uid = ids->agent_uid = geteuid();
 		ids->init_gid = ids->agent_gid = getegid();
 		j->posture.supplementary_groups = getgroups(0, NULL);
+		if (j->posture.supplementary_groups == -1)
+			return err_set(e, ERR_SYSTEM, "getgroups");
 	} else {
 		if (uidblock_claim(j->options.runtime_dir, &j->uid_lock, &base,
 			e) == -1)
@@ -215,19 +217,22 @@ static int
 jail_open_sources(struct jail *j, struct err *e)
 {
 	const struct plan *p = j->options.plan;
+	struct source_caller c = {
+		.rootless = j->posture.rootless,
+		.agent = j->posture.agent_uid,
+		.runtime_dir = j->options.runtime_dir,
+	};
 	uint32_t i;
 
 	for (i = 0; i < p->nmounts; i++) {
 		if (plan_string(p, p->mounts[i].from)[0] == '\0')
 			continue;
-		if (source_open(p, i, j->posture.rootless, j->posture.agent_uid,
-			&j->sources[i], e) == -1 ||
+		if (source_open(p, i, &c, &j->sources[i], e) == -1 ||
 		    jail_raise_fd(&j->sources[i].fd, e) == -1)
 			return -1;
 	}
 	return p->rootfs == PLAN_ROOTFS_DIR
-		   ? source_open_rootfs(p, j->posture.rootless,
-			 j->posture.agent_uid, &j->stage->rootfs_fd, e)
+		   ? source_open_rootfs(p, &c, &j->stage->rootfs_fd, e)
 		   : 0;
 }
 

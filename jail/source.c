@@ -82,13 +82,32 @@ source_real(int fd, char *ret, size_t size, struct err *e)
 	return 0;
 }
 
+/* Whoever reaches a jail's socket there commands every jail of this user. */
 static int
-source_judge_place(int fd, struct err *e)
+source_judge_runtime(const char *real, const char *runtime_dir, struct err *e)
+{
+	char ours[4096];
+	autofd dir = open(runtime_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir == -1)
+		return err_set(e, ERR_SYSTEM, "%s", runtime_dir);
+	if (source_real(dir, ours, sizeof(ours), e) == -1)
+		return -1;
+	if (source_below(real, ours) || source_below(ours, real))
+		return err_set(e, ERR_DENIED,
+		    "%s holds Warder's sockets, which never enter a jail",
+		    ours);
+	return 0;
+}
+
+static int
+source_judge_place(int fd, const char *runtime_dir, struct err *e)
 {
 	char real[4096];
 	size_t i;
 
-	if (source_real(fd, real, sizeof(real), e) == -1)
+	if (source_real(fd, real, sizeof(real), e) == -1 ||
+	    source_judge_runtime(real, runtime_dir, e) == -1)
 		return -1;
 	for (i = 0; i < countof(source_places); i++) {
 		if (source_below(real, source_places[i]))
@@ -131,6 +150,26 @@ struct source_scan {
 static int source_scan(struct source_scan *s, int dir, int depth,
     struct err *e);
 
+/* We may not read it, or it has just gone: nothing leads through it. */
+static int
+source_is_closed(int sys)
+{
+	return sys == EACCES || sys == ENOENT || sys == ENOTDIR || sys == ELOOP;
+}
+
+/* Some file systems do not say it in their directories. */
+static int
+source_type(int dir, const struct dirent *d)
+{
+	struct stat st;
+
+	if (d->d_type != DT_UNKNOWN)
+		return d->d_type;
+	if (fstatat(dir, d->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return DT_DIR; /* opening it will tell */
+	return IFTODT(st.st_mode);
+}
+
 /* One name; its own descriptor for a directory below. */
 static int
 source_scan_entry(struct source_scan *s, int dir, const struct dirent *d,
@@ -138,24 +177,37 @@ source_scan_entry(struct source_scan *s, int dir, const struct dirent *d,
 {
 	size_t len = s->len, n = strlen(d->d_name);
 	autofd below = -1;
-	int r;
+	int r, type;
 
-	if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0 ||
-	    (d->d_type != DT_SOCK && d->d_type != DT_DIR))
+	if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+		return 0;
+	type = source_type(dir, d);
+	if (type != DT_SOCK && type != DT_DIR)
 		return 0;
 	if (len + n + 2 > sizeof(s->path))
-		return 0; /* longer than any path that could be connected to */
+		return err_set(e, ERR_LIMIT,
+		    "its paths are too long to look for sockets; give a "
+		    "narrower directory");
 	s->path[len] = '/';
 	memcpy(s->path + len + 1, d->d_name, n + 1);
-	if (d->d_type == DT_SOCK)
+	if (type == DT_SOCK)
 		return err_set(e, ERR_DENIED,
 		    "it holds the socket %.200s, and sockets never enter a "
 		    "jail; move it, or give a narrower directory",
 		    s->path + 1);
 	below = openat(dir, d->d_name,
 	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (below == -1)
+		return source_is_closed(errno)
+			   ? 0
+			   : err_set(e, ERR_SYSTEM, "%.200s", s->path + 1);
+	if (depth + 1 == SOURCE_DEPTH_MAX)
+		return err_set(e, ERR_LIMIT,
+		    "it is more than %d directories deep, too deep to look "
+		    "for sockets; give a narrower directory",
+		    SOURCE_DEPTH_MAX);
 	s->len = len + 1 + n;
-	r = below == -1 ? 0 : source_scan(s, below, depth + 1, e);
+	r = source_scan(s, below, depth + 1, e);
 	s->len = len;
 	return r;
 }
@@ -175,11 +227,12 @@ source_scan(struct source_scan *s, int dir, int depth, struct err *e)
 		fd_closep(&fd);
 		return err_set(e, ERR_SYSTEM, "fdopendir");
 	}
-	while (r == 0 && depth < SOURCE_DEPTH_MAX && s->left > 0 &&
-	       (d = readdir(p)) != NULL) {
+	while (r == 0 && s->left > 0 && (errno = 0, (d = readdir(p)) != NULL)) {
 		s->left--;
 		r = source_scan_entry(s, dir, d, depth, e);
 	}
+	if (r == 0 && s->left > 0 && errno != 0)
+		r = err_set(e, ERR_SYSTEM, "readdir");
 	(void)closedir(p);
 	return r;
 }
@@ -203,7 +256,8 @@ source_judge_sockets(int fd, struct err *e)
 }
 
 static int
-source_judge(int fd, const struct stat *st, int write, struct err *e)
+source_judge(int fd, const struct stat *st, int write, const char *runtime_dir,
+    struct err *e)
 {
 	if (!S_ISDIR(st->st_mode) && !S_ISREG(st->st_mode))
 		return err_set(e, ERR_DENIED,
@@ -215,7 +269,8 @@ source_judge(int fd, const struct stat *st, int write, struct err *e)
 		return err_set(e, ERR_DENIED,
 		    "it belongs to root; give a directory of another owner "
 		    "(chown it, or work on a copy)");
-	if (source_judge_system(fd, e) == -1 || source_judge_place(fd, e) == -1)
+	if (source_judge_system(fd, e) == -1 ||
+	    source_judge_place(fd, runtime_dir, e) == -1)
 		return -1;
 	return S_ISDIR(st->st_mode) ? source_judge_sockets(fd, e) : 0;
 }
@@ -257,7 +312,7 @@ source_clone(int fd, const struct stat *st, enum source_use use, uid_t agent,
 }
 
 int
-source_open(const struct plan *p, uint32_t i, int rootless, uid_t agent,
+source_open(const struct plan *p, uint32_t i, const struct source_caller *c,
     struct stage_source *ret, struct err *e)
 {
 	const struct plan_mount *m = &p->mounts[i];
@@ -267,35 +322,35 @@ source_open(const struct plan *p, uint32_t i, int rootless, uid_t agent,
 	struct stat st;
 	autofd fd = source_open_path(from, &st, e);
 
-	if (fd == -1 || source_judge(fd, &st, write, e) == -1)
+	if (fd == -1 || source_judge(fd, &st, write, c->runtime_dir, e) == -1)
 		return err_wrap(e, "%s: %s", plan_string(p, m->origin), from);
 	s.is_dir = S_ISDIR(st.st_mode);
-	if (rootless)
+	if (c->rootless)
 		s.fd = take_fd(&fd);
 	else if (source_clone(fd, &st, write ? SOURCE_WRITE : SOURCE_READ,
-		     agent, &s, e) == -1)
+		     c->agent, &s, e) == -1)
 		return err_wrap(e, "%s: %s", plan_string(p, m->origin), from);
 	*ret = s;
 	return 0;
 }
 
 int
-source_open_rootfs(const struct plan *p, int rootless, uid_t agent, int *ret_fd,
-    struct err *e)
+source_open_rootfs(const struct plan *p, const struct source_caller *c,
+    int *ret_fd, struct err *e)
 {
 	const char *dir = plan_string(p, p->rootfs_dir);
 	struct stage_source s = { .fd = -1 };
 	struct stat st;
 	autofd fd = source_open_path(dir, &st, e);
 
-	if (fd == -1 || source_judge(fd, &st, 0, e) == -1)
+	if (fd == -1 || source_judge(fd, &st, 0, c->runtime_dir, e) == -1)
 		return err_wrap(e, "rootfs: %s", dir);
 	if (!S_ISDIR(st.st_mode))
 		return err_set(e, ERR_INVALID, "rootfs: %s: not a directory",
 		    dir);
-	if (rootless)
+	if (c->rootless)
 		s.fd = take_fd(&fd);
-	else if (source_clone(fd, &st, SOURCE_ROOTFS, agent, &s, e) == -1)
+	else if (source_clone(fd, &st, SOURCE_ROOTFS, c->agent, &s, e) == -1)
 		return err_wrap(e, "rootfs: %s", dir);
 	*ret_fd = s.fd;
 	return 0;

@@ -13,6 +13,13 @@
 #include "plan.h"
 #include "stage.h"
 
+/* For whom a source is opened. */
+struct source_caller {
+	int rootless;
+	uid_t agent;
+	const char *runtime_dir; /* never enters, nor what holds it */
+};
+
 /*
  * Open what plan->mounts[i] names.  As root a directory or file of another
  * owner than uid 0 comes as a detached mount that is idmapped: it belongs to
@@ -20,14 +27,14 @@
  * and what the jail creates belongs to the owner.  ERR_DENIED names the
  * reason for what must not enter, ERR_NOT_FOUND what is not there.
  */
-must_check int source_open(const struct plan *p, uint32_t i, int rootless,
-    uid_t agent, struct stage_source *ret, struct err *e);
+must_check int source_open(const struct plan *p, uint32_t i,
+    const struct source_caller *c, struct stage_source *ret, struct err *e);
 
 /*
  * The base of rootfs {dir: …}: a directory, judged in the same way; as root
  * a detached mount in which its owner's files are the agent's.
  */
-must_check int source_open_rootfs(const struct plan *p, int rootless,
-    uid_t agent, int *ret_fd, struct err *e);
+must_check int source_open_rootfs(const struct plan *p,
+    const struct source_caller *c, int *ret_fd, struct err *e);
 
 #endif /* !SOURCE_H */

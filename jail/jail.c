@@ -38,6 +38,7 @@
 enum {
 	JAIL_HELLO_MS = 15000, /* for what takes half a millisecond */
 	JAIL_FD_LOW = 10, /* above what stage two puts in place */
+	JAIL_MFD_EXEC = 0x10, /* MFD_EXEC, newer than some headers */
 	JAIL_GROUPS_MS = 5000, /* for the last process to leave its group */
 };
 
@@ -201,7 +202,12 @@ jail_open_init(struct jail *j, struct err *e)
 
 	if (from == -1 || fstat(from, &st) == -1)
 		return err_set(e, ERR_SYSTEM, "%s", path);
-	to = memfd_create("warder-init", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	/* said aloud where vm.memfd_noexec wants it said; new in 6.3 */
+	to = memfd_create("warder-init",
+	    MFD_CLOEXEC | MFD_ALLOW_SEALING | JAIL_MFD_EXEC);
+	if (to == -1 && errno == EINVAL)
+		to = memfd_create("warder-init",
+		    MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (to == -1)
 		return err_set(e, ERR_SYSTEM, "memfd_create");
 	if (sendfile(to, from, NULL, (size_t)st.st_size) != st.st_size)

@@ -17,6 +17,7 @@
 
 enum {
 	REGISTRY_FIRST_ID = 1000, /* above what the launcher itself uses */
+	REGISTRY_BIRTH_MS = 200, /* between bind and listen: microseconds */
 };
 
 static const char registry_suffix[] = ".jail";
@@ -371,12 +372,19 @@ registry_base(const char *file, char *ret, size_t size)
 
 /* connect(2) says the same of a file that somebody put there. */
 static int
-registry_is_socket(int dir, const char *name)
+registry_is_stale(int dir, const char *name)
 {
+	struct timespec now = { 0 };
 	struct stat st;
+	int64_t age_ms;
 
-	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISSOCK(st.st_mode);
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1 ||
+	    !S_ISSOCK(st.st_mode))
+		return 0;
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	age_ms = ((int64_t)now.tv_sec - st.st_ctim.tv_sec) * 1000 +
+		 (now.tv_nsec - st.st_ctim.tv_nsec) / 1000000;
+	return age_ms < 0 || age_ms > REGISTRY_BIRTH_MS;
 }
 
 int
@@ -396,7 +404,7 @@ registry_each(const char *dir, void (*f)(void *ctx, const char *name, int fd),
 			continue;
 		fd = registry_dial(dir, name);
 		if (fd == -1 && errno == ECONNREFUSED &&
-		    registry_is_socket(dirfd(p), d->d_name))
+		    registry_is_stale(dirfd(p), d->d_name))
 			(void)unlinkat(dirfd(p), d->d_name, 0);
 		f(ctx, name, fd);
 	}

@@ -154,7 +154,8 @@ int
 adhoc_write(const struct adhoc *a, const char *dir, struct text *t,
     struct err *e)
 {
-	text_add(t, "policy: 1\nname: ad-hoc\nextends: [");
+	text_addf(t, "policy: 1\nname: %s\nextends: [",
+	    adhoc_used(a) ? "ad-hoc" : "default");
 	if (a->policy != NULL)
 		adhoc_extends(t, a->policy, dir);
 	else

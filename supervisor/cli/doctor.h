@@ -191,6 +191,9 @@ void doctor_print_json(const struct doctor *d);
 
 /* ---- doctor_clean.c ---- */
 
+/* Sweep the control groups of dead launchers, at most once a minute. */
+void doctor_clean_sometimes(const struct places *p);
+
 /* Remove what dead launchers left; says what on stdout. */
 must_check int doctor_clean_run(struct doctor *d, struct err *e);
 

@@ -7,9 +7,11 @@
  * answers is dead.  A group is removed if it is empty and its launcher dead.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "doctor.h"
@@ -20,6 +22,7 @@
 
 enum {
 	CLEAN_GRACE_S = 2, /* a start takes milliseconds */
+	CLEAN_EVERY_S = 60, /* a start sweeps no more often */
 	CLEAN_STAT = 1024,
 	CLEAN_START_FIELD = 22, /* of /proc/PID/stat: when it began */
 	CLEAN_FIRST_FIELD = 3, /* the first behind the name */
@@ -118,6 +121,27 @@ clean_socket(void *ctx, const char *name, int fd)
 		return;
 	(void)snprintf(path, sizeof(path), "%s/%s.jail", c->dir, name);
 	c->removed += access(path, F_OK) == -1 && errno == ENOENT;
+}
+
+/*
+ * The stamp's age decides, so that a start costs one look at it; it is
+ * touched first, so that of many starts one sweeps.
+ */
+void
+doctor_clean_sometimes(const struct places *p)
+{
+	char path[PLACES_PATH_MAX + 8];
+	struct stat st;
+	autofd fd = -1;
+
+	(void)snprintf(path, sizeof(path), "%s/swept", p->runtime);
+	if (stat(path, &st) == 0 && time(NULL) - st.st_mtime >= 0 &&
+	    time(NULL) - st.st_mtime < CLEAN_EVERY_S)
+		return;
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd == -1 || futimens(fd, NULL) == -1)
+		return;
+	(void)cgroup_sweep(doctor_clean_is_live, NULL);
 }
 
 int

@@ -13,6 +13,7 @@
 
 #include "adhoc.h"
 #include "cli.h"
+#include "doctor.h"
 #include "doctor_explain.h"
 #include "hint.h"
 #include "jail/environ.h"
@@ -194,12 +195,9 @@ exec_policy(struct exec *x, struct err *e)
 	rq.config_path = x->config_path;
 	rq.cache_dir = x->paths.cache;
 	if (policy_load(&rq, &x->plan, &x->program, x->warnings,
-		sizeof(x->warnings), e) == -1) {
-		/* all diagnostics, a line each; the first is e's too */
-		if (x->warnings[0] != '\0')
-			(void)fprintf(stderr, "%s", x->warnings);
+		sizeof(x->warnings), e) == -1)
 		return -1;
-	}
+	x->warnings[0] = '\0'; /* "policy check" is for these */
 	return 0;
 }
 
@@ -240,6 +238,7 @@ exec_launch(struct exec *x, const struct jail_command *c, struct err *e)
 	if (jail_launch(x->jail, c, ours, e) == -1)
 		return -1;
 	run_connect(&x->run, ours);
+	doctor_clean_sometimes(&x->paths);
 	return run_wait(&x->run, -1, &x->end, e) == -1 ? -1 : 0;
 }
 
@@ -381,13 +380,23 @@ exec_usage(struct exec *x, int argc, char **argv, int rest, struct err *e)
 	return 0;
 }
 
-/* What refuses a start may be a switch of the host: then it is named. */
+/*
+ * A policy that does not load has a line for each defect, of which the error
+ * is the first.  What refuses a start may be a switch of the host: then it is
+ * named.
+ */
 static int
-exec_fail(const struct err *e)
+exec_fail(const struct exec *x, const struct err *e)
 {
+	const char *line = strchr(x->warnings, '\n');
 	char hint[EXEC_HINT_MAX];
 	int status = cli_fail(e);
 
+	for (; line != NULL && line[1] != '\0'; line = strchr(line, '\n')) {
+		line++;
+		(void)fprintf(stderr, "warder: %.*s\n",
+		    (int)strcspn(line, "\n"), line);
+	}
 	if (doctor_explain(e, hint, sizeof(hint)))
 		(void)fprintf(stderr, "warder: %s\n", hint);
 	return status;
@@ -412,6 +421,6 @@ cli_exec(int argc, char **argv)
 		return exec_print_policy(x);
 	if (exec_paths(x, &e) == -1 || exec_policy(x, &e) == -1 ||
 	    exec_jail(x, &e) == -1)
-		return exec_fail(&e);
+		return exec_fail(x, &e);
 	return run_exit_status(&x->end);
 }

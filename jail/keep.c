@@ -81,7 +81,10 @@ keep_bytes(struct keep *k, int in, int out, off_t from, off_t end,
 	return 0;
 }
 
-/* Only what holds data: a hole of an exabyte costs nothing. */
+/*
+ * Only what holds data: a hole of an exabyte costs nothing.  1 if the file
+ * is longer than the file system here takes.
+ */
 static int
 keep_extents(struct keep *k, int in, int out, off_t size, struct err *e)
 {
@@ -99,7 +102,7 @@ keep_extents(struct keep *k, int in, int out, off_t size, struct err *e)
 		data = hole;
 	}
 	if (ftruncate(out, size) == -1)
-		return err_set(e, ERR_SYSTEM, "ftruncate");
+		return errno == EFBIG ? 1 : err_set(e, ERR_SYSTEM, "ftruncate");
 	return 0;
 }
 
@@ -110,6 +113,7 @@ keep_file(struct keep *k, int from, int to, const char *name,
 	autofd in =
 	    openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	autofd out = -1;
+	int r;
 
 	if (in == -1)
 		return keep_fail(e, "open", name);
@@ -117,7 +121,13 @@ keep_file(struct keep *k, int from, int to, const char *name,
 	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (out == -1)
 		return keep_fail(e, "create", name);
-	if (keep_extents(k, in, out, st->st_size, e) == -1)
+	r = keep_extents(k, in, out, st->st_size, e);
+	if (r == 1) {
+		k->result->skipped++;
+		(void)unlinkat(to, name, 0);
+		return 0;
+	}
+	if (r == -1)
 		return -1;
 	if (fchmod(out, st->st_mode & 0777) == -1)
 		return keep_fail(e, "fchmod", name);

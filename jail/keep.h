@@ -24,7 +24,7 @@ enum {
 struct keep_result {
 	uint64_t entries;
 	uint64_t bytes;
-	uint64_t skipped; /* special files, and what lies too deep */
+	uint64_t skipped; /* special, too deep, or too long for a file here */
 };
 
 /* Make the directory, which must not exist; its descriptor, or -1. */

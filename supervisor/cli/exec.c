@@ -281,8 +281,8 @@ exec_keep(struct exec *x, struct err *e)
 		return -1;
 	if (kept.skipped > 0)
 		(void)fprintf(stderr,
-		    "warder: --keep %s: %llu sockets, FIFOs, devices or too "
-		    "deep directories were left out\n",
+		    "warder: --keep %s: %llu sockets, FIFOs, devices, too "
+		    "long files or too deep directories were left out\n",
 		    x->keep, (unsigned long long)kept.skipped);
 	return 0;
 }

@@ -94,7 +94,7 @@ def sc_10(case):
                    jail.finish(5)[2].decode("utf-8", "replace"))
     ours = os.readlink("/proc/self/ns/pid")
     seen = []
-    for pid in harness.descendants(jail.process.pid):
+    for pid in harness.descendants(jail.launcher.pid):
         if harness.namespaces_of(pid).get("pid") in (ours, None):
             continue
         for task in os.listdir(f"/proc/{pid}/task"):

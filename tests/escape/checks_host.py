@@ -75,7 +75,7 @@ def ns_02(case):
 def in_jail(jail):
     """Pids on the host of the processes that are in a pid namespace below."""
     ours = os.readlink("/proc/self/ns/pid")
-    return [p for p in descendants(jail.process.pid)
+    return [p for p in descendants(jail.launcher.pid)
             if namespaces_of(p).get("pid") not in (ours, None)]
 
 
@@ -98,6 +98,10 @@ def ns_03(case):
 @row("NS-04")
 def ns_04(case):
     inside, outside = case.inside(), case.outside()
+    # a jail that was entered has another process of the same user's
+    case.attempt("kill -1 0", inside.get("kill -1 0"),
+                 "ok|ESRCH" if case.path == "exec" else "ESRCH",
+                 control=outside.get("kill -1 0") == "ok")
     for name in ("processes listed", "processes that kill(2) knows",
                  "processes that pidfd_open(2) knows"):
         case.attempt(name, inside.get(name, "nothing"), "2|3|4",

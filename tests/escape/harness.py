@@ -7,7 +7,6 @@ import os
 import pwd
 import secrets
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -131,8 +130,9 @@ MODES = {"root": root_user, "rootless": ordinary_user}
 class Jail:
     """A running warder command with what it printed so far."""
 
-    def __init__(self, process):
+    def __init__(self, process, launcher=None):
         self.process = process
+        self.launcher = launcher or process  # the jail's first command's
 
     def finish(self, seconds=RUN_S):
         """(status, stdout, stderr); status -1 when it had to be killed."""
@@ -213,12 +213,12 @@ def entered(warder, flags, command, **more):
     settings = [flags[i + 1] for i, f in enumerate(flags) if f == "--env"]
     terminal = [f for f in flags if f == "-t"]
     # the jail's name starts with its launcher's number
-    argv = [warder.program, "enter", *terminal, f"{holder.process.pid}-",
+    argv = [warder.program, "enter", *terminal, f"{holder.process.pid:x}-",
             "--", "/usr/bin/env", *settings, *command]
     more.setdefault("stdin", subprocess.DEVNULL)
     more.setdefault("stdout", subprocess.PIPE)
     more.setdefault("stderr", subprocess.PIPE)
-    jail = Jail(warder.user.popen(argv, **more))
+    jail = Jail(warder.user.popen(argv, **more), holder.process)
     warder.started.append(jail)
     return jail
 
@@ -401,13 +401,3 @@ def members(group):
                   encoding="ascii") as f:
             return f.read().split()
     return ["gone"]
-
-
-def listens(path):
-    """Whether somebody is behind a pathname socket."""
-    for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
-        with socket.socket(socket.AF_UNIX, kind) as s:
-            with contextlib.suppress(OSError):
-                s.connect(path)
-                return True
-    return False

@@ -343,6 +343,8 @@ fs_02(void)
 	char path[600];
 	int i, fd;
 
+	if (probe_outside && scratch[0] != '/')
+		return;
 	if (probe_outside) {
 		(void)snprintf(path, sizeof(path), "%s/file", scratch);
 		fd = open(path, O_CREAT | O_WRONLY, 0600);

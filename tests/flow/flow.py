@@ -257,11 +257,21 @@ def descendants(pid):
 
 
 def groups():
-    """Every control group of Warder's on this host."""
-    found = []
+    """Every control group of Warder's on this host; some may be old."""
+    found = set()
     for folder, names, _ in os.walk("/sys/fs/cgroup"):
-        found += [os.path.join(folder, n) for n in names
-                  if n.startswith("warder-")]
+        found |= {os.path.join(folder, n) for n in names
+                  if n.startswith("warder-")}
+    return found
+
+
+def namespaces():
+    """Those that a process of this program's is in."""
+    found = set()
+    for pid in [os.getpid(), *descendants(os.getpid())]:
+        for kind in ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup"):
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(f"/proc/{pid}/ns/{kind}"))
     return found
 
 
@@ -419,7 +429,7 @@ class Warder:
         found = [f"process {p} ({name_of(p)})"
                  for p in descendants(os.getpid())]
         mine = {str(p) for p in self.launchers}
-        found += [g for g in groups()
+        found += [g for g in groups() - self.old_groups
                   if os.path.basename(g).split("-")[1] in mine]
         hexes = {f"{p:x}" for p in self.launchers}
         with contextlib.suppress(FileNotFoundError):
@@ -430,7 +440,7 @@ class Warder:
         return found
 
     def begin(self):
-        self.mounts = mounts()
+        self.mounts, self.old_groups = mounts(), groups()
         self.launchers.clear()
         self.started.clear()
 

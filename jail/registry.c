@@ -63,6 +63,7 @@ registry_open(struct registry *g, const char *dir, struct err *e)
 
 	g->listen = -1;
 	g->path[0] = '\0';
+	g->bound = 0;
 	g->next = REGISTRY_FIRST_ID;
 	g->begin_us = registry_now_us();
 	for (i = 0; i < REGISTRY_CLIENTS; i++)
@@ -72,14 +73,23 @@ registry_open(struct registry *g, const char *dir, struct err *e)
 	registry_make_name(g, 0);
 	if (registry_address(&a, dir, g->name, e) == -1)
 		return -1;
-	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) == -1)
-		return err_set(e, ERR_SYSTEM, "%s", a.sun_path);
 	memcpy(g->path, a.sun_path, sizeof(g->path));
-	if (listen(fd, REGISTRY_CLIENTS) == -1) {
-		(void)unlink(g->path);
-		return err_set(e, ERR_SYSTEM, "%s", a.sun_path);
-	}
 	g->listen = take_fd(&fd);
+	return 0;
+}
+
+/* The file is there from now on; what another has made is not ours. */
+static int
+registry_bind(struct registry *g, struct err *e)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+	memcpy(a.sun_path, g->path, sizeof(a.sun_path));
+	if (bind(g->listen, (struct sockaddr *)&a, sizeof(a)) == -1)
+		return err_set(e, ERR_SYSTEM, "%s", g->path);
+	g->bound = 1;
+	if (listen(g->listen, REGISTRY_CLIENTS) == -1)
+		return err_set(e, ERR_SYSTEM, "%s", g->path);
 	return 0;
 }
 
@@ -313,6 +323,8 @@ registry_event(void *ctx, struct jail_event *v)
 int
 registry_serve(struct registry *g, struct run *r, struct err *e)
 {
+	if (registry_bind(g, e) == -1)
+		return -1;
 	g->run = r;
 	r->other = registry_event;
 	r->other_ctx = g;
@@ -327,8 +339,9 @@ registry_close(struct registry *g)
 	for (i = 0; i < REGISTRY_CLIENTS; i++)
 		fd_closep(&g->clients[i].fd);
 	fd_closep(&g->listen);
-	if (g->path[0] != '\0')
+	if (g->bound)
 		(void)unlink(g->path);
+	g->bound = 0;
 	g->path[0] = '\0';
 }
 

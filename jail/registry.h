@@ -29,17 +29,21 @@ struct registry {
 	char path[REGISTRY_PATH_MAX];
 	char name[32];
 	int listen;
+	int bound; /* the file is there, and ours */
 	uint32_t next; /* command id */
 	uint64_t begin_us;
 	struct run *run;
 	struct registry_client clients[REGISTRY_CLIENTS];
 };
 
-/* Make the socket; it is not yet answered. */
+/* Make the socket and choose its path; there is no file yet. */
 must_check int registry_open(struct registry *g, const char *dir,
     struct err *e);
 
-/* Answer on this run's loop. */
+/*
+ * Bind it, and answer on this run's loop.  Not before the jail's janitor
+ * knows the path: from then on somebody removes the file, whoever is killed.
+ */
 must_check int registry_serve(struct registry *g, struct run *r, struct err *e);
 
 /* Drop clients, remove the socket; accepts a failed open. */

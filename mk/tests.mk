@@ -25,6 +25,13 @@ $(UNIT_BIN): $(B)/tests/unit/%: $(B)/native/tests/unit/%.o $(B)/libtest.a
 	$(CC) -pie $(NATIVE_LDFLAGS) $(filter %.o,$^) \
 	    $(filter %.a,$^) -lcmocka $(TEST_LIBS) -o $@
 
+# The fault sweeps' injector traces with ptrace(2), and needs nothing of ours.
+INJECT_BIN := $(B)/tests/fault/inject
+
+$(INJECT_BIN): $(B)/native/tests/fault/inject.o
+	@mkdir -p $(@D)
+	$(CC) -pie $(NATIVE_LDFLAGS) $^ -o $@
+
 # Fuzz targets: clang's libFuzzer, with the same folders in an archive, of
 # which each target takes what it needs.
 FUZZ_CFLAGS := -std=gnu17 -D_GNU_SOURCE -iquote include -I. -MMD -MP -O1 -g \
@@ -47,7 +54,7 @@ $(FUZZ_BIN): build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o build/fuzz/libfuzz.a
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # What the tests run.  A binary whose source is gone must not be run.
-test-programs: all $(UNIT_BIN) $(FUZZ_BIN)
+test-programs: all $(UNIT_BIN) $(INJECT_BIN) $(FUZZ_BIN)
 	@rm -f $(filter-out $(UNIT_BIN) $(UNIT_BIN:%=%.d), \
 	    $(wildcard $(B)/tests/unit/test_*))
 

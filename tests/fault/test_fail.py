@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""Every system call of a start fails once.
+
+The start is refused with its reason, nothing was executed and nothing is
+left; or the call is in tolerated.tsv, the run goes on, and what can be seen
+of the jail's protection from inside is what it always is.
+
+With --all: every call; without: each kind of call of each process, and some
+more, within seconds.
+"""
+
+import errno
+import os
+import sys
+import time
+
+import sweep
+from flow import Failed, check, main, test
+from sweep import Start, Table, exit_status, show, slice_of
+
+ALL = "--all" in sys.argv
+SLICE, SLICE_S = 110, 14  # calls and seconds, of each user
+ERRORS = (errno.EIO, errno.ENOMEM, errno.EPERM) if ALL else (errno.EIO,)
+
+# Inside: what a layer that was lost on the way would change.
+FINGERPRINT = (": >/mnt/w/ran; echo ran; grep -E '^(Seccomp|NoNewPrivs|Cap|"
+               "Uid|Gid)' /proc/self/status; cut -d' ' -f5,6 "
+               "/proc/self/mountinfo; ulimit -c; ulimit -n; umask; "
+               "readlink /proc/self/fd/0 | sed s/[0-9]//g; exit 3")
+STATUS = 3
+
+
+def outcome_of(o, usual):
+    status = exit_status(o.status)
+    if o.left:
+        return "left"
+    if status == STATUS and o.text == usual and o.ran:
+        return "on"
+    if o.text == "" and not o.ran:
+        if status == 125 and o.said.startswith(("warder: ", "command line")):
+            return "refused"
+        if status in (126, 127) and o.said.startswith("warder: "):
+            return "126"
+        if status == 137 and "warder: " in o.said:
+            return "lost"
+        if o.said == "" and os.WIFSIGNALED(o.status):
+            return "died"
+    return f"status {status}, ran {o.ran}, output {o.text[:40]!r}"
+
+
+def judge(call, o, usual, table):
+    """None, or what is wrong."""
+    got = outcome_of(o, usual)
+    row = table.find(call)
+    if call.phase == "end":
+        # The command has run: nothing may be left, nothing may be invented.
+        if got == "left":
+            return o.left
+        if exit_status(o.status) == STATUS and o.text != usual:
+            return "output is missing, and the exit status does not say so"
+        return None
+    allowed = row[3].split("|") if row else ["refused"]
+    if got in allowed:
+        return None
+    return (f"{got}, expected {' or '.join(allowed)}; {o.left} "
+            f"{o.said.strip()[-200:]}")
+
+
+def run(w):
+    start = Start(w)
+    start.command = ["sh", "-c", FINGERPRINT]
+    table = Table("tolerated.tsv", 5)
+    _, first = start.run("trace")
+    calls = start.trace(STATUS)
+    usual = first.text
+    todo = [c for c in calls
+            if (table.find(c) or ("",) * 5)[3] != "never"]
+    never = len(calls) - len(todo)
+    chosen = todo if ALL else slice_of(todo, SLICE)
+    end = time.monotonic() + (7200 if ALL else SLICE_S)
+    fired = tried = 0
+    wrong = []
+    for call in chosen:
+        for number in ERRORS:
+            if time.monotonic() > end:
+                break
+            tried += 1
+            try:
+                o = start.try_call(call, "fail", number)
+            except Failed as e:
+                wrong.append(f"{show(call)}: {errno.errorcode[number]}: {e}")
+                start.leftovers()
+                continue
+            if not o.fired or o.met.name != call.name:
+                continue
+            fired += 1
+            bad = judge(call, o, usual, table)
+            if bad:
+                wrong.append(f"{show(call)}: {errno.errorcode[number]}: "
+                             f"{bad}")
+    print(f"# {w.mode}: {len(calls)} calls, {never} cannot fail; "
+          f"{fired} of {tried} fired, {len(todo) * len(ERRORS) - tried} not "
+          f"tried")
+    for line in wrong:
+        print("#", line)
+    w.begin()
+    check(not wrong, f"{len(wrong)} of {fired}: {wrong[0] if wrong else ''}")
+    check(fired >= tried * 0.9, f"only {fired} of {tried} fired")
+    if not ALL:
+        check(fired >= 25, f"only {fired} fired in {SLICE_S} s")
+
+
+@test
+def each_call_fails_once(w):
+    run(w)
+
+
+if __name__ == "__main__":
+    sweep.build_injector()
+    sys.argv = [a for a in sys.argv if a != "--all"]
+    sys.exit(main())

@@ -18,6 +18,7 @@ relay_init(struct relay *r, uint64_t limit)
 
 		s->from = s->to = -1;
 		s->own_from = s->own_to = s->atomic = s->terminal = 0;
+		s->error = 0;
 		s->have = s->done = 0;
 		s->total = 0;
 		s->sink = NULL;
@@ -156,6 +157,10 @@ relay_read(struct relay *r, struct relay_stream *s)
 		s->total += s->have;
 		relay_deliver(r, s);
 	} else if (n == 0 || !relay_again()) {
+		int sys = errno;
+
+		if (n == -1 && !isatty(s->from))
+			s->error = sys;
 		if (s->terminal)
 			relay_type_end(s);
 		relay_end(s); /* EIO is how a pty says end of file */
@@ -173,8 +178,10 @@ relay_write(struct relay_stream *s)
 	w = write(s->to, s->buf + s->done, n);
 	if (w > 0)
 		s->done += (size_t)w;
-	else if (w == -1 && !relay_again())
+	else if (w == -1 && !relay_again()) {
+		s->error = errno == EPIPE ? 0 : errno;
 		relay_end(s);
+	}
 }
 
 size_t
@@ -203,6 +210,13 @@ int
 relay_open(const struct relay *r)
 {
 	return r->streams[1].from >= 0 || r->streams[2].from >= 0;
+}
+
+int
+relay_error(const struct relay *r)
+{
+	return r->streams[1].error != 0 ? r->streams[1].error
+					: r->streams[2].error;
 }
 
 int

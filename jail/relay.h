@@ -27,6 +27,7 @@ struct relay_stream {
 	void (*sink)(void *ctx, int stream, const void *bytes, size_t size);
 	void *ctx;
 	int atomic; /* write no more at once than a pipe takes whole */
+	int error; /* why not all bytes arrived; 0: they did */
 	int terminal; /* the end of the input is a key there */
 	size_t have, done; /* bytes in buf, bytes of them written */
 	uint64_t total; /* bytes read */
@@ -66,6 +67,12 @@ size_t relay_step(struct relay *r, const struct pollfd *p);
 
 /* Whether output may still come. */
 int relay_open(const struct relay *r);
+
+/*
+ * The error by which output was lost; 0: none was.  A reader that has gone is
+ * no error: the jail gets to know of it.
+ */
+int relay_error(const struct relay *r);
 
 /* Whether the jail wrote more than the limit. */
 int relay_met_limit(const struct relay *r);

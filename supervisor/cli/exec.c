@@ -335,6 +335,10 @@ exec_jail(struct exec *x, struct err *e)
 		if (exec_report(x, r == 0 ? e : NULL) == -1)
 			r = -1;
 	}
+	if (r == 0 && run_exit_status(&x->end) == 0 &&
+	    relay_error(&x->run.relay) != 0)
+		r = err_sys(e, relay_error(&x->run.relay),
+		    "the command succeeded, but its output was lost");
 	registry_close(&x->registry);
 	if (jail_destroy(x->jail) == -1 && r == 0)
 		r = err_set(e, ERR_SYSTEM, "the jail left something behind");

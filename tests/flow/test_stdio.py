@@ -173,6 +173,18 @@ def a_full_disk_outside(w):
 
 
 @test
+def lost_output_is_no_success(w):
+    """What the command wrote in good faith did not arrive."""
+    with open("/dev/full", "wb") as full:
+        r = w.start(["echo", "x"], stdout=full).finish()
+        equal(r.status, 125)
+        holds(r.said, "its output was lost: No space left on device")
+        equal(w.start(["sh", "-c", "echo x; exit 4"], stdout=full
+                      ).finish().status, 4)
+    equal(w.start(["true"], stdout=subprocess.DEVNULL).finish().status, 0)
+
+
+@test
 def streams_open_again_by_their_names(w):
     for t in ([], ["-i"]):
         r = w.exec("echo a >/dev/stdout; echo b >/dev/stderr; "

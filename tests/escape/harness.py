@@ -116,10 +116,30 @@ def ordinary_user():
         with folder_of(who.pw_uid, who.pw_gid) as folder:
             yield User(name, who.pw_uid, who.pw_gid, extra, folder)
     finally:
+        end_processes_of(name)
         subprocess.run(["userdel", name], check=False,
                        stderr=subprocess.DEVNULL)
         subprocess.run(["groupdel", group], check=False,
                        stderr=subprocess.DEVNULL)
+
+
+def end_processes_of(name):
+    """Of a user that was made for this run: whatever is left is ours."""
+    try:
+        uid = pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return
+
+    def left():
+        found = []
+        for pid in processes():
+            with contextlib.suppress(OSError):
+                if os.stat(f"/proc/{pid}").st_uid == uid:
+                    os.kill(pid, signal.SIGKILL)
+                    found.append(pid)
+        return found
+
+    until(lambda: not left(), 5)
 
 
 MODES = {"root": root_user, "rootless": ordinary_user}

@@ -79,8 +79,18 @@ fuzz: $(FUZZ_BIN)
 fuzz-smoke: $(FUZZ_BIN)
 	tests/fuzz/run --seconds 10
 
-bench: all
-	tests/bench/run
+# What the bench measures with, against the installed header.
+$(B)/bench/start: tests/bench/start.c $(B)/lib/libwarder.so.0
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) -O2 -Iinclude $< -L$(B)/lib \
+	    -lwarder -Wl,-rpath,'$$ORIGIN/../lib' -o $@
+
+$(B)/bench/inside: tests/bench/inside.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) -O2 -static $< -o $@
+
+bench: all $(B)/bench/start $(B)/bench/inside
+	tests/bench/run --build $(B)
 
 .PHONY: test-programs check conformance unit fuzz fuzz-smoke bench
 -include $(FUZZ_OBJ:.o=.d) $(FUZZ:%.c=build/fuzz/obj/%.d)

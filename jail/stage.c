@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/sched.h>
+#include <linux/securebits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -294,6 +295,34 @@ one_network(struct stage *s)
 	return one_answer(&s->network_ready, net_loopback_up());
 }
 
+/*
+ * Whoever makes a user namespace is charged, outside it, for what is counted
+ * per user there: inotify instances, namespaces, keys.  Were that root, one
+ * jail could use up what all jails and the host's root have together.  So it
+ * is a uid of the jail's own block, one that nothing else has; the
+ * capabilities that writing the maps needs are kept over the change.
+ */
+static long
+one_owner(struct stage *s)
+{
+	long r;
+
+	if (s->rootless)
+		return 0;
+	stage_what(&s->one, "securebits");
+	r = SYS(SYS_prctl, PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0);
+	if (r < 0)
+		return r;
+	stage_what(&s->one, "setresuid");
+	r = SYS(SYS_setresuid, -1, s->ids.init_uid - INIT_UID, -1);
+	if (r < 0)
+		return r;
+	/* or stage two's files in /proc would be root's; its own change of
+	 * ids undoes this, and for others than root it opens nothing */
+	stage_what(&s->one, "prctl DUMPABLE");
+	return SYS(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0);
+}
+
 static const struct stage_step one_line[] = {
 	{ "launcher", one_attach },
 	{ "groups", one_groups },
@@ -301,6 +330,7 @@ static const struct stage_step one_line[] = {
 	{ "outer id maps", one_map_self },
 	{ "network namespace", one_namespace },
 	{ "descriptors", one_descriptors },
+	{ "owner", one_owner },
 	{ "jail namespaces", one_clone },
 	{ "id maps", one_maps },
 	{ "network", one_network },

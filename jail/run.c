@@ -374,6 +374,9 @@ run_usage(struct run *r)
 	if (u->memory_peak_bytes < r->watch.memory_peak_bytes)
 		u->memory_peak_bytes = r->watch.memory_peak_bytes;
 	r->report.pids_met = u->pids_refused > 0;
+	/* its last bytes came after its end, and not all were passed on */
+	if (relay_met_limit(&r->relay) && r->report.end == RUN_EXITED)
+		r->report.end = RUN_OUTPUT;
 	/* the kernel killed a process of it: it was no ordinary signal */
 	if (u->oom_kills > 0 && r->report.end != RUN_EXITED)
 		r->report.end = RUN_OOM;

@@ -305,6 +305,21 @@ exec_report(struct exec *x, struct err *e)
 	return report_write(x->report_fd, x->jail, &x->plan, &x->end, e);
 }
 
+/* Success is taken back; another status says enough beside the message. */
+static int
+exec_lost(struct exec *x, struct err *e)
+{
+	int sys = relay_error(&x->run.relay);
+
+	if (sys == 0)
+		return 0;
+	(void)err_sys(e, sys, "the command's output was lost");
+	if (run_exit_status(&x->end) == 0)
+		return -1;
+	(void)cli_fail(e);
+	return 0;
+}
+
 static int
 exec_jail(struct exec *x, struct err *e)
 {
@@ -335,10 +350,8 @@ exec_jail(struct exec *x, struct err *e)
 		if (exec_report(x, r == 0 ? e : NULL) == -1)
 			r = -1;
 	}
-	if (r == 0 && run_exit_status(&x->end) == 0 &&
-	    relay_error(&x->run.relay) != 0)
-		r = err_sys(e, relay_error(&x->run.relay),
-		    "the command succeeded, but its output was lost");
+	if (r == 0)
+		r = exec_lost(x, e);
 	registry_close(&x->registry);
 	if (jail_destroy(x->jail) == -1 && r == 0)
 		r = err_set(e, ERR_SYSTEM, "the jail left something behind");

@@ -10,12 +10,13 @@ more, within seconds.
 """
 
 import errno
+import json
 import os
 import sys
 import time
 
 import sweep
-from flow import Failed, check, main, test
+from flow import Failed, Skip, check, main, test
 from sweep import Start, Table, exit_status, show, slice_of
 
 ALL = "--all" in sys.argv
@@ -55,8 +56,9 @@ def judge(call, o, usual, table):
     if call.phase == "end":
         # The command has run: nothing may be left, nothing may be invented.
         if got == "left":
-            return o.left
-        if exit_status(o.status) == STATUS and o.text != usual:
+            return None if row and row[3] == "left" else o.left
+        if (exit_status(o.status) == STATUS and o.text != usual and
+                "output was lost" not in o.said):
             return "output is missing, and the exit status does not say so"
         return None
     allowed = row[3].split("|") if row else ["refused"]
@@ -113,6 +115,33 @@ def run(w):
 @test
 def each_call_fails_once(w):
     run(w)
+
+
+@test(modes=["root"])
+def a_lost_control_group_is_recorded(w):
+    """What is tolerated is said: the posture names the weaker layer."""
+    path = os.path.join(w.scratch(), "r")
+    start = Start(w, ["--report", path])
+    start.command = ["sh", "-c", ": >/mnt/w/ran; echo ran; exit 3"]
+    calls = [c for c in start.trace(STATUS)
+             if c.role == "launcher" and c.phase == "start" and
+             c.name == "mkdirat" and c.text.startswith("warder-")]
+    with open(path, encoding="utf-8") as f:
+        usual = json.load(f)["posture"]
+    if not calls or usual["lessened"]:
+        raise Skip("this host has no control groups to lose")
+    seen = []
+    for call in calls:
+        o = start.try_call(call, "fail", errno.EPERM)
+        check(o.fired and not o.left, o.left)
+        with open(path, encoding="utf-8") as f:
+            posture = json.load(f)["posture"]
+        check(posture["lessened"], f"{show(call)} is not recorded")
+        for row in posture["lessened"]:
+            check(posture[row] != usual[row], f"{row} is as usual")
+        seen += posture["lessened"]
+    check({"memory", "pids", "cpu"} <= set(seen), seen)
+    w.begin()
 
 
 if __name__ == "__main__":

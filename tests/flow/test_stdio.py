@@ -178,7 +178,7 @@ def lost_output_is_no_success(w):
     with open("/dev/full", "wb") as full:
         r = w.start(["echo", "x"], stdout=full).finish()
         equal(r.status, 125)
-        holds(r.said, "its output was lost: No space left on device")
+        holds(r.said, "output was lost: No space left on device")
         equal(w.start(["sh", "-c", "echo x; exit 4"], stdout=full
                       ).finish().status, 4)
     equal(w.start(["true"], stdout=subprocess.DEVNULL).finish().status, 0)

@@ -115,6 +115,9 @@ run_end(struct run *r, enum run_end end)
 		return;
 	r->ended = 1;
 	r->report.end = end;
+	/* the last moment: what is killed is not waited for by anybody */
+	if (end != RUN_EXITED && end != RUN_SIGNALLED && end != RUN_LOST)
+		watch_look(&r->watch, jail_pid(r->jail), r->plan);
 	jail_kill(r->jail);
 }
 

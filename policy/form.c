@@ -241,7 +241,8 @@ static const char *
 host_defect(const char *host)
 {
 	const char *s = host, *last = host, *why;
-	size_t n;
+	size_t n, labels = 1;
+	int wildcard = strncmp(host, "*.", 2) == 0;
 
 	if (*host == '[')
 		return is_bracketed(host)
@@ -249,9 +250,9 @@ host_defect(const char *host)
 			   : "is not an IPv6 address in its shortest form";
 	if (strlen(host) > HOST_MAX)
 		return "is longer than 253 bytes";
-	if (strncmp(s, "*.", 2) == 0)
+	if (wildcard)
 		s += 2;
-	for (;; s += n + 1) {
+	for (;; s += n + 1, labels++) {
 		n = strcspn(s, ".");
 		if ((why = label_defect(s, n)) != NULL)
 			return why;
@@ -259,6 +260,9 @@ host_defect(const char *host)
 		if (s[n] == '\0')
 			break;
 	}
+	if (wildcard && labels < 2)
+		return "stands for a whole top-level domain; name one below "
+		       "it, as in *.example.com";
 	/* A last label of digits is an address to every resolver. */
 	if (is_all(last, DIGIT) || strncmp(last, "0x", 2) == 0)
 		return is_address(AF_INET, host)

@@ -40,8 +40,10 @@ fail(const struct warder_error *e)
 static void
 on_output(void *context, int stream, const void *bytes, size_t size)
 {
+	FILE *f = stream == 1 ? stdout : stderr;
+
 	(void)context;
-	if (fwrite(bytes, 1, size, stream == 1 ? stdout : stderr) != size)
+	if (fwrite(bytes, 1, size, f) != size || fflush(f) != 0)
 		exit(125);
 }
 

@@ -733,7 +733,10 @@ def fs_01(case):
         leak = case.user.folder in fields["root"] or \
             os.path.dirname(case.run.probe) in fields["root"] or \
             case.user.folder in fields["source"]
-        case.attempt(attempt, got, "no path of the host", not leak)
+        # what is given shows where it lies in its file system: the kernel
+        # prints the root of every mount (docs/threat-model.md)
+        given = attempt.split()[1].split("/")[1] in ("given", "probe")
+        case.attempt(attempt, got, "no path of the host", given or not leak)
     case.attempt("mounts", len(inside), "many", len(inside) > 10)
 
 

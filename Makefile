@@ -113,7 +113,8 @@ endif
 $(B)/libexec/warder/warder-init: \
     $(patsubst jail/init/%,$(B)/init/%.o,$(basename $(INIT)))
 	@mkdir -p $(@D)
-	$(CC) $(INIT_LDFLAGS) $^ -o $@
+	$(CC) $(INIT_LDFLAGS) $^ -o $(B)/init/warder-init.debug
+	objcopy --strip-all $(B)/init/warder-init.debug $@
 
 # In any flavour static and without sanitizers: it runs in a jail.
 $(B)/libexec/warder/warder-probe: $(call musl,$(PROBE))

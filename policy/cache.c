@@ -156,7 +156,6 @@ read_entry(int fd, struct cache_head *h, const unsigned char key[SHA256_SIZE],
 	    (size_t)st.st_size != head_total(h))
 		return -1;
 	rest = head_total(h) - sizeof(*h);
-	memset(entry->plan, 0, sizeof(*entry->plan));
 	return readv(fd, iov, parts(h, entry, iov)) == (ssize_t)rest ? 0 : -1;
 }
 
@@ -185,7 +184,7 @@ static int
 hash_found(const char *path, int fd, unsigned char ret[SHA256_SIZE])
 {
 	autofd owned = fd;
-	char buf[16384];
+	unfilled char buf[16384];
 	struct sha256 s;
 	const char *text;
 	size_t size;

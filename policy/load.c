@@ -10,14 +10,15 @@ policy_load(const struct policy_request *rq, struct plan *ret_plan,
     struct err *e)
 {
 	struct policy_request full = *rq;
-	char text[CONFIG_TEXT_MAX] = "";
+	unfilled char text[CONFIG_TEXT_MAX];
 	unsigned char key[SHA256_SIZE];
-	struct client_files files;
+	unfilled struct client_files files;
 	struct cache_entry entry = { ret_plan, ret_prog, &files, text };
 	struct find_dirs dirs;
 	autofd cache = -1;
 	int rc = -1;
 
+	text[0] = '\0';
 	if (full.dirs == NULL) {
 		find_dirs_init(&dirs, rq->home);
 		full.dirs = &dirs;

@@ -311,9 +311,11 @@ jail_create(const struct jail_options *o, struct jail **ret, struct err *e)
 
 	if (jail_refuse(o->plan, e) == -1)
 		return -1;
-	j = calloc(1, sizeof(*j));
-	if (j == NULL)
-		return err_set(e, ERR_SYSTEM, "calloc");
+	/* mostly room for a message: pages that are not touched cost nothing */
+	j = mmap(NULL, sizeof(*j), PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (j == MAP_FAILED)
+		return err_set(e, ERR_SYSTEM, "mmap: jail");
 	j->options = *o;
 	j->control = j->theirs = j->uid_lock = -1;
 	j->kept_root = -1;
@@ -711,6 +713,15 @@ jail_release(struct jail *j, struct err *e)
 	return 0;
 }
 
+/* The jail has its files; a thousand jails have them once each. */
+static void
+jail_forget_texts(struct jail *j)
+{
+	if (j->generated != NULL)
+		(void)munmap(j->generated, sizeof(*j->generated));
+	j->generated = NULL;
+}
+
 int
 jail_launch(struct jail *j, const struct jail_command *first, int ret_stdio[3],
     struct err *e)
@@ -749,6 +760,7 @@ jail_launch(struct jail *j, const struct jail_command *first, int ret_stdio[3],
 		return err_wrap(e, "the jail did not start");
 	}
 	j->launched = 1;
+	jail_forget_texts(j);
 	jail_record(j);
 	j->posture.start_us = jail_now_us() - begin;
 	if (first != NULL)
@@ -939,10 +951,9 @@ jail_destroy(struct jail *j)
 		sys_forget_stack(j->stage, sizeof(*j->stage));
 		(void)munmap(j->stage, sizeof(*j->stage));
 	}
-	if (j->generated != NULL)
-		(void)munmap(j->generated, sizeof(*j->generated));
+	jail_forget_texts(j);
 	fd_closep(&j->uid_lock);
-	free(j);
+	(void)munmap(j, sizeof(*j));
 	return r;
 }
 

@@ -79,17 +79,26 @@ fuzz: $(FUZZ_BIN)
 fuzz-smoke: $(FUZZ_BIN)
 	tests/fuzz/run --seconds 10
 
-# What the bench measures with, against the installed header.
-$(B)/bench/start: tests/bench/start.c $(B)/lib/libwarder.so.0
-	@mkdir -p $(@D)
-	$(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) -O2 -Iinclude $< -L$(B)/lib \
-	    -lwarder -Wl,-rpath,'$$ORIGIN/../lib' -o $@
+# Benches: programs that measure, driven by tests/bench/run.
+BENCH := $(filter-out idle,$(patsubst tests/bench/%.c,%, \
+	$(wildcard tests/bench/*.c)))
+BENCH_BIN := $(BENCH:%=$(B)/tests/bench/%) $(B)/tests/bench/idle
 
-$(B)/bench/inside: tests/bench/inside.c
+$(BENCH:%=$(B)/tests/bench/%): $(B)/tests/bench/%: \
+    $(B)/native/tests/bench/%.o $(B)/libtest.a
 	@mkdir -p $(@D)
-	$(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) -O2 -static $< -o $@
+	$(CC) -pie $(NATIVE_LDFLAGS) $^ -o $@
 
-bench: all $(B)/bench/start $(B)/bench/inside
+$(B)/tests/bench/idle: $(B)/init/tests/bench/idle.o
+	@mkdir -p $(@D)
+	$(CC) $(INIT_LDFLAGS) -s $^ -o $@
+
+$(B)/init/tests/bench/%.o: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(CC) $(INIT_CFLAGS) -c $< -o $@
+
+bench: deps-test
+	@$(MAKE) --no-print-directory $(JOBS) all $(BENCH_BIN)
 	tests/bench/run --build $(B)
 
 .PHONY: test-programs check conformance unit fuzz fuzz-smoke bench

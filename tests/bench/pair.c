@@ -12,14 +12,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "bench.h"
 
 enum {
 	PAIR_COMMANDS_MAX = 16,
@@ -35,31 +32,15 @@ struct pair {
 extern char **environ;
 
 static uint64_t
-pair_now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-static uint64_t
 pair_ns(const struct timeval *t)
 {
 	return (uint64_t)t->tv_sec * 1000000000 + (uint64_t)t->tv_usec * 1000;
 }
 
 static void
-pair_die(const char *what, int sys)
-{
-	(void)fprintf(stderr, "pair: %s: %s\n", what, strerror(sys));
-	exit(1);
-}
-
-static void
 pair_run(struct pair *p, int i, int quiet)
 {
-	uint64_t begin = pair_now_ns(), wall;
+	uint64_t begin = bench_now_ns(), wall;
 	struct rusage u;
 	int status, r;
 	pid_t pid;
@@ -67,11 +48,11 @@ pair_run(struct pair *p, int i, int quiet)
 	r = posix_spawnp(&pid, p->commands[i][0], &p->actions, NULL,
 	    p->commands[i], environ);
 	if (r != 0)
-		pair_die(p->commands[i][0], r);
+		bench_die(p->commands[i][0], strerror(r));
 	while (wait4(pid, &status, 0, &u) == -1)
 		if (errno != EINTR)
-			pair_die("wait4", errno);
-	wall = pair_now_ns() - begin;
+			bench_die("wait4", strerror(errno));
+	wall = bench_now_ns() - begin;
 	if (!quiet)
 		(void)printf("%d %llu %llu %d\n", i, (unsigned long long)wall,
 		    (unsigned long long)(pair_ns(&u.ru_utime) +
@@ -88,7 +69,7 @@ pair_split(struct pair *p, char **argv)
 		if (strcmp(*argv, "::") != 0)
 			continue;
 		if (p->n == PAIR_COMMANDS_MAX)
-			pair_die("commands", E2BIG);
+			bench_die("pair", "too many commands");
 		*argv = NULL;
 		p->commands[p->n++] = argv + 1;
 	}
@@ -101,8 +82,8 @@ main(int argc, char **argv)
 	int round, rounds, i;
 
 	if (argc < 3)
-		pair_die("RUNS COMMAND …", EINVAL);
-	rounds = (int)strtol(argv[1], NULL, 10);
+		bench_die("usage", "pair RUNS COMMAND … [:: COMMAND …]");
+	rounds = bench_count(argv[1]);
 	pair_split(&p, argv + 2);
 	(void)posix_spawn_file_actions_init(&p.actions);
 	for (i = 0; i < 3; i++)

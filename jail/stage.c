@@ -161,14 +161,6 @@ stage_two(void *arg)
 
 /* ---- stage one ---- */
 
-/* The launcher's death is told by a signal, as its orders are. */
-static long
-one_attach(struct stage *s)
-{
-	(void)s;
-	return SYS(SYS_prctl, PR_SET_PDEATHSIG, STAGE_SIGNAL_DEATH, 0, 0, 0);
-}
-
 static int
 one_is_orphan(const struct stage *s)
 {
@@ -176,8 +168,10 @@ one_is_orphan(const struct stage *s)
 }
 
 /*
- * Until the launcher sets *word, or dies: 0, or -ESRCH.  All signals are
- * blocked, so that one which comes before the sleep ends it too.
+ * Until the launcher sets *word, or dies: 0, or -ESRCH.  Both are told by
+ * signals, all of which are blocked, so that one which comes before the sleep
+ * ends it too.  Every change of ids disarms the signal of its death: it is
+ * armed here, and only then looked whether it came too late.
  */
 static long
 one_await(const struct stage *s, const uint32_t *word)
@@ -186,6 +180,8 @@ one_await(const struct stage *s, const uint32_t *word)
 			     (uint64_t)1 << (STAGE_SIGNAL_DEATH - 1);
 
 	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == 0) {
+		(void)SYS(SYS_prctl, PR_SET_PDEATHSIG, STAGE_SIGNAL_DEATH, 0, 0,
+		    0);
 		if (one_is_orphan(s))
 			return -ESRCH;
 		(void)SYS(SYS_rt_sigtimedwait, &set, 0, 0, sizeof(set));
@@ -324,7 +320,6 @@ one_owner(struct stage *s)
 }
 
 static const struct stage_step one_line[] = {
-	{ "launcher", one_attach },
 	{ "groups", one_groups },
 	{ "priority", one_priority },
 	{ "outer id maps", one_map_self },

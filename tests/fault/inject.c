@@ -2,13 +2,14 @@
  * inject: run a command and make one system call of one of its processes
  * fail, or kill that process there.
  *
- *	inject LOG trace         -- COMMAND …
- *	inject LOG fail N K SYS  -- COMMAND …
- *	inject LOG kill N K      -- COMMAND …
+ *	inject LOG trace            -- COMMAND …
+ *	inject LOG fail N K NR SYS  -- COMMAND …
+ *	inject LOG kill N K NR      -- COMMAND …
  *
  * N counts processes in the order in which they are made (the command is 1),
  * K each one's system calls from its first on (the command's from its exec
- * on), SYS is the error number.  The failing call is not executed.  The log
+ * on), NR says which one that is: another call in its place is let be.  SYS is
+ * the error number.  The failing call is not executed.  The log
  * has one line for each thing that happens:
  *
  *	pid PID                  of process 1
@@ -69,8 +70,7 @@ enum mode {
 struct inject {
 	FILE *log;
 	enum mode mode;
-	int number, call, sys; /* which one */
-	int fired;
+	int number, call, nr, sys; /* which one */
 	int made; /* processes so far */
 	struct process processes[PROCESSES_MAX];
 };
@@ -230,12 +230,11 @@ on_entry(struct process *p, const struct ptrace_syscall_info *i)
 	p->calls++;
 	note_clone(p, i);
 	here = state.mode != MODE_TRACE && p->number == state.number &&
-	       p->calls == state.call && !state.fired;
+	       p->calls == state.call && (int)i->entry.nr == state.nr;
 	if (state.mode == MODE_TRACE || here)
 		print_call(p, i);
 	if (!here)
 		return;
-	state.fired = 1;
 	(void)fprintf(state.log, "fired\n");
 	if (state.mode == MODE_KILL) {
 		(void)kill(p->pid, SIGKILL);
@@ -394,14 +393,14 @@ static const struct {
 	int numbers;
 } modes[] = {
 	{ "trace", MODE_TRACE, 0 },
-	{ "fail", MODE_FAIL, 3 },
-	{ "kill", MODE_KILL, 2 },
+	{ "fail", MODE_FAIL, 4 },
+	{ "kill", MODE_KILL, 3 },
 };
 
 int
 main(int argc, char **argv)
 {
-	int *numbers[] = { &state.number, &state.call, &state.sys };
+	int *numbers[] = { &state.number, &state.call, &state.nr, &state.sys };
 	size_t i;
 	int k;
 
@@ -420,7 +419,7 @@ main(int argc, char **argv)
 		follow();
 		return fclose(state.log) == 0 ? 0 : 2;
 	}
-	(void)fprintf(stderr, "usage: inject LOG trace|fail N K SYS|kill N K "
-			      "-- COMMAND …\n");
+	(void)fprintf(stderr, "usage: inject LOG trace|fail N K NR SYS|"
+			      "kill N K NR -- COMMAND …\n");
 	return 2;
 }

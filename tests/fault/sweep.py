@@ -162,10 +162,10 @@ class Start:
         for _ in range(4):
             self.w.begin()
             seen, result = self.run(mode[0], call.number, call.call,
-                                    *mode[1:])
+                                    call.nr, *mode[1:])
             left = self.leftovers()
             met = seen.calls[0] if seen.calls else None
-            if seen.fired and met and met.name == call.name:
+            if seen.fired:
                 break
         return Outcome(
             seen.fired, met, seen.status, result.text, result.said,

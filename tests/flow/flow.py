@@ -287,13 +287,6 @@ def somebody_elses(mount, folder):
         os.path.dirname(folder))
 
 
-def list_tree(folder):
-    found = set()
-    for where, folders, files in os.walk(folder):
-        found |= {os.path.join(where, n) for n in folders + files}
-    return found
-
-
 # ---- users ----------------------------------------------------------------
 
 class Warder:

@@ -110,7 +110,8 @@ def warders_own_directories(w):
             continue
         refused(w, "--ro", place, "never enters a jail")
     if not w.root:
-        refused(w, "--ro", w.runtime + "/warder", "sockets, which never enter a jail")
+        refused(w, "--ro", w.runtime + "/warder",
+                "sockets, which never enter a jail")
         refused(w, "--rw", w.runtime, "never enter")
         # nor what holds one of them
         refused(w, "--ro", os.path.join(w.home, ".config"),

@@ -9,8 +9,8 @@ import subprocess
 import sys
 import time
 
-from flow import (Terminal, check, children, equal, holds, main, name_of,
-                  stat_of, test, wait_until)
+from flow import (Terminal, check, children, equal, holds, main,
+                  test, wait_until)
 
 NAMESPACES = "for n in user mnt pid net ipc uts cgroup time; do " \
     "readlink /proc/self/ns/$n; done"
@@ -336,8 +336,9 @@ def others_cannot_reach_it(w):
             if n.startswith(name)][0]
     code = (f"import socket\ns = socket.socket(socket.AF_UNIX, "
             f"socket.SOCK_SEQPACKET)\ns.connect({path!r})")
-    r = subprocess.run(["/usr/bin/python3", "-c", code], user=65534, group=65534,
-                       extra_groups=[], capture_output=True, check=False)
+    r = subprocess.run(["/usr/bin/python3", "-c", code], user=65534,
+                       group=65534, extra_groups=[], capture_output=True,
+                       check=False)
     holds(r.stderr.decode(), "PermissionError")
     control = subprocess.run(["/usr/bin/python3", "-c", code], check=False)
     equal(control.returncode, 0)

@@ -89,8 +89,6 @@ FINDINGS = {
         "network: {services: {a: {to: a.example, "
         "allow: [{methods: read, path: /x/**}, "
         "{methods: [GET], path: /x/y}]}}}",
-    "top-level domain":
-        "network: {services: {a: {to: \"*.example\", allow: any}}}",
     "belongs to service a too":
         "network: {services: {a: {to: a.example, allow: any}, "
         "b: {to: a.example, allow: any}}}",

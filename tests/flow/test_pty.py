@@ -3,12 +3,11 @@
 
 import os
 import signal
-import subprocess
 import sys
 import termios
 import time
 
-from flow import check, equal, holds, main, stat_of, test, wait_until
+from flow import check, equal, holds, main, test, wait_until
 
 
 def terminal(w, command, *flags, **more):

@@ -5,8 +5,7 @@ import json
 import os
 import sys
 
-from flow import (BLOCK_BASE, BLOCK_SIZE, Process, check, equal, holds, main,
-                  test, wait_until)
+from flow import BLOCK_BASE, BLOCK_SIZE, check, equal, holds, main, test
 
 MEMBERS = {
     "schema": str, "version": str, "jail": str, "policy": dict, "end": dict,

@@ -6,10 +6,9 @@ import os
 import random
 import subprocess
 import sys
-import threading
 import time
 
-from flow import Process, check, equal, holds, main, test, wait_until
+from flow import check, equal, holds, main, test
 
 EVERY_BYTE = bytes(range(256)) * 300
 

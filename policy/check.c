@@ -106,24 +106,10 @@ check_reach(const struct check *c, const struct yaml_node *service,
 }
 
 static void
-check_hosts(const struct check *c, const struct yaml_node *service)
-{
-	const struct yaml_node *n;
-
-	for (n = yaml_get(service, "to")->first; n != NULL; n = n->next)
-		if (strncmp(n->text, "*.", 2) == 0 &&
-		    strchr(n->text + 2, '.') == NULL)
-			diag_warn(c->d, yaml_place(n),
-			    "%s stands for every host of a top-level domain",
-			    n->text);
-}
-
-static void
 check_service(const struct check *c, const struct yaml_node *service)
 {
 	const struct yaml_node *allow = yaml_get(service, "allow"), *n;
 
-	check_hosts(c, service);
 	if ((n = yaml_get(service, "dial")) != NULL)
 		diag_warn(c->d, yaml_place(n->key),
 		    "service %s connects to %s whatever its name resolves to",

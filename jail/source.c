@@ -37,7 +37,8 @@ static const struct {
 
 /* Names whose subtree never enters, nor what holds it. */
 static const char *const source_places[] = {
-	"/dev", "/etc/warder", "/proc", "/run", "/sys", "/var/lib/warder",
+	"/dev", "/etc/warder", "/proc", "/run", "/sys", "/var/cache/warder",
+	"/var/lib/warder",
 };
 
 /* clang-format on */

@@ -54,6 +54,7 @@ static const struct {
 	{ "/var/run", "the sockets of the host's services" },
 	{ "/etc/warder", "Warder's configuration" },
 	{ "/var/lib/warder", "Warder's state" },
+	{ "/var/cache/warder", "Warder's cache" },
 	{ "/run/warder", "Warder's sockets" },
 };
 

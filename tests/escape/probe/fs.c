@@ -527,7 +527,7 @@ fs_05(void)
 
 	probe_got("getcwd", "%s", n < 0 ? probe_errno(n) : cwd);
 	for (i = 0; i < 40; i++)
-		(void)strcat(up, "../");
+		memcpy(up + 3 * i, "../", sizeof("../"));
 	if (stat("/", &root) == 0 && stat(up, &there) == 0)
 		probe_got("../../.. ends at", "%s",
 		    root.st_ino == there.st_ino && root.st_dev == there.st_dev
@@ -580,7 +580,8 @@ fs_08(void)
 static long
 fs_nest(void *arg)
 {
-	long depth = 0, most = atol(probe_setting("PROBE_DEPTH", "1000"));
+	long depth = 0,
+	     most = strtol(probe_setting("PROBE_DEPTH", "1000"), NULL, 10);
 
 	if (chdir(arg) == -1)
 		return -errno;

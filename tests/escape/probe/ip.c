@@ -103,7 +103,7 @@ ip_01(void)
 		{ "seqpacket", SOCK_SEQPACKET } };
 
 	const char *name = probe_setting("PROBE_CANARY_SOCKET", "");
-	int port = atoi(probe_setting("PROBE_CANARY_PORT", "1"));
+	int port = strtol(probe_setting("PROBE_CANARY_PORT", "1"), NULL, 10);
 	char attempt[64], text[128];
 	size_t i;
 

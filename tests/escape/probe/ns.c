@@ -172,7 +172,8 @@ ns_03(void)
 	char other[64];
 
 	if (probe_outside)
-		one = (pid_t)atoi(probe_setting("PROBE_HOST_PID", "1"));
+		one = (pid_t)strtol(probe_setting("PROBE_HOST_PID", "1"), NULL,
+		    10);
 	(void)snprintf(other, sizeof(other), "/proc/%d/ns", one);
 
 	ns_make();

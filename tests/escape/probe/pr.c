@@ -498,7 +498,8 @@ pr_07(void)
 	size_t i;
 
 	if (probe_outside)
-		pid = (pid_t)atoi(probe_setting("PROBE_HOST_PID", "1"));
+		pid = (pid_t)strtol(probe_setting("PROBE_HOST_PID", "1"), NULL,
+		    10);
 	for (i = 0; i < countof(files); i++) {
 		(void)snprintf(path, sizeof(path), "/proc/%d/%s", pid,
 		    files[i]);

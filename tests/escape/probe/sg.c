@@ -17,7 +17,8 @@
 static pid_t
 sg_host(void)
 {
-	return (pid_t)atoi(probe_setting("PROBE_HOST_PID", "4194000"));
+	return (
+	    pid_t)strtol(probe_setting("PROBE_HOST_PID", "4194000"), NULL, 10);
 }
 
 /* ---- SG-01: signal 0, or one that the bystander would not survive ---- */

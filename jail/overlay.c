@@ -182,21 +182,13 @@ overlay_root(struct stage *s)
 	return r < 0 ? r : overlay_offer(s, INIT_KEEP_ROOT, (int)r);
 }
 
-/* What an image has in /dev and /sys is covered. */
+/* What an image has in /dev is covered; /sys has our generated files. */
 long
 overlay_covers(struct stage *s)
 {
-	static const char *const covered[] = { "/dev", "/sys" };
-	size_t i;
-	long r = 0;
-
-	for (i = 0; i < countof(covered) && r >= 0; i++) {
-		stage_what(&s->two, covered[i]);
-		r = mount_at(s,
-		    mount_new_tmpfs(LIMITS_ROOT_BYTES, LIMITS_ROOT_INODES,
-			"755", LIMITS_AGENT_ID_TEXT,
-			MOUNT_RW | MOUNT_ATTR_NOEXEC),
-		    covered[i], 1);
-	}
-	return r;
+	stage_what(&s->two, "/dev");
+	return mount_at(s,
+	    mount_new_tmpfs(LIMITS_ROOT_BYTES, LIMITS_ROOT_INODES, "755",
+		LIMITS_AGENT_ID_TEXT, MOUNT_RW | MOUNT_ATTR_NOEXEC),
+	    "/dev", 1);
 }

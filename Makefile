@@ -64,6 +64,7 @@ CLI := $(wildcard supervisor/cli/*.c)
 CONFIG := $(wildcard supervisor/config/*.c)
 PROBE := $(wildcard supervisor/probe/*.c)
 LIBWARDER := $(wildcard lib/*.c)
+PROXY := $(wildcard proxy/*.c)
 INIT := $(wildcard jail/init/*.c jail/init/*.S)
 
 musl = $(patsubst %,$(B)/musl/%.o,$(basename $(1)))

@@ -11,7 +11,7 @@
 /*
  * The mapping, page by page:
  *
- *	| guard | data ... (SECRET_MAX, whole pages) | guard |
+ *	| guard | data ... (SECRET_MAX or the room, whole pages) | guard |
  *
  * The bytes end where the data ends, so that one byte too many faults.  This
  * struct lies on the heap: a child must be able to look at it.
@@ -72,12 +72,12 @@ secret_map_locked(struct secret *s, struct err *e)
 }
 
 static int
-secret_map(struct secret *s, struct err *e)
+secret_map(struct secret *s, size_t most, struct err *e)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	void *p;
 
-	s->data_bytes = (SECRET_MAX + page - 1) / page * page;
+	s->data_bytes = (most + page - 1) / page * page;
 	s->map_bytes = s->data_bytes + 2 * page;
 	p = mmap(NULL, s->map_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 	    0);
@@ -90,18 +90,41 @@ secret_map(struct secret *s, struct err *e)
 	return secret_map_locked(s, e);
 }
 
+/* At most "most" bytes, of which none is in use yet. */
 static int
-secret_new(struct secret **ret, struct err *e)
+secret_new(size_t most, struct secret **ret, struct err *e)
 {
 	autosecret *s = calloc(1, sizeof(*s));
 
 	if (s == NULL)
 		return err_sys(e, ENOMEM, "secret");
 	s->owner = getpid();
-	if (secret_map(s, e) == -1)
+	if (secret_map(s, most, e) == -1)
 		return -1;
 	*ret = take_ptr(&s);
 	return 0;
+}
+
+int
+secret_create_room(size_t n, struct secret **ret, struct err *e)
+{
+	struct secret *s;
+
+	if (n == 0 || n > SECRET_ROOM_MAX)
+		return err_set(e, ERR_LIMIT,
+		    "room for %zu bytes of secrets, at most %d", n,
+		    SECRET_ROOM_MAX);
+	if (secret_new(n, &s, e) == -1)
+		return -1;
+	s->size = n;
+	*ret = s;
+	return 0;
+}
+
+void *
+secret_room(struct secret *s)
+{
+	return secret_start(s);
 }
 
 int
@@ -112,7 +135,7 @@ secret_create(const void *p, size_t n, struct secret **ret, struct err *e)
 	if (n > SECRET_MAX)
 		return err_set(e, ERR_LIMIT,
 		    "a secret of %zu bytes, at most %d", n, SECRET_MAX);
-	if (secret_new(&s, e) == -1)
+	if (secret_new(SECRET_MAX, &s, e) == -1)
 		return -1;
 	s->size = n;
 	if (n > 0)
@@ -157,7 +180,7 @@ secret_read(int fd, struct secret **ret, struct err *e)
 	autosecret *s = NULL;
 	unsigned char *to;
 
-	if (secret_new(&s, e) == -1)
+	if (secret_new(SECRET_MAX, &s, e) == -1)
 		return -1;
 	to = s->data + s->data_bytes - SECRET_MAX;
 	if (secret_fill(fd, to, &s->size, e) == -1)

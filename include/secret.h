@@ -17,8 +17,9 @@
 #include "err.h"
 
 enum {
-	SECRET_MAX = 8192
-}; /* bytes: a long signed token fits */
+	SECRET_MAX = 8192, /* bytes: a long signed token fits */
+	SECRET_ROOM_MAX = 16 << 20, /* of what is made from secrets */
+};
 
 struct secret;
 
@@ -34,6 +35,14 @@ must_check int secret_create(const void *p, size_t n, struct secret **ret,
  * ERR_LIMIT if more than SECRET_MAX bytes come.
  */
 must_check int secret_read(int fd, struct secret **ret, struct err *e);
+
+/*
+ * Room for n bytes, all zero, for what is made from secrets and is as secret
+ * as they are; written through secret_room().  ERR_LIMIT above
+ * SECRET_ROOM_MAX.
+ */
+must_check int secret_create_room(size_t n, struct secret **ret, struct err *e);
+void *secret_room(struct secret *s);
 
 /* Wipe and free.  NULL is fine; so is a child's inherited pointer. */
 void secret_destroy(struct secret *s);

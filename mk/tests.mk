@@ -8,10 +8,14 @@ UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT))
 FUZZ := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZ))
 FUZZ_SECONDS := 600
-TEST_LIBS := -lyaml -ljansson -lseccomp -levent_core
+TEST_LIBS := -Wl,--as-needed -lyaml -ljansson -lseccomp -levent_core \
+	-lcurl -lssl -lcrypto -lmbedx509 -lmbedcrypto -lcares
 
-# Unit tests link the whole of base/, policy/ and jail/ as one archive.
-$(B)/libtest.a: $(call native,$(BASE_ALL) $(POLICY_ALL) $(JAIL) $(LIBWARDER))
+# Unit tests link the whole of base/, policy/, jail/ and proxy/ as one archive.
+PROXY_PARTS := $(filter-out proxy/main.c,$(PROXY))
+
+$(B)/libtest.a: $(call native,$(BASE_ALL) $(POLICY_ALL) $(JAIL) $(LIBWARDER) \
+	$(PROXY_PARTS))
 	rm -f $@
 	ar rcs $@ $^
 
@@ -36,7 +40,7 @@ $(INJECT_BIN): $(B)/native/tests/fault/inject.o
 # which each target takes what it needs.
 FUZZ_CFLAGS := -std=gnu17 -D_GNU_SOURCE -iquote include -I. -MMD -MP -O1 -g \
 	-fsanitize=address,undefined -fno-sanitize-recover=undefined
-FUZZ_C := $(filter %.c,$(BASE_ALL) $(POLICY_ALL) $(JAIL))
+FUZZ_C := $(filter %.c,$(BASE_ALL) $(POLICY_ALL) $(JAIL) $(PROXY_PARTS))
 FUZZ_OBJ := $(patsubst %.c,build/fuzz/obj/%.o,$(FUZZ_C))
 
 build/fuzz/obj/%.o: %.c

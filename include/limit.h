@@ -12,6 +12,7 @@
 #ifndef LIMIT_H
 #define LIMIT_H
 
+#include "http1.h"
 #include "ipc.h"
 #include "log.h"
 #include "msg_config.h"
@@ -135,12 +136,51 @@ enum {
 	    "locked memory is scarce; a long signed token fits", \
 	    "the secret is refused")
 
+#define LIMITS_HTTP1(X) \
+	X(HTTP1_METHOD_MAX, "bytes", \
+	    "the longest registered method has 17", \
+	    "refused: METHOD_LONG, 501") \
+	X(HTTP1_START_MAX, "bytes", \
+	    "RFC 9112 wants 8,000; signed URLs are longer", \
+	    "refused: START_LONG, 414") \
+	X(HTTP1_FIELD_MAX, "bytes of name, colon and value", \
+	    "the longest secret fits, in base64 too", \
+	    "refused: FIELD_LONG, 431") \
+	X(HTTP1_FIELDS_MAX, "fields", \
+	    "each is compared with each name looked for; browsers send 30", \
+	    "refused: FIELDS_MANY, 431") \
+	X(HTTP1_HEAD_MAX, "bytes", \
+	    "held for every connection before anything is decided", \
+	    "refused: HEAD_LONG, 431") \
+	X(HTTP1_CONNECTION_MAX, "options in Connection", \
+	    "each is compared with every field", \
+	    "refused: CONNECTION_MANY, 400") \
+	X(HTTP1_LENGTH_DIGITS_MAX, "digits of Content-Length", \
+	    "any such number is below 2^63", \
+	    "refused: LENGTH_LARGE, 413") \
+	X(HTTP1_CHUNK_DIGITS_MAX, "digits of a chunk size", \
+	    "any such number is below 2^60, zeros in front count", \
+	    "refused: CHUNK_SIZE, 400") \
+	X(HTTP1_CHUNK_LINE_MAX, "bytes of a chunk's size line", \
+	    "a size and a short extension fit", \
+	    "refused: CHUNK_LINE_LONG, 400") \
+	X(HTTP1_CHUNK_EXT_MAX, "bytes of a body's chunk extensions", \
+	    "nobody reads them, and they cost more than they carry", \
+	    "refused: CHUNK_EXT_LONG, 400") \
+	X(HTTP1_TRAILERS_MAX, "trailers", \
+	    "a digest, a signature, a status: few are in use", \
+	    "refused: FIELDS_MANY, 431") \
+	X(HTTP1_TRAILER_BYTES_MAX, "bytes of all trailers", \
+	    "they come when most of the message is gone", \
+	    "refused: HEAD_LONG, 431")
+
 #define LIMITS_GROUPS(X) \
 	X("A jail whose policy does not say", LIMITS_JAIL) \
 	X("Messages between Warder's processes", LIMITS_MESSAGES) \
 	X("A compiled policy", LIMITS_PLAN) \
 	X("Policy files", LIMITS_CONFIG) \
-	X("Text, logs, secrets", LIMITS_BASE)
+	X("Text, logs, secrets", LIMITS_BASE) \
+	X("HTTP/1.1 messages", LIMITS_HTTP1)
 
 /* clang-format on */
 

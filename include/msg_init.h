@@ -10,6 +10,7 @@
  *	launcher                        warder-init
  *	INIT_START {…} + descriptors ──►         (may be sent before it lives)
  *	           ◄── INIT_KEEP + directory     from stage two, if asked for
+ *	           ◄── INIT_LISTEN + sockets     from stage one, if asked for
  *	           ◄── INIT_HELLO        it has been exec'd, the jail is closed
  *	           ◄── INIT_PTY + master         if a pty was asked for
  *	           ◄── INIT_STARTED | INIT_FAILED
@@ -45,7 +46,8 @@ enum {
 	X(STARTED, TO_LAUNCHER, struct init_started, 0, 0) \
 	X(FAILED,  TO_LAUNCHER, struct init_failed,  0, 0) \
 	X(EXITED,  TO_LAUNCHER, struct init_exited,  0, 0) \
-	X(KEEP,    TO_LAUNCHER, struct init_keep,    1, 1)
+	X(KEEP,    TO_LAUNCHER, struct init_keep,    1, 1) \
+	X(LISTEN,  TO_LAUNCHER, struct init_listen,  1, 8)
 
 /* clang-format on */
 
@@ -118,5 +120,11 @@ struct init_keep {
 };
 
 #define INIT_KEEP_ROOT UINT32_MAX /* the upper layer of the root */
+
+/* Listening sockets, one kind each; sent before INIT_HELLO. */
+struct init_listen {
+	uint32_t mode; /* enum capture_mode */
+	uint32_t kind[8]; /* enum capture_kind, of each descriptor */
+};
 
 #endif /* !MSG_INIT_H */

@@ -50,6 +50,7 @@ struct jail {
 	int kept[PLAN_MOUNT_MAX]; /* what the stages sent of these; -1 */
 	int kept_root;
 	struct cgroup cgroup;
+	struct capture_listeners listeners;
 	struct jail_posture posture;
 	char name[JAIL_NAME_MAX];
 	int control; /* our end; closing it ends the jail */
@@ -149,6 +150,7 @@ jail_fill_stage(struct jail *j, struct err *e)
 	s->files = j->generated->files;
 	s->root_fd = s->yield_fd = s->place.fd = -1;
 	s->keep = j->options.keep;
+	s->capture = j->options.capture;
 	if (j->options.janitor_unlink != NULL)
 		(void)snprintf(s->janitor_unlink, sizeof(s->janitor_unlink),
 		    "%s", j->options.janitor_unlink);
@@ -289,9 +291,11 @@ static int (*const jail_preparations[])(struct jail *, struct err *) = {
 
 /* What this build parses but does not enforce yet is refused, by name. */
 static int
-jail_refuse(const struct plan *p, struct err *e)
+jail_refuse(const struct jail_options *o, struct err *e)
 {
-	if (p->nservices > 0)
+	const struct plan *p = o->plan;
+
+	if (p->nservices > 0 && o->capture == NULL)
 		return err_set(e, ERR_UNSUPPORTED,
 		    "network.services is not enforced by this build");
 	if (p->ncredentials > 0)
@@ -309,7 +313,7 @@ jail_create(const struct jail_options *o, struct jail **ret, struct err *e)
 	struct jail *j;
 	size_t i;
 
-	if (jail_refuse(o->plan, e) == -1)
+	if (jail_refuse(o, e) == -1)
 		return -1;
 	/* mostly room for a message: pages that are not touched cost nothing */
 	j = mmap(NULL, sizeof(*j), PROT_READ | PROT_WRITE,
@@ -595,14 +599,30 @@ jail_wait_message(struct jail *j, struct err *e)
 	return n == -1 && e->sys == ECONNRESET ? 0 : n;
 }
 
+/* 1: what a stage has sent was taken, 0: it is none of theirs. */
+static int
+jail_take_sent(struct jail *j, struct err *e)
+{
+	int r;
+
+	if (j->message.type == INIT_KEEP && j->options.keep)
+		r = jail_take_kept(j, e);
+	else if (j->message.type == INIT_LISTEN && j->options.capture != NULL)
+		r = capture_take(&j->listeners, &j->message, e);
+	else
+		return 0;
+	ipc_drop_fds(&j->message);
+	return r == -1 ? -1 : 1;
+}
+
 static int
 jail_wait_hello(struct jail *j, struct err *e)
 {
-	int n;
+	int n, taken;
 
 	while ((n = jail_wait_message(j, e)) == 1 &&
-	       j->message.type == INIT_KEEP && j->options.keep) {
-		if (jail_take_kept(j, e) == -1)
+	       (taken = jail_take_sent(j, e)) != 0) {
+		if (taken == -1)
 			return -1;
 	}
 	if (n == 0)
@@ -635,6 +655,7 @@ jail_record(struct jail *j)
 	j->posture.landlock_scoped = r->landlock_scoped;
 	j->posture.time_namespace = r->time_namespace;
 	j->posture.core_limit = r->core_limit;
+	j->posture.capture = j->listeners.mode;
 }
 
 /*
@@ -945,6 +966,7 @@ jail_destroy(struct jail *j)
 		fd_closep(&j->kept[i]);
 	}
 	fd_closep(&j->kept_root);
+	capture_drop(&j->listeners);
 	if (j->stage != NULL) {
 		fd_closep(&j->stage->init_fd);
 		fd_closep(&j->stage->rootfs_fd);
@@ -1001,6 +1023,18 @@ const struct jail_posture *
 jail_posture(const struct jail *j)
 {
 	return &j->posture;
+}
+
+const struct capture_listeners *
+jail_listeners(const struct jail *j)
+{
+	return &j->listeners;
+}
+
+void
+jail_drop_listeners(struct jail *j)
+{
+	capture_drop(&j->listeners);
 }
 
 const struct cgroup *

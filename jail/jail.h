@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "capture.h"
 #include "cgroup.h"
 #include "err.h"
 #include "keep.h"
@@ -36,6 +37,8 @@ struct jail_options {
 	/* Removed by the janitor if we are killed; NULL: nothing. */
 	const char *janitor_unlink;
 	int keep; /* 1: jail_keep() will be called */
+	/* Needed when the plan has services; borrowed until launched. */
+	const struct capture_request *capture;
 };
 
 struct jail_command {
@@ -78,6 +81,7 @@ struct jail_posture {
 	enum cgroup_version cgroup_version;
 	uint32_t cgroup_enforced; /* bit per enum cgroup_controller */
 	char cgroup_why[160];
+	enum capture_mode capture;
 	uint64_t start_us; /* from jail_launch() to warder-init's hello */
 };
 
@@ -96,6 +100,17 @@ must_check int jail_create(const struct jail_options *o, struct jail **ret,
  */
 must_check int jail_launch(struct jail *j, const struct jail_command *first,
     int ret_stdio[3], struct err *e);
+
+/*
+ * What a launched jail's connections arrive at, none without
+ * options.capture: borrowed; the sockets are the jail's until
+ * jail_drop_listeners() or jail_destroy(), so whoever passes them on sends
+ * duplicates.  What connects before the proxy has them waits for it.
+ */
+const struct capture_listeners *jail_listeners(const struct jail *j);
+
+/* Close ours: when the proxy's are closed too, connections are refused. */
+void jail_drop_listeners(struct jail *j);
 
 /*
  * Start a command in a running jail.  ret_stdio: our ends of its standard

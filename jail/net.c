@@ -1,16 +1,27 @@
 /*
  * net.c: the jail's network namespace, from inside stage one, which owns it.
+ *
+ * Without services there is lo and nothing else.  With them every address is
+ * local and leads to the listeners of capture.h, which the launcher gets
+ * before the jail can run:
+ *
+ *	lo, routes ──► rule set ──► listeners        CAPTURE_TPROXY
+ *	                  │ no nf_tables, no tproxy
+ *	                  └──────► one a named port   CAPTURE_PORTS
  */
+#include "net.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
 #include <net/if.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "stage.h"
 #include "sys.h"
 
 /* The namespace has lo and nothing else; programs expect it to be up. */
-long
+static long
 net_loopback_up(void)
 {
 	struct ifreq r = { .ifr_name = "lo" };
@@ -23,4 +34,72 @@ net_loopback_up(void)
 	rc = SYS(SYS_ioctl, fd, SIOCSIFFLAGS, &r);
 	(void)SYS(SYS_close, fd);
 	return rc;
+}
+
+/* Send one table by a socket of this protocol; names what failed. */
+static long
+net_request(struct stage *s, int protocol, const struct net_table *t)
+{
+	const char *name = NULL;
+	long fd, r;
+
+	fd = SYS(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+	if (fd < 0)
+		return fd;
+	r = netlink_request((int)fd, t->ops, t->n, s->no_ipv6 ? NET_NO_IPV6 : 0,
+	    &name);
+	(void)SYS(SYS_close, fd);
+	if (name != NULL)
+		stage_what(&s->one, name);
+	return r;
+}
+
+/* A kernel that was started without IPv6: there is nothing to capture. */
+static void
+net_probe(struct stage *s)
+{
+	long fd = SYS(SYS_socket, AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	s->no_ipv6 = fd == -EAFNOSUPPORT;
+	if (fd >= 0)
+		(void)SYS(SYS_close, fd);
+}
+
+/* How a kernel answers that has no netlink for it, or not this part of it. */
+static int
+net_is_missing(long r)
+{
+	return r == -EPROTONOSUPPORT || r == -EOPNOTSUPP || r == -ENOENT;
+}
+
+static long
+net_capture(struct stage *s)
+{
+	enum capture_mode mode = CAPTURE_TPROXY;
+	long r;
+
+	net_probe(s);
+	stage_what(&s->one, "routes");
+	r = net_request(s, NETLINK_ROUTE, &net_rules_route);
+	/* the host's setting (disable_ipv6), which the jail cannot change */
+	if (r == -EACCES && !s->no_ipv6) {
+		s->no_ipv6 = 1;
+		r = 0;
+	}
+	if (r < 0)
+		return r;
+	stage_what(&s->one, "nf_tables");
+	r = net_request(s, NETLINK_NETFILTER, &net_rules_filter);
+	if (net_is_missing(r) && s->capture->nports > 0) {
+		mode = CAPTURE_PORTS;
+		r = s->capture->nports > CAPTURE_PORTS_MAX ? -E2BIG : 0;
+	}
+	return r < 0 ? r : net_listen(s, mode);
+}
+
+long
+net_up(struct stage *s)
+{
+	stage_what(&s->one, "lo");
+	return s->capture == NULL ? net_loopback_up() : net_capture(s);
 }

@@ -145,9 +145,10 @@ static void
 write_network(const struct jail_posture *p, const struct plan *plan,
     struct text *t)
 {
-	(void)p;
 	(void)plan;
 	text_add(t, "its own loopback; the namespace belongs outside");
+	if (p->capture != CAPTURE_NONE)
+		text_addf(t, "; capture: %s", capture_name(p->capture));
 }
 
 static int
@@ -198,6 +199,13 @@ less_core_dumps(const struct jail_posture *p)
 	return p->core_limit != 1;
 }
 
+/* What nobody listens for is refused by chance, not by a rule. */
+static int
+less_network(const struct jail_posture *p)
+{
+	return p->capture == CAPTURE_PORTS;
+}
+
 static int
 less_never(const struct jail_posture *p)
 {
@@ -208,7 +216,6 @@ less_never(const struct jail_posture *p)
 #define less_capabilities less_never
 #define less_seccomp less_never
 #define less_disk less_never
-#define less_network less_never
 
 static const struct {
 	const char *name, *about;

@@ -287,8 +287,7 @@ one_maps(struct stage *s)
 static long
 one_network(struct stage *s)
 {
-	stage_what(&s->one, "lo");
-	return one_answer(&s->network_ready, net_loopback_up());
+	return one_answer(&s->network_ready, net_up(s));
 }
 
 /*

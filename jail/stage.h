@@ -30,6 +30,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "capture.h"
 #include "cgroup.h"
 #include "err.h"
 #include "plan.h"
@@ -119,6 +120,7 @@ struct stage {
 	int rootless;
 	int rootfs_fd; /* rootfs {dir: …}: as struct stage_source's; or -1 */
 	int keep; /* 1: send INIT_KEEP for what may be kept */
+	const struct capture_request *capture; /* NULL: loopback alone */
 	int control_fd; /* warder-init's end */
 	int init_fd; /* the program */
 	uint64_t online; /* processors the jail is told of */
@@ -145,6 +147,7 @@ struct stage {
 	int root_fd; /* the new root while it is built */
 	int yield_fd; /* whose files some generated ones give way to; -1 */
 	struct stage_place place; /* mount.c */
+	int no_ipv6; /* net.c: not in this kernel */
 	char path[STAGE_PATH_MAX];
 	unsigned char stack_two[STAGE_STACK] __attribute__((aligned(16)));
 	unsigned char stack_one[STAGE_STACK] __attribute__((aligned(16)));
@@ -182,6 +185,6 @@ long confine_filter(struct stage *s);
 long ids_map_self(struct stage *s);
 long ids_map_child(struct stage *s, long pid);
 /* net.c */
-long net_loopback_up(void);
+long net_up(struct stage *s);
 
 #endif /* !STAGE_H */

@@ -56,7 +56,8 @@ INIT_LDFLAGS := -static -nostdlib -no-pie -Wl,-z,noexecstack,-z,norelro \
 # Sources, by the program that they become part of.
 BASE_PLAIN := base/err.c base/ipc.c base/sha256.c base/text.c
 BASE_ALL := $(wildcard base/*.c)
-POLICY_PLAIN := $(addprefix policy/,plan.c path.c find.c builtin.c client.c \
+POLICY_PLAIN := $(addprefix policy/,plan.c plan_net.c canon.c address.c \
+	path.c find.c builtin.c client.c \
 	cache.c load.c seccomp_eval.c)
 POLICY_ALL := $(wildcard policy/*.c)
 JAIL := $(wildcard jail/*.c) jail/clone.S

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <time.h>
 
+#include "clock.h"
 #include "log.h"
 #include "loop.h"
 
@@ -146,10 +146,7 @@ loop_stop(struct loop *l)
 uint64_t
 loop_now_ms(void)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return clock_now_ms();
 }
 
 static void

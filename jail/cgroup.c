@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "cgroup_private.h"
+#include "clock.h"
 #include "sys.h"
 
 enum {
@@ -448,15 +449,6 @@ cgroup_watch_oom(const struct cgroup *c, short *ret_events)
 
 /* ---- ending ---- */
 
-static uint64_t
-cgroup_now_us(void)
-{
-	struct timespec t = { 0 };
-
-	(void)SYS(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 /*
  * Try until no process is left in it.  That is at once as a rule, since the
  * jail's first process is reaped last; the kernel takes a dead one off its
@@ -473,7 +465,7 @@ cgroup_remove_one(int parent, const char *name, uint64_t until_us)
 	while ((r = SYS(SYS_unlinkat, parent, name, AT_REMOVEDIR)) < 0) {
 		if (r == -ENOENT)
 			return 0;
-		if (r != -EBUSY || cgroup_now_us() >= until_us)
+		if (r != -EBUSY || clock_now_us() >= until_us)
 			return -1;
 		if (tries++ < 2) {
 			(void)SYS(SYS_sched_yield);
@@ -489,7 +481,7 @@ cgroup_remove_one(int parent, const char *name, uint64_t until_us)
 int
 cgroup_remove(const struct cgroup *c, unsigned wait_ms)
 {
-	uint64_t until_us = cgroup_now_us() + (uint64_t)wait_ms * 1000;
+	uint64_t until_us = clock_now_us() + (uint64_t)wait_ms * 1000;
 	int k, r = 0;
 
 	for (k = 0; k < CGROUP__MAX; k++) {

@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "decimal.h"
 #include "limits_jail.h"
 #include "msg_init.h"
 #include "stage.h"
@@ -105,17 +106,14 @@ confine_attributes(struct stage *s)
 static size_t
 confine_offset_line(char *p, const char *clock, const struct timespec *now)
 {
-	char digits[24], *d = digits + sizeof(digits);
-	uint64_t v = (uint64_t)now->tv_sec;
+	char digits[DECIMAL_MAX], *end = digits + sizeof(digits);
+	const char *d = decimal_before(end, (uint64_t)now->tv_sec);
 	size_t n = strlen(clock);
 
 	memcpy(p, clock, n);
 	p[n++] = ' ';
 	p[n++] = '-';
-	do
-		*--d = (char)('0' + v % 10);
-	while ((v /= 10) != 0);
-	while (d < digits + sizeof(digits))
+	while (d < end)
 		p[n++] = *d++;
 	p[n++] = ' ';
 	p[n++] = '0';

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "decimal.h"
 #include "msg_init.h"
 #include "stage.h"
 #include "sys.h"
@@ -17,15 +18,6 @@
 enum {
 	IDS_TEXT = 96
 };
-
-static char *
-ids_decimal(uint64_t v, char *end)
-{
-	do
-		*--end = (char)('0' + v % 10);
-	while ((v /= 10) != 0);
-	return end;
-}
 
 /* "inside outside count\n" into text; returns its length. */
 static size_t
@@ -37,7 +29,7 @@ ids_line(char *text, uint64_t inside, uint64_t outside, uint64_t count)
 
 	*--p = '\n';
 	for (i = countof(v); i-- > 0;) {
-		p = ids_decimal(v[i], p);
+		p = decimal_before(p, v[i]);
 		if (i > 0)
 			*--p = ' ';
 	}
@@ -50,7 +42,7 @@ ids_line(char *text, uint64_t inside, uint64_t outside, uint64_t count)
 static long
 ids_write(long who, const char *file, const char *text, size_t size)
 {
-	char path[64] = "/proc/", number[24];
+	char path[64] = "/proc/", number[DECIMAL_MAX];
 	char *d = number + sizeof(number);
 	size_t n = 6;
 	long fd, r;
@@ -59,7 +51,7 @@ ids_write(long who, const char *file, const char *text, size_t size)
 		memcpy(path + n, "self", 4);
 		n += 4;
 	} else {
-		d = ids_decimal((uint64_t)who, d);
+		d = decimal_before(d, (uint64_t)who);
 		memcpy(path + n, d, (size_t)(number + sizeof(number) - d));
 		n += (size_t)(number + sizeof(number) - d);
 	}

@@ -27,11 +27,9 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "generated.h"
-#include "ipc.h"
+#include "clock.h"
+#include "jail_private.h"
 #include "msg_init.h"
-#include "source.h"
-#include "stage.h"
 #include "sys.h"
 #include "uidblock.h"
 
@@ -40,26 +38,6 @@ enum {
 	JAIL_FD_LOW = 10, /* above what stage two puts in place */
 	JAIL_MFD_EXEC = 0x10, /* MFD_EXEC, newer than some headers */
 	JAIL_GROUPS_MS = 5000, /* for the last process to leave its group */
-};
-
-struct jail {
-	struct jail_options options;
-	struct stage *stage; /* a mapping of its own, shared with the stages */
-	struct generated *generated;
-	struct stage_source sources[PLAN_MOUNT_MAX];
-	int kept[PLAN_MOUNT_MAX]; /* what the stages sent of these; -1 */
-	int kept_root;
-	struct cgroup cgroup;
-	struct capture_listeners listeners;
-	struct jail_posture posture;
-	char name[JAIL_NAME_MAX];
-	int control; /* our end; closing it ends the jail */
-	int theirs; /* warder-init's end; the stages have its number too */
-	int uid_lock;
-	pid_t janitor, init;
-	int launched;
-	int gone; /* warder-init's end of file was seen */
-	struct ipc_msg message;
 };
 
 /* ---- preparing ---- */
@@ -637,15 +615,6 @@ jail_wait_hello(struct jail *j, struct err *e)
 	return 0;
 }
 
-static uint64_t
-jail_now_us(void)
-{
-	struct timespec t = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 static void
 jail_record(struct jail *j)
 {
@@ -747,7 +716,7 @@ int
 jail_launch(struct jail *j, const struct jail_command *first, int ret_stdio[3],
     struct err *e)
 {
-	uint64_t begin = jail_now_us();
+	uint64_t begin = clock_now_us();
 	int stdio[3] = { -1, -1, -1 };
 	int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
 	int spared = jail_is_spared();
@@ -783,7 +752,7 @@ jail_launch(struct jail *j, const struct jail_command *first, int ret_stdio[3],
 	j->launched = 1;
 	jail_forget_texts(j);
 	jail_record(j);
-	j->posture.start_us = jail_now_us() - begin;
+	j->posture.start_us = clock_now_us() - begin;
 	if (first != NULL)
 		memcpy(ret_stdio, stdio, sizeof(stdio));
 	return 0;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "decimal.h"
 #include "limits_jail.h"
 #include "sys.h"
 
@@ -18,10 +19,7 @@ static char *
 mount_decimal(uint64_t v, char *end)
 {
 	*--end = '\0';
-	do
-		*--end = (char)('0' + v % 10);
-	while ((v /= 10) != 0);
-	return end;
+	return decimal_before(end, v);
 }
 
 void
@@ -89,7 +87,7 @@ long
 mount_new_tmpfs(uint64_t size_bytes, uint64_t inodes, const char *mode,
     const char *owner, uint64_t attributes)
 {
-	char size[24], count[24];
+	char size[DECIMAL_MAX + 1], count[DECIMAL_MAX + 1];
 	const struct mount_option o[] = {
 		{ "size", mount_decimal(size_bytes, size + sizeof(size)) },
 		{ "nr_inodes", mount_decimal(inodes, count + sizeof(count)) },

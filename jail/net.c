@@ -26,7 +26,7 @@ net_loopback_up(void)
 {
 	struct ifreq r = { .ifr_name = "lo" };
 	long fd = SYS(SYS_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	long rc = fd;
+	long rc;
 
 	if (fd < 0)
 		return fd;

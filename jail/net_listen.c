@@ -149,11 +149,12 @@ net_open(const struct net_socket *t)
 {
 	long fd = SYS(SYS_socket, t->family,
 	    t->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	long r = fd;
+	long r;
 
 	if (fd < 0)
 		return fd;
-	if ((r = net_options(fd, t)) >= 0)
+	r = net_options(fd, t);
+	if (r >= 0)
 		r = net_bind(fd, t);
 	if (r >= 0 && t->type == SOCK_STREAM)
 		r = SYS(SYS_listen, fd, NET_BACKLOG);

@@ -2,7 +2,8 @@
 
 #include <poll.h>
 #include <string.h>
-#include <time.h>
+
+#include "clock.h"
 
 struct pool_member {
 	struct jail *jail;
@@ -14,15 +15,6 @@ struct pool {
 	struct pool_count count; /* parked: of members[], oldest first */
 	struct pool_member members[POOL_SIZE_MAX];
 };
-
-static uint64_t
-pool_now_ms(void)
-{
-	struct timespec t = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 int
 pool_create(const struct pool_options *o, struct pool **ret, struct err *e)
@@ -86,7 +78,7 @@ pool_is_old(const struct pool *p, const struct pool_member *m, uint64_t now)
 static void
 pool_prune(struct pool *p)
 {
-	uint64_t now = pool_now_ms();
+	uint64_t now = clock_now_ms();
 	unsigned i = 0;
 
 	while (i < p->count.parked) {
@@ -114,7 +106,7 @@ pool_fill(struct pool *p, unsigned most, struct err *e)
 			return -1;
 		p->members[p->count.parked++] = (struct pool_member){
 			.jail = j,
-			.born_ms = pool_now_ms(),
+			.born_ms = clock_now_ms(),
 		};
 	}
 	return 0;

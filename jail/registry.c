@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include "clock.h"
 #include "ipc.h"
 #include "msg_init.h"
 #include "msg_jail.h"
@@ -22,20 +23,11 @@ enum {
 
 static const char registry_suffix[] = ".jail";
 
-static uint64_t
-registry_now_us(void)
-{
-	struct timespec t = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 /* Short enough to type, unlikely twice; bind(2) decides. */
 static void
 registry_make_name(struct registry *g, unsigned attempt)
 {
-	uint64_t t = registry_now_us() + attempt;
+	uint64_t t = clock_now_us() + attempt;
 
 	(void)snprintf(g->name, sizeof(g->name), "%x-%05x", (unsigned)getpid(),
 	    (unsigned)(t % 0xfffff));
@@ -65,7 +57,7 @@ registry_open(struct registry *g, const char *dir, struct err *e)
 	g->path[0] = '\0';
 	g->bound = 0;
 	g->next = REGISTRY_FIRST_ID;
-	g->begin_us = registry_now_us();
+	g->begin_us = clock_now_us();
 	for (i = 0; i < REGISTRY_CLIENTS; i++)
 		g->clients[i].fd = -1;
 	if (fd == -1)
@@ -121,7 +113,7 @@ on_DESCRIBE(struct registry_client *c, struct ipc_msg *m)
 	struct registry *g = c->registry;
 	struct cgroup_usage u = { 0 };
 	struct msg_jail_info info = {
-		.age_ms = (registry_now_us() - g->begin_us) / 1000,
+		.age_ms = (clock_now_us() - g->begin_us) / 1000,
 		.launcher_pid = (uint32_t)getpid(),
 		.init_pid = (uint32_t)jail_pid(g->run->jail),
 	};

@@ -5,8 +5,8 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 
+#include "clock.h"
 #include "msg_init.h"
 
 enum {
@@ -30,15 +30,6 @@ static const struct {
 
 /* clang-format on */
 
-static uint64_t
-run_now_us(void)
-{
-	struct timespec t = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 void
 run_init(struct run *r, struct jail *j, const struct plan *p, uint32_t id)
 {
@@ -58,7 +49,7 @@ run_init(struct run *r, struct jail *j, const struct plan *p, uint32_t id)
 	r->oom = cgroup_watch_oom(jail_cgroup(j), &r->oom_events);
 	memset(&r->report, 0, sizeof(r->report));
 	memset(&r->watch, 0, sizeof(r->watch));
-	r->begin_us = r->moved_us = r->looked_us = run_now_us();
+	r->begin_us = r->moved_us = r->looked_us = clock_now_us();
 }
 
 int
@@ -325,7 +316,7 @@ static int
 run_ready_all(struct run *r, struct pollfd *p, struct err *e)
 {
 	if (relay_step(&r->relay, p) > 0)
-		r->moved_us = run_now_us();
+		r->moved_us = clock_now_us();
 	if (relay_met_limit(&r->relay))
 		run_end(r, RUN_OUTPUT);
 	if (p[SLOT_OOM].revents != 0)
@@ -344,7 +335,7 @@ static int
 run_step(struct run *r, int timeout, struct err *e)
 {
 	struct pollfd p[SLOT__MAX];
-	int own = run_timeout(r, run_now_us()), n;
+	int own = run_timeout(r, clock_now_us()), n;
 
 	relay_poll(&r->relay, p);
 	p[SLOT_CONTROL].fd = r->gone ? -1 : jail_fd(r->jail);
@@ -362,7 +353,7 @@ run_step(struct run *r, int timeout, struct err *e)
 	if (n > 0 && run_ready_all(r, p, e) == -1)
 		return -1;
 	if (!r->ended)
-		run_limits(r, run_now_us());
+		run_limits(r, clock_now_us());
 	return 0;
 }
 
@@ -388,7 +379,7 @@ run_usage(struct run *r)
 static int
 run_left_ms(uint64_t until_us)
 {
-	uint64_t now = run_now_us();
+	uint64_t now = clock_now_us();
 
 	return until_us > now ? (int)((until_us - now + 999) / 1000) : 0;
 }
@@ -396,7 +387,7 @@ run_left_ms(uint64_t until_us)
 int
 run_wait(struct run *r, int timeout_ms, struct run_report *ret, struct err *e)
 {
-	uint64_t until = run_now_us() + (uint64_t)timeout_ms * 1000;
+	uint64_t until = clock_now_us() + (uint64_t)timeout_ms * 1000;
 	int left = timeout_ms;
 
 	while (!r->ended || relay_open(&r->relay)) {
@@ -409,7 +400,7 @@ run_wait(struct run *r, int timeout_ms, struct run_report *ret, struct err *e)
 			return 0;
 	}
 	if (r->report.wall_us == 0) {
-		r->report.wall_us = run_now_us() - r->begin_us;
+		r->report.wall_us = clock_now_us() - r->begin_us;
 		r->report.output_bytes = relay_output(&r->relay);
 		run_usage(r);
 	}

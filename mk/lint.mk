@@ -32,11 +32,14 @@ lint-calls:
 # includes, or the list of checks has changed.
 build/lint/%.tidy: %.c .clang-tidy
 	@mkdir -p $(@D)
-	@$(LINT_CC) -MM -MP -MT $@ -MF $(@:.tidy=.d) $<
-	@clang-tidy-14 --quiet $< -- $(filter-out -M%,$(COMMON)) \
+	@$(LINT_CC) $(TIDY_MORE) -MM -MP -MT $@ -MF $(@:.tidy=.d) $<
+	@clang-tidy-14 --quiet $< -- $(filter-out -M%,$(COMMON)) $(TIDY_MORE) \
 	    -D__clang_analyzer__ 2>$(@:.tidy=.log) || \
 	    { grep -v 'warnings\? generated' $(@:.tidy=.log) >&2; exit 1; }
 	@touch $@
+
+# Examples include what is installed, as <warder/...>.
+build/lint/examples/%: TIDY_MORE := -Iinclude
 
 lint-tidy: $(TIDY_C:%.c=build/lint/%.tidy)
 

@@ -13,6 +13,7 @@
 
 #include "builtin.h"
 #include "client.h"
+#include "clock.h"
 #include "ipc.h"
 #include "seccomp_eval.h"
 
@@ -177,15 +178,6 @@ child_run(int exe, int socket)
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)syscall(SYS_execveat, exe, "", argv, envp, AT_EMPTY_PATH);
 	_exit(127);
-}
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
 /* An O_PATH descriptor that child_descriptors will not overwrite. */
@@ -540,7 +532,7 @@ wait_readable(struct client *c, struct err *e)
 	int n;
 
 	do {
-		now = now_ms();
+		now = clock_now_ms();
 		if (now >= c->deadline_ms)
 			return refuse_message(e, "no answer within 20 s");
 		n = poll(&p, 1, (int)(c->deadline_ms - now));
@@ -622,7 +614,7 @@ client_run(struct client *c, struct err *e)
 
 	c->text[0] = '\0';
 	memset(c->files, 0, sizeof(*c->files));
-	c->deadline_ms = now_ms() + CLIENT_TIMEOUT_MS;
+	c->deadline_ms = clock_now_ms() + CLIENT_TIMEOUT_MS;
 	if (c->rq->dirs != NULL)
 		c->dirs = *c->rq->dirs;
 	else

@@ -257,24 +257,40 @@ merge_deny(const struct merge *m, const struct schema_key *k,
 
 /* ---- mappings ----------------------------------------------------------- */
 
+/* One mapping of what every grant's has, nearest first; NULL: none has. */
 static struct yaml_node *
-merge_by_key(const struct merge *m, const struct schema_key *k,
-    const struct merge_set *s, const struct merge_set *parent)
+union_of(const struct merge *m, const struct merge_set *s,
+    void (*add)(const struct merge *, struct yaml_node *,
+	const struct yaml_node *))
 {
 	struct yaml_node *out = nearest(m, s), *n;
 	unsigned i;
 
-	(void)k;
-	(void)parent;
 	if (out == NULL)
 		return NULL;
 	out = copy_empty(m, out);
 	for (i = 0; i < s->count; i++)
 		for (n = gives(m, s, i) ? s->node[i]->first : NULL; n != NULL;
 		     n = n->next)
-			if (yaml_get(out, n->key->text) == NULL)
-				yaml_append(out, n->key, copy_node(m, n));
+			add(m, out, n);
 	return out;
+}
+
+static void
+add_new_key(const struct merge *m, struct yaml_node *out,
+    const struct yaml_node *n)
+{
+	if (yaml_get(out, n->key->text) == NULL)
+		yaml_append(out, n->key, copy_node(m, n));
+}
+
+static struct yaml_node *
+merge_by_key(const struct merge *m, const struct schema_key *k,
+    const struct merge_set *s, const struct merge_set *parent)
+{
+	(void)k;
+	(void)parent;
+	return union_of(m, s, add_new_key);
 }
 
 /* The same key of every layer. */
@@ -537,19 +553,12 @@ static struct yaml_node *
 merge_services(const struct merge *m, const struct schema_key *k,
     const struct merge_set *s, const struct merge_set *parent)
 {
-	struct yaml_node *out = nearest(m, s), *n;
+	struct yaml_node *out = union_of(m, s, add_service);
 	unsigned i;
 
 	(void)k;
 	(void)parent;
-	if (out == NULL)
-		return NULL;
-	out = copy_empty(m, out);
-	for (i = 0; i < s->count; i++)
-		for (n = gives(m, s, i) ? s->node[i]->first : NULL; n != NULL;
-		     n = n->next)
-			add_service(m, out, n);
-	for (i = 0; i < s->count; i++)
+	for (i = 0; out != NULL && i < s->count; i++)
 		if (cuts(m, s, i))
 			out = cut_services(m, out, s->node[i]);
 	return out;

@@ -155,12 +155,22 @@ ask(struct visit *v, uint32_t what, const char *reference, const char *dir,
 	return rc == 1 ? 1 : -1;
 }
 
+/* A file that was found; NULL with an error in the diagnostics. */
+static struct resolve_layer *
+add_file(struct visit *v, const struct resolve_file *file)
+{
+	struct yaml_source source = { .name = file->path,
+		.dir = directory_of(&v->r->arena, file->path),
+		.home = v->rq->home };
+
+	return add_layer(v->r, &source, file->path, file->text, file->size);
+}
+
 static int
 visit_reference(struct visit *v, const struct resolve_layer *by, uint32_t what,
     const struct yaml_node *ref)
 {
 	struct resolve *r = v->r;
-	struct yaml_source source;
 	struct resolve_file *file = arena_alloc(&r->arena, sizeof(*file));
 	struct resolve_layer *l;
 
@@ -174,11 +184,7 @@ visit_reference(struct visit *v, const struct resolve_layer *by, uint32_t what,
 		return -1;
 	if ((l = find_layer(r, file->path)) != NULL)
 		return meet_again(v, l, by, ref);
-	source = (struct yaml_source){ .name = file->path,
-		.dir = directory_of(&r->arena, file->path),
-		.home = v->rq->home };
-	l = add_layer(r, &source, file->path, file->text, file->size);
-	if (l == NULL)
+	if ((l = add_file(v, file)) == NULL)
 		return -1;
 	l->by = by;
 	l->depth = by->depth + 1;
@@ -263,7 +269,6 @@ add_ceiling(struct visit *v)
 {
 	struct resolve *r = v->r;
 	struct resolve_file *file = arena_alloc(&r->arena, sizeof(*file));
-	struct yaml_source source;
 	struct resolve_layer *l;
 	int rc;
 
@@ -271,11 +276,7 @@ add_ceiling(struct visit *v)
 	    whole_file(&r->layers[0].source), file);
 	if (rc != 1 || find_layer(r, file->path) != NULL)
 		return rc == -1 ? -1 : 0;
-	source = (struct yaml_source){ .name = file->path,
-		.dir = directory_of(&r->arena, file->path),
-		.home = v->rq->home };
-	l = add_layer(r, &source, file->path, file->text, file->size);
-	if (l == NULL)
+	if ((l = add_file(v, file)) == NULL)
 		return -1;
 	if (!l->source.ceiling) {
 		diag_error(&r->diag, whole_file(&l->source),

@@ -32,7 +32,7 @@ static const char *const ends[] = {
 static int
 fail(const struct warder_error *e)
 {
-	fprintf(stderr, "run: %s\n", e->message);
+	(void)fprintf(stderr, "run: %s\n", e->message);
 	return 125;
 }
 
@@ -56,7 +56,7 @@ wait_and_tell(struct warder_run *run)
 	if (warder_wait(run, -1, &r, &e) == -1)
 		return fail(&e);
 	if (getenv("RUN_REPORT") != NULL)
-		fprintf(stderr,
+		(void)fprintf(stderr,
 		    "run: %s after %llu ms, %llu ms cpu, %llu KiB; start took "
 		    "%llu us\n",
 		    ends[r.end], (unsigned long long)r.wall_us / 1000,
@@ -120,7 +120,7 @@ main(int argc, char **argv)
 			break;
 	}
 	if (i + 1 >= argc || strcmp(argv[i], "--") != 0) {
-		fprintf(stderr,
+		(void)fprintf(stderr,
 		    "usage: run [--policy FILE] [--pool] -- COMMAND …\n");
 		return 125;
 	}

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "clock.h"
 #include "doctor.h"
 #include "doctor_file.h"
 #include "jail/cgroup.h"
@@ -29,15 +30,6 @@ enum {
 };
 
 #define NS_PER_S 1000000000ULL
-
-static uint64_t
-clean_now_ns(clockid_t clock)
-{
-	struct timespec t = { 0 };
-
-	(void)clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 /* "PID-TIME", both as jail.c writes them; 0 if it is anything else. */
 static int
@@ -82,15 +74,15 @@ clean_began_ns(long pid)
 	began =
 	    strtoull(p, NULL, 10) * (NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
 	/* in this order the difference is never negative */
-	asleep = clean_now_ns(CLOCK_MONOTONIC);
-	asleep = clean_now_ns(CLOCK_BOOTTIME) - asleep;
+	asleep = clock_ns(CLOCK_MONOTONIC);
+	asleep = clock_ns(CLOCK_BOOTTIME) - asleep;
 	return began > asleep ? began - asleep : 1;
 }
 
 int
 doctor_clean_is_live(const char *name, void *unused)
 {
-	uint64_t made_ns, now_ns = clean_now_ns(CLOCK_MONOTONIC), began_ns;
+	uint64_t made_ns, now_ns = clock_ns(CLOCK_MONOTONIC), began_ns;
 	long pid;
 
 	(void)unused;

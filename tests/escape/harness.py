@@ -8,11 +8,15 @@ import pwd
 import secrets
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.dirname(HERE))
+
+import tables  # noqa: E402
 
 PROBE = "/probe/probe"  # where every jail of the battery has it
 RUN_S = 120  # one jail, unless a check says otherwise
@@ -23,17 +27,8 @@ class Skip(Exception):
 
 
 def read_table(name, columns):
-    """Rows of a tab-separated file beside this one."""
-    with open(os.path.join(HERE, name), encoding="utf-8") as f:
-        for number, line in enumerate(f, 1):
-            line = line.rstrip("\n")
-            if not line or line.startswith("#"):
-                continue
-            fields = line.split("\t")
-            if len(fields) != columns:
-                raise SystemExit(f"{name}:{number}: {len(fields)} columns, "
-                                 f"not {columns}")
-            yield fields
+    """Rows of a table beside this file."""
+    return tables.read(os.path.join(HERE, name), columns)
 
 
 # ---- who starts the jails -------------------------------------------------

@@ -14,14 +14,19 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "flow"))
 
+import tables  # noqa: E402
 from flow import Failed, TOP, check  # noqa: E402
 
 BUILD = os.path.join(TOP, os.environ.get("WARDER_BUILD", "build"))
 INJECT = os.path.join(BUILD, "tests", "fault", "inject")
+ALL = "--all" in sys.argv
+ALL_S = 7200  # the longest whole sweep
 RUN_S = 25  # one injected run; a start waits for its stages 15 s at most
 
 CLONE_CHILD_CLEARTID, CLONE_NEWUSER = 0x200000, 0x10000000
@@ -214,6 +219,55 @@ def slice_of(calls, count):
     return chosen
 
 
+class Sweep:
+    """Inject into call after call while there is time; judge each outcome.
+
+    Without --all: "count" calls, for "seconds".
+    """
+
+    def __init__(self, start, calls, count, seconds):
+        self.start = start
+        self.calls = calls
+        self.chosen = calls if ALL else slice_of(calls, count)
+        self.end = time.monotonic() + (ALL_S if ALL else seconds)
+        self.fired = self.tried = self.missed = 0
+        self.wrong = []
+
+    def inject(self, call, judge, *mode, note=""):
+        """judge(call, outcome) says what is wrong, or None."""
+        if time.monotonic() > self.end:
+            return
+        self.tried += 1
+        try:
+            o = self.start.try_call(call, *mode)
+        except Failed as e:
+            self.wrong.append(f"{show(call)}: {note}{e}")
+            self.start.leftovers()
+            return
+        if not o.fired:
+            self.missed += call.phase == "start"
+            return
+        self.fired += 1
+        bad = judge(call, o)
+        if bad:
+            self.wrong.append(f"{show(call)} ({call.phase}): {note}{bad}")
+
+    def finish(self, summary, least):
+        """Say it all; in a slice at least "least" must have fired."""
+        w = self.start.w
+        print(f"# {w.mode}: {summary}; {self.fired} of {self.tried} fired")
+        for line in self.wrong:
+            print("#", line)
+        w.begin()
+        check(not self.wrong, f"{len(self.wrong)} of {self.fired}: "
+              f"{self.wrong[0] if self.wrong else ''}")
+        # how often the launcher polls while the command runs is chance
+        check(self.missed <= self.tried * 0.1,
+              f"{self.missed} of the start did not fire")
+        if not ALL:
+            check(self.fired >= least, f"only {self.fired} fired in time")
+
+
 def show(call):
     return (f"{call.role} {call.number}.{call.call} {call.name}"
             f"({', '.join(f'{a:x}' for a in call.args)}) {call.text}")
@@ -225,16 +279,8 @@ class Table:
     def __init__(self, name, columns):
         self.rows = []
         self.used = set()
-        with open(os.path.join(HERE, name), encoding="utf-8") as f:
-            for n, line in enumerate(f, 1):
-                line = line.rstrip("\n")
-                if not line or line.startswith("#"):
-                    continue
-                fields = line.split("\t")
-                if len(fields) != columns:
-                    raise SystemExit(f"Bail out! {name}:{n}: {len(fields)} "
-                                     f"columns, not {columns}")
-                self.rows.append(tuple(fields))
+        for fields in tables.read(os.path.join(HERE, name), columns):
+            self.rows.append(tuple(fields))
 
     def find(self, call):
         for row in self.rows:

@@ -13,13 +13,11 @@ import errno
 import json
 import os
 import sys
-import time
 
-import sweep
-from flow import Failed, Skip, check, main, test
-from sweep import Start, Table, exit_status, show, slice_of
+import sweep  # which knows where flow is
+from flow import Skip, check, main, test
+from sweep import (ALL, Start, Sweep, Table, exit_status, show)
 
-ALL = "--all" in sys.argv
 SLICE, SLICE_S = 110, 14  # calls and seconds, of each user
 ERRORS = (errno.EIO, errno.ENOMEM, errno.EPERM) if ALL else (errno.EIO,)
 
@@ -77,41 +75,15 @@ def run(w):
     usual = first.text
     todo = [c for c in calls
             if (table.find(c) or ("",) * 5)[3] != "never"]
-    never = len(calls) - len(todo)
-    chosen = todo if ALL else slice_of(todo, SLICE)
-    end = time.monotonic() + (7200 if ALL else SLICE_S)
-    fired = tried = missed = 0
-    wrong = []
-    for call in chosen:
+    sweeping = Sweep(start, todo, SLICE, SLICE_S)
+    for call in sweeping.chosen:
         for number in ERRORS:
-            if time.monotonic() > end:
-                break
-            tried += 1
-            try:
-                o = start.try_call(call, "fail", number)
-            except Failed as e:
-                wrong.append(f"{show(call)}: {errno.errorcode[number]}: {e}")
-                start.leftovers()
-                continue
-            if not o.fired:
-                missed += call.phase == "start"
-                continue
-            fired += 1
-            bad = judge(call, o, usual, table)
-            if bad:
-                wrong.append(f"{show(call)}: {errno.errorcode[number]}: "
-                             f"{bad}")
-    print(f"# {w.mode}: {len(calls)} calls, {never} cannot fail; "
-          f"{fired} of {tried} fired, {len(todo) * len(ERRORS) - tried} not "
-          f"tried")
-    for line in wrong:
-        print("#", line)
-    w.begin()
-    check(not wrong, f"{len(wrong)} of {fired}: {wrong[0] if wrong else ''}")
-    # how often the launcher polls while the command runs is chance
-    check(missed <= tried * 0.1, f"{missed} of the start did not fire")
-    if not ALL:
-        check(fired >= 25, f"only {fired} fired in {SLICE_S} s")
+            sweeping.inject(call, lambda c, o: judge(c, o, usual, table),
+                            "fail", number,
+                            note=errno.errorcode[number] + ": ")
+    missed = len(todo) * len(ERRORS) - sweeping.tried
+    sweeping.finish(f"{len(calls)} calls, {len(calls) - len(todo)} cannot "
+                    f"fail, {missed} not tried", 25)
 
 
 @test

@@ -7,13 +7,11 @@ then, the run does not end as if nothing had happened.
 """
 
 import sys
-import time
 
-import sweep
-from flow import Failed, check, main, test
-from sweep import Start, exit_status, show, slice_of
+import sweep  # which knows where flow is
+from flow import main, test
+from sweep import Start, Sweep, exit_status
 
-ALL = "--all" in sys.argv
 SLICE, SLICE_S = 80, 10  # calls and seconds, of each user
 STATUS = 3
 
@@ -44,37 +42,11 @@ def run(w):
     calls = start.trace(STATUS)
     # its last words are the exit itself
     calls = [c for c in calls if not (c.role == "two" and c.phase == "end")]
-    chosen = calls if ALL else slice_of(calls, SLICE)
-    end = time.monotonic() + (7200 if ALL else SLICE_S)
-    fired = tried = missed = 0
-    wrong = []
-    for call in chosen:
-        if time.monotonic() > end:
-            break
-        tried += 1
-        try:
-            o = start.try_call(call, "kill")
-        except Failed as e:
-            wrong.append(f"{show(call)}: {e}")
-            start.leftovers()
-            continue
-        if not o.fired:
-            missed += call.phase == "start"
-            continue
-        fired += 1
-        bad = judge(call, o)
-        if bad:
-            wrong.append(f"{show(call)} ({call.phase}): {bad}")
-    print(f"# {w.mode}: {len(calls)} calls; {fired} of {tried} fired, "
-          f"{len(calls) - tried} not tried")
-    for line in wrong:
-        print("#", line)
-    w.begin()
-    check(not wrong, f"{len(wrong)} of {fired}: {wrong[0] if wrong else ''}")
-    # how often the launcher polls while the command runs is chance
-    check(missed <= tried * 0.1, f"{missed} of the start did not fire")
-    if not ALL:
-        check(fired >= 10, f"only {fired} fired in {SLICE_S} s")
+    sweeping = Sweep(start, calls, SLICE, SLICE_S)
+    for call in sweeping.chosen:
+        sweeping.inject(call, judge, "kill")
+    sweeping.finish(f"{len(calls)} calls, {len(calls) - sweeping.tried} not tried",
+                    10)
 
 
 @test

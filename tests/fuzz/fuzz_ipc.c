@@ -11,41 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include "ipc.h"
+#include "tests/unit/send_raw.h"
 
 enum {
 	FDS_MAX = 3 * IPC_FDS_MAX
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static int
-send_raw(int fd, const uint8_t *data, size_t size, size_t nfds)
-{
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)data,
-		.iov_len = size };
-	_Alignas(
-	    struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * FDS_MAX)];
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-	size_t i;
-
-	if (nfds > 0) {
-		struct cmsghdr *c = (struct cmsghdr *)control;
-
-		memset(control, 0, sizeof(control));
-		m.msg_control = control;
-		m.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
-		for (i = 0; i < nfds; i++)
-			memcpy(CMSG_DATA(c) + i * sizeof(int), &fd,
-			    sizeof(int));
-	}
-	return sendmsg(fd, &m, MSG_DONTWAIT) == -1 ? -1 : 0;
-}
 
 /* The lowest free number rises by every descriptor that is left open. */
 static int
@@ -106,7 +80,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size -= 3;
 		if (n > size)
 			n = size;
-		if (send_raw(pair[0], data, n, nfds) == 0)
+		if (send_raw_copies(pair[0], data, n, nfds) == 0)
 			receive(pair[1], &m, data, n, (int)nfds);
 		assert(lowest_free(pair[0]) == lowest);
 		data += n;

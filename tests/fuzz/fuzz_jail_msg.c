@@ -11,17 +11,17 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <sys/un.h>
 
-/* For struct jail: one without a process, whose socket we hold. */
-#include "jail/jail.c"
+#include "jail/jail_private.h"
 #include "jail/registry.h"
 #include "jail/run.h"
 #include "msg_jail.h"
+#include "tests/unit/send_raw.h"
 
 enum {
 	FUZZ_FDS = 3
@@ -102,30 +102,6 @@ connect_client(void)
 	return fd;
 }
 
-static int
-send_raw(int fd, const uint8_t *data, size_t size, size_t nfds)
-{
-	struct iovec iov = { (void *)(uintptr_t)data, size };
-	_Alignas(
-	    struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * FUZZ_FDS)];
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *c = (struct cmsghdr *)control;
-	size_t i;
-
-	if (nfds > 0) {
-		memset(control, 0, sizeof(control));
-		m.msg_control = control;
-		m.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
-		for (i = 0; i < nfds; i++)
-			memcpy(CMSG_DATA(c) + i * sizeof(int), &fd,
-			    sizeof(int));
-	}
-	return sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) == -1 ? -1 : 0;
-}
-
 static void
 from_init(const uint8_t *data, size_t size, size_t nfds)
 {
@@ -134,7 +110,7 @@ from_init(const uint8_t *data, size_t size, size_t nfds)
 	int r;
 
 	/* an empty one is end of file for a reader, and not sent */
-	if (size == 0 || send_raw(fuzz_init, data, size, nfds) == -1)
+	if (size == 0 || send_raw_copies(fuzz_init, data, size, nfds) == -1)
 		return;
 	r = jail_receive(&fuzz_jail, &v, &e);
 	assert(r == 0 || e.code == ERR_CORRUPT || e.code == ERR_SYSTEM);
@@ -157,7 +133,7 @@ to_registry(int client, const uint8_t *data, size_t size, size_t nfds)
 {
 	int i;
 
-	if (send_raw(client, data, size, nfds) == -1)
+	if (send_raw_copies(client, data, size, nfds) == -1)
 		return;
 	for (i = 1; i < RUN_WATCHES; i++) {
 		struct run_watch *w = &fuzz_run.watches[i];

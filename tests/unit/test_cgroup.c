@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "../../jail/cgroup_private.h"
+#include "clock.h"
 
 #define MIB ((uint64_t)1 << 20)
 
@@ -366,15 +367,6 @@ group_wait(pid_t pid)
 	return status;
 }
 
-static uint64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static void
 sleep_ms(long ms)
 {
@@ -428,9 +420,9 @@ do_touch(void *arg)
 static int
 do_spin(void *arg)
 {
-	uint64_t until = now_ms() + *(uint64_t *)arg;
+	uint64_t until = clock_now_ms() + *(uint64_t *)arg;
 
-	while (now_ms() < until)
+	while (clock_now_ms() < until)
 		;
 	return 0;
 }
@@ -462,13 +454,18 @@ do_fork_until_refused(void *arg)
 static int
 do_fork_bomb(void *arg)
 {
-	uint64_t until = now_ms() + 5000;
+	uint64_t until = clock_now_ms() + 5000;
 
 	(void)arg;
 	(void)signal(SIGCHLD, SIG_IGN);
-	while (now_ms() < until)
-		if (fork() == 0 && fork() == 0)
+	while (clock_now_ms() < until) {
+		pid_t child = fork();
+
+		if (child == 0)
+			child = fork();
+		if (child == 0)
 			_exit(0);
+	}
 	return 0;
 }
 
@@ -957,9 +954,9 @@ cgroup_destroy__process_inside__waits_then_gives_up(void **state)
 	pid = group_spawn(g, do_sleep, NULL);
 	sleep_ms(50);
 	copy = g->c;
-	before = now_ms();
+	before = clock_now_ms();
 	assert_int_equal(cgroup_destroy(&copy, 60), -1);
-	assert_in_range(now_ms() - before, 60, 2000);
+	assert_in_range(clock_now_ms() - before, 60, 2000);
 	/* Its descriptors are closed now; the groups stand. */
 	cgroup_init(&g->c);
 	assert_true(count_dirs(g->name) > 0);

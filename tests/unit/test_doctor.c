@@ -1,8 +1,7 @@
 /* What "warder doctor" makes of texts: the kernel's files, the probe's lines. */
 #include "unit.h"
 
-#include <time.h>
-
+#include "clock.h"
 #include "supervisor/cli/doctor.h"
 #include "supervisor/cli/doctor_file.h"
 
@@ -367,15 +366,6 @@ file_map_has__maps__whole_range_in_one_line(void **state)
 
 /* ---- whose control group ---- */
 
-static uint64_t
-now_ns(void)
-{
-	struct timespec t = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 static int
 is_live(long pid, uint64_t ns)
 {
@@ -402,18 +392,18 @@ clean_is_live__names_of_others__left_alone(void **state)
 static void
 clean_is_live__launchers__by_process_and_its_beginning(void **state)
 {
-	uint64_t old = now_ns() - 10000000000;
+	uint64_t old = clock_ns(CLOCK_MONOTONIC) - 10000000000;
 
 	enum {
 		NOBODY = 1 << 30
 	}; /* more than a process id can be */
 
 	(void)state;
-	assert_int_equal(is_live(getpid(), now_ns()), 1);
+	assert_int_equal(is_live(getpid(), clock_ns(CLOCK_MONOTONIC)), 1);
 	assert_int_equal(is_live(1, old), 1);
 	assert_int_equal(is_live(NOBODY, old), 0);
 	/* younger than a start takes: perhaps in another pid namespace */
-	assert_int_equal(is_live(NOBODY, now_ns()), 1);
+	assert_int_equal(is_live(NOBODY, clock_ns(CLOCK_MONOTONIC)), 1);
 	/* our number, from before we began */
 	assert_int_equal(is_live(getpid(), 1), 0);
 }

@@ -205,19 +205,10 @@ setup(void **state)
 }
 
 static int
-remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
-static int
 teardown(void **state)
 {
 	(void)state;
-	return nftw(tmp, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	return unit_remove_tree(tmp);
 }
 
 int

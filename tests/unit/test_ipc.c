@@ -11,9 +11,9 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include "ipc.h"
+#include "send_raw.h"
 
 struct ipc_test {
 	int pair[2];
@@ -48,27 +48,10 @@ teardown(void **state)
 	return left == 0 ? 0 : -1;
 }
 
-/* A datagram and descriptors that ipc_send would never send. */
 static void
-send_raw(int fd, const void *data, size_t size, const int *fds, size_t nfds)
+must_send(int fd, const void *data, size_t size, const int *fds, size_t nfds)
 {
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)data,
-		.iov_len = size };
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * 64)];
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (nfds > 0) {
-		struct cmsghdr *c = (struct cmsghdr *)control;
-
-		memset(control, 0, sizeof(control));
-		m.msg_control = control;
-		m.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
-		memcpy(CMSG_DATA(c), fds, sizeof(int) * nfds);
-	}
-	assert_int_equal(sendmsg(fd, &m, 0), (int)size);
+	assert_int_equal(send_raw(fd, data, size, fds, nfds), (int)size);
 }
 
 static void
@@ -180,7 +163,7 @@ ipc_recv__too_many_descriptors__refused_and_closed(void **state)
 		fds[i] = STDERR_FILENO;
 	before = unit_count_fds();
 	for (i = IPC_FDS_MAX + 1; i <= countof(fds); i++) {
-		send_raw(t->pair[0], &h, sizeof(h), fds, i);
+		must_send(t->pair[0], &h, sizeof(h), fds, i);
 		assert_refused(ipc_recv(t->pair[1], &t->m, &e), &e, ERR_CORRUPT,
 		    "message 3");
 		assert_int_equal(t->m.nfds, 0);
@@ -207,14 +190,14 @@ ipc_recv__wrong_sizes__refused_and_closed(void **state)
 
 	for (i = 0; i < countof(said); i++) {
 		raw.h.size = said[i];
-		send_raw(t->pair[0], &raw, sizeof(raw), &fd, 1);
+		must_send(t->pair[0], &raw, sizeof(raw), &fd, 1);
 		assert_refused(ipc_recv(t->pair[1], &t->m, &e), &e, ERR_CORRUPT,
 		    "12 bytes received");
 		assert_int_equal(unit_count_fds(), before);
 	}
 	/* The same with the right size is accepted. */
 	raw.h.size = 4;
-	send_raw(t->pair[0], &raw, sizeof(raw), &fd, 1);
+	must_send(t->pair[0], &raw, sizeof(raw), &fd, 1);
 	assert_int_equal(ipc_recv(t->pair[1], &t->m, &e), 1);
 	ipc_drop_fds(&t->m);
 }
@@ -229,13 +212,13 @@ ipc_recv__shorter_than_a_header__refused_and_closed(void **state)
 	size_t n;
 
 	for (n = 1; n < sizeof(h); n++) {
-		send_raw(t->pair[0], &h, n, &fd, 1);
+		must_send(t->pair[0], &h, n, &fd, 1);
 		assert_refused(ipc_recv(t->pair[1], &t->m, &e), &e, ERR_CORRUPT,
 		    "bytes received");
 		assert_int_equal(unit_count_fds(), before);
 	}
 	/* No byte but a descriptor is not the end of the file. */
-	send_raw(t->pair[0], &h, 0, &fd, 1);
+	must_send(t->pair[0], &h, 0, &fd, 1);
 	assert_refused(ipc_recv(t->pair[1], &t->m, &e), &e, ERR_CORRUPT,
 	    "0 bytes received");
 	assert_int_equal(unit_count_fds(), before);
@@ -254,7 +237,7 @@ ipc_recv__longer_than_the_buffer__refused(void **state)
 	int fd = STDERR_FILENO;
 	struct err e;
 
-	send_raw(t->pair[0], &raw, sizeof(raw.h) + IPC_BODY_MAX + 1, &fd, 1);
+	must_send(t->pair[0], &raw, sizeof(raw.h) + IPC_BODY_MAX + 1, &fd, 1);
 	assert_refused(ipc_recv(t->pair[1], &t->m, &e), &e, ERR_CORRUPT,
 	    "bytes received");
 }
@@ -265,7 +248,7 @@ ipc_recv__refused_message__next_one_arrives(void **state)
 	struct ipc_test *t = *state;
 	struct err e;
 
-	send_raw(t->pair[0], "xx", 2, NULL, 0);
+	must_send(t->pair[0], "xx", 2, NULL, 0);
 	assert_int_equal(ipc_send(t->pair[0], 5, "ok", 2, NULL, 0, &e), 0);
 	assert_int_equal(ipc_recv(t->pair[1], &t->m, &e), -1);
 	assert_int_equal(ipc_recv(t->pair[1], &t->m, &e), 1);

@@ -58,7 +58,7 @@ set_up(void **state)
 	find_libexec(libexec, sizeof(libexec));
 	if (warder_open(libexec, &library, &e) == -1 ||
 	    warder_policy_open(library, NULL, &policy, &e) == -1) {
-		fprintf(stderr, "# %s\n", e.message);
+		(void)fprintf(stderr, "# %s\n", e.message);
 		return -1;
 	}
 	return 0;

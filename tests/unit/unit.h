@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -56,6 +57,23 @@ unit_count_fds(void)
 		n++;
 	(void)closedir(d);
 	return n - 3; /* ".", ".." and the directory itself */
+}
+
+static inline int
+unit_remove_one(const char *path, const struct stat *st, int flag,
+    struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+/* A test's own directory with all that is in it. */
+static inline int
+unit_remove_tree(const char *dir)
+{
+	return nftw(dir, unit_remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 #endif /* !UNIT_H */

@@ -148,6 +148,19 @@ probe_read(const char *path, char *buf, size_t size)
 	return n > 0 ? (long)n : r;
 }
 
+long
+probe_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	long r;
+
+	if (fd == -1)
+		return -errno;
+	r = CALL(SYS_write, fd, text, strlen(text));
+	(void)close(fd);
+	return r;
+}
+
 void
 probe_status(const char *who, const char *key, char *ret, size_t size)
 {

@@ -473,16 +473,9 @@ static long
 pr_write(pid_t pid, const char *file, const char *text)
 {
 	char path[64];
-	int fd;
-	long r;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd == -1)
-		return -errno;
-	r = CALL(SYS_write, fd, text, strlen(text));
-	(void)close(fd);
-	return r;
+	return probe_write(path, text);
 }
 
 static void

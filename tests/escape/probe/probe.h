@@ -74,6 +74,9 @@ long probe_child(long (*fn)(void *), void *arg);
 /* Read at most size - 1 bytes; the count, or -errno.  Ends with NUL. */
 long probe_read(const char *path, char *buf, size_t size);
 
+/* Write text to what is there already; its length, or -errno. */
+long probe_write(const char *path, const char *text);
+
 /* The rest of the line of /proc/<who>/status that starts with key. */
 void probe_status(const char *who, const char *key, char *ret, size_t size);
 

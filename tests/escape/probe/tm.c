@@ -1,23 +1,9 @@
 /* Clocks: read, never set. */
 #include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 #include "probe.h"
-
-static long
-tm_write(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	long r;
-
-	if (fd == -1)
-		return -errno;
-	r = CALL(SYS_write, fd, text, strlen(text));
-	(void)close(fd);
-	return r;
-}
 
 static void
 tm_01(void)
@@ -34,7 +20,7 @@ tm_01(void)
 	    open("/dev/rtc", O_RDONLY) >= 0 ? 0 : -errno);
 	/* outside: our own namespace's, which has no clock of its own left */
 	probe_result("timens_offsets",
-	    tm_write("/proc/self/timens_offsets", "monotonic 1 0\n"));
+	    probe_write("/proc/self/timens_offsets", "monotonic 1 0\n"));
 }
 
 const struct probe_check probe_tm[] = {

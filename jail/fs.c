@@ -450,10 +450,11 @@ fs_fresh(struct stage *s, const struct plan_mount *m)
 {
 	const char *mode = m->kind == PLAN_MOUNT_TMPFS ? "1777" : "755";
 	uint32_t i = (uint32_t)(m - s->plan->mounts);
-	long fd = mount_new_tmpfs(m->size_bytes, m->inodes, mode,
-	    LIMITS_AGENT_ID_TEXT, MOUNT_RW);
-	long r;
+	long fd = s->fresh[i], r;
 
+	if (fd < 0)
+		fd = mount_new_tmpfs(m->size_bytes, m->inodes, mode,
+		    LIMITS_AGENT_ID_TEXT, MOUNT_RW);
 	if (fd >= 0 && m->kind == PLAN_MOUNT_NEW &&
 	    (r = overlay_offer(s, i, (int)fd)) < 0)
 		return r;

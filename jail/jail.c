@@ -126,6 +126,7 @@ jail_fill_stage(struct jail *j, struct err *e)
 	s->cgroup = &j->cgroup;
 	s->sources = j->sources;
 	s->files = j->generated->files;
+	s->fresh = j->quota.fd;
 	s->root_fd = s->yield_fd = s->place.fd = -1;
 	s->keep = j->options.keep;
 	s->capture = j->options.capture;
@@ -134,6 +135,21 @@ jail_fill_stage(struct jail *j, struct err *e)
 		    "%s", j->options.janitor_unlink);
 	s->launcher_pid = getpid();
 	return 0;
+}
+
+/* Sized directories on disk are made from now on, beside all the rest. */
+static int
+jail_quota(struct jail *j, struct err *e)
+{
+	struct quota_caller c = {
+		.rootless = j->posture.rootless,
+		.name = j->name,
+		.state_dir = j->options.state_dir,
+		.uid = j->stage->ids.agent_uid,
+		.gid = j->stage->ids.agent_gid,
+	};
+
+	return quota_begin(&j->quota, j->options.plan, &c, e);
 }
 
 /*
@@ -260,6 +276,7 @@ static int (*const jail_preparations[])(struct jail *, struct err *) = {
 	jail_map,
 	jail_ids,
 	jail_fill_stage,
+	jail_quota,
 	jail_clone,
 	jail_open_init,
 	jail_open_sources,
@@ -304,6 +321,7 @@ jail_create(const struct jail_options *o, struct jail **ret, struct err *e)
 	for (i = 0; i < countof(j->sources); i++)
 		j->sources[i].fd = j->kept[i] = -1;
 	cgroup_init(&j->cgroup);
+	quota_init(&j->quota);
 	for (i = 0; i < countof(jail_preparations); i++) {
 		if (jail_preparations[i](j, e) == -1) {
 			(void)jail_destroy(j);
@@ -703,6 +721,21 @@ jail_release(struct jail *j, struct err *e)
 	return 0;
 }
 
+static int
+jail_await_quota(struct jail *j, struct err *e)
+{
+	uint32_t i;
+
+	if (quota_wait(&j->quota, e) == -1)
+		return -1;
+	for (i = 0; i < QUOTA_PLACES; i++) {
+		if (jail_raise_fd(&j->quota.fd[i], e) == -1)
+			return -1;
+	}
+	j->posture.quota = j->quota.posture;
+	return 0;
+}
+
 /* The jail has its files; a thousand jails have them once each. */
 static void
 jail_forget_texts(struct jail *j)
@@ -725,6 +758,8 @@ jail_launch(struct jail *j, const struct jail_command *first, int ret_stdio[3],
 	if (generated_make(j->generated, j->options.plan, e) == -1)
 		return -1;
 	j->stage->nfiles = j->generated->nfiles;
+	if (jail_await_quota(j, e) == -1)
+		return -1;
 	if (first != NULL && !spared && jail_start(j, first, stdio, e) == -1)
 		return -1;
 	r = jail_release(j, e);
@@ -936,6 +971,7 @@ jail_destroy(struct jail *j)
 	}
 	fd_closep(&j->kept_root);
 	capture_drop(&j->listeners);
+	quota_finish(&j->quota);
 	if (j->stage != NULL) {
 		fd_closep(&j->stage->init_fd);
 		fd_closep(&j->stage->rootfs_fd);

@@ -21,6 +21,7 @@
 #include "err.h"
 #include "keep.h"
 #include "plan.h"
+#include "quota.h"
 #include "seccomp_program.h"
 
 struct jail;
@@ -34,6 +35,8 @@ struct jail_options {
 	const struct seccomp_program *program; /* borrowed until launched */
 	const char *init_path; /* the program warder-init */
 	const char *runtime_dir; /* /run/warder or the user's; 0700, exists */
+	/* Where sized directories lie that are too large for memory. */
+	const char *state_dir; /* 0700, exists; NULL or "": there is none */
 	/* Removed by the janitor if we are killed; NULL: nothing. */
 	const char *janitor_unlink;
 	int keep; /* 1: jail_keep() will be called */
@@ -82,6 +85,7 @@ struct jail_posture {
 	uint32_t cgroup_enforced; /* bit per enum cgroup_controller */
 	char cgroup_why[160];
 	enum capture_mode capture;
+	struct quota_posture quota;
 	uint64_t start_us; /* from jail_launch() to warder-init's hello */
 };
 

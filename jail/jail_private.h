@@ -20,6 +20,7 @@ struct jail {
 	int kept[PLAN_MOUNT_MAX]; /* what the stages sent of these; -1 */
 	int kept_root;
 	struct cgroup cgroup;
+	struct quota quota;
 	struct capture_listeners listeners;
 	struct jail_posture posture;
 	char name[JAIL_NAME_MAX];

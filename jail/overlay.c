@@ -2,7 +2,7 @@
  * overlay.c: a given directory as the jail's root, and what is kept of it.
  *
  * Stage two runs it.  The directory is the lower layer and never written;
- * the upper one is a sized tmpfs.  Where the launcher wants to keep changes
+ * the upper one has a size.  Where the launcher wants to keep changes
  * it gets descriptors of the upper layer and of the plan's new directories,
  * which outlive the jail with it.
  */
@@ -18,6 +18,7 @@
 #include "limits_jail.h"
 #include "mount.h"
 #include "msg_init.h"
+#include "quota.h"
 #include "stage.h"
 #include "sys.h"
 
@@ -79,7 +80,7 @@ overlay_lower(struct stage *s)
 }
 
 /*
- * Where the layers lie: one tmpfs, attached where nothing is needed any more
+ * Where the layers lie: one tmpfs, or what is on disk for it, attached where nothing is needed any more
  * and where it goes with the host's tree.  Over "/" it would not: of mounts
  * that are stacked there, unmounting the old root takes one.
  */
@@ -91,8 +92,11 @@ overlay_layers(struct stage *s)
 	long fd, lower, r;
 	size_t i;
 
-	fd = mount_new_tmpfs(s->plan->rootfs_size_bytes, LIMITS_INODES, "755",
-	    LIMITS_AGENT_ID_TEXT, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	fd = s->fresh[QUOTA_ROOTFS];
+	if (fd < 0)
+		fd = mount_new_tmpfs(s->plan->rootfs_size_bytes, LIMITS_INODES,
+		    "755", LIMITS_AGENT_ID_TEXT,
+		    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 	if (fd < 0)
 		return fd;
 	lower = overlay_lower(s);

@@ -66,6 +66,31 @@ places_own_dir(const char *path, struct err *e)
 	return 0;
 }
 
+/*
+ * Made with the folders above it.  Without it jails have less (see quota.h),
+ * so nothing here is an error but a directory of somebody else's.
+ */
+static int
+places_state(struct places *p, const char *first, const char *below,
+    struct err *e)
+{
+	char path[PLACES_PATH_MAX], *slash;
+
+	if (places_set(path, first, below, e) == -1)
+		return -1;
+	slash = path + strlen(first);
+	while ((slash = strchr(slash + 1, '/')) != NULL) {
+		*slash = '\0';
+		(void)mkdir(path, 0700);
+		*slash = '/';
+	}
+	if (mkdir(path, 0700) == -1 && errno != EEXIST)
+		return 0;
+	if (places_own_dir(path, e) == -1)
+		return -1;
+	return places_set(p->state, path, "", e);
+}
+
 static int
 places_root(struct places *p, struct err *e)
 {
@@ -73,7 +98,7 @@ places_root(struct places *p, struct err *e)
 	    places_set(p->runtime, "/run/warder", "", e) == -1 ||
 	    places_set(p->cache, "/var/cache/warder", "", e) == -1)
 		return -1;
-	return 0;
+	return places_state(p, "/var/lib", "/warder/sandboxes", e);
 }
 
 static const char *
@@ -133,6 +158,18 @@ places_user_runtime(struct places *p, struct err *e)
 }
 
 static int
+places_user_state(struct places *p, struct err *e)
+{
+	const char *v = getenv("XDG_STATE_HOME");
+
+	if (v != NULL && v[0] == '/')
+		return places_state(p, v, "/warder/sandboxes", e);
+	if (p->home[0] == '\0')
+		return 0;
+	return places_state(p, p->home, "/.local/state/warder/sandboxes", e);
+}
+
+static int
 places_user(struct places *p, struct err *e)
 {
 	if (places_xdg(p->config, "XDG_CONFIG_HOME", p->home, ".config", e) ==
@@ -141,7 +178,8 @@ places_user(struct places *p, struct err *e)
 	    places_xdg(p->cache, "XDG_CACHE_HOME", p->home, ".cache", e) == -1)
 		return -1;
 	(void)mkdir(p->cache, 0700);
-	if (places_below(p->cache, "warder", e) == -1)
+	if (places_below(p->cache, "warder", e) == -1 ||
+	    places_user_state(p, e) == -1)
 		return -1;
 	return places_user_runtime(p, e);
 }
@@ -151,6 +189,7 @@ places_find(struct places *ret, const char *program, struct err *e)
 {
 	int root = geteuid() == 0;
 
+	ret->state[0] = '\0';
 	if (places_set(ret->home, places_home(), "", e) == -1 ||
 	    places_program(ret, program, e) == -1)
 		return -1;

@@ -117,15 +117,28 @@ write_cpu(const struct jail_posture *p, const struct plan *plan, struct text *t)
 }
 
 static void
+write_places(struct text *t, uint32_t n, const char *what)
+{
+	if (n > 0)
+		text_addf(t, "%s%u in %s", t->len > 0 ? ", " : "", n, what);
+}
+
+static void
 write_disk(const struct jail_posture *p, const struct plan *plan,
     struct text *t)
 {
+	const struct quota_posture *q = &p->quota;
 	uint32_t i, host = 0;
 
-	(void)p;
 	for (i = 0; i < plan->nmounts; i++)
 		host += plan->mounts[i].kind == PLAN_MOUNT_WRITE;
-	text_add(t, "tmpfs sizes, counted as memory");
+	write_places(t, q->count[QUOTA_TMPFS], "tmpfs (counted as memory)");
+	write_places(t, q->count[QUOTA_IMAGE], "an image on disk");
+	if (t->len == 0)
+		text_add(t, "no new directories");
+	if (q->missed > 0)
+		text_addf(t, "; %u of these in memory for want of a disk (%s)",
+		    q->missed, q->why);
 	if (host > 0)
 		text_addf(t, "; nothing for %u given host director%s", host,
 		    host == 1 ? "y" : "ies");
@@ -194,6 +207,12 @@ less_cpu(const struct jail_posture *p)
 }
 
 static int
+less_disk(const struct jail_posture *p)
+{
+	return p->quota.missed > 0;
+}
+
+static int
 less_core_dumps(const struct jail_posture *p)
 {
 	return p->core_limit != 1;
@@ -215,7 +234,6 @@ less_never(const struct jail_posture *p)
 
 #define less_capabilities less_never
 #define less_seccomp less_never
-#define less_disk less_never
 
 static const struct {
 	const char *name, *about;

@@ -119,6 +119,7 @@ struct stage {
 	uint32_t nfiles;
 	int rootless;
 	int rootfs_fd; /* rootfs {dir: …}: as struct stage_source's; or -1 */
+	const int *fresh; /* by place of quota.h: a mount on disk, or -1 */
 	int keep; /* 1: send INIT_KEEP for what may be kept */
 	const struct capture_request *capture; /* NULL: loopback alone */
 	int control_fd; /* warder-init's end */

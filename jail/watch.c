@@ -1,6 +1,7 @@
 #include "watch.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
@@ -128,19 +129,30 @@ watch_is_fresh(const struct plan_mount *m)
 	return m->kind == PLAN_MOUNT_NEW || m->kind == PLAN_MOUNT_TMPFS;
 }
 
+/* What its files hold of the memory: those on a disk hold none. */
+static uint64_t
+watch_tmpfs(pid_t init, const char *path)
+{
+	struct statfs fs;
+
+	if (watch_statfs(init, path, &fs) == -1 || fs.f_type != TMPFS_MAGIC)
+		return 0;
+	return (uint64_t)(fs.f_blocks - fs.f_bfree) * (uint64_t)fs.f_bsize;
+}
+
 static uint64_t
 watch_files(pid_t init, const struct plan *p)
 {
-	struct statfs fs;
+	static const char *const every[] = { "/dev/shm", "/home/agent" };
 	uint64_t sum = 0;
 	uint32_t i;
 
+	for (i = 0; i < countof(every); i++)
+		sum += watch_tmpfs(init, every[i]);
 	for (i = 0; i < p->nmounts; i++) {
-		if (watch_is_fresh(&p->mounts[i]) &&
-		    watch_statfs(init, plan_string(p, p->mounts[i].path),
-			&fs) == 0)
-			sum += (uint64_t)(fs.f_blocks - fs.f_bfree) *
-			       (uint64_t)fs.f_bsize;
+		if (watch_is_fresh(&p->mounts[i]))
+			sum += watch_tmpfs(init,
+			    plan_string(p, p->mounts[i].path));
 	}
 	return sum;
 }
@@ -166,18 +178,35 @@ watch_look(struct watch *w, pid_t init, const struct plan *p)
 		w->memory_peak_bytes = w->memory_bytes;
 }
 
+/*
+ * A disk takes a write by large pieces, and refuses the one that does not
+ * fit: some of it may be left.
+ */
+static int
+watch_is_full(pid_t init, const char *path)
+{
+	struct statfs fs;
+	uint64_t left, piece;
+
+	if (watch_statfs(init, path, &fs) == -1)
+		return 0;
+	left = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
+	piece = (uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize / WATCH_PART;
+	if (piece > WATCH_PIECE_BYTES)
+		piece = WATCH_PIECE_BYTES;
+	return fs.f_ffree == 0 || fs.f_bfree == 0 ||
+	       (fs.f_type != TMPFS_MAGIC && left < piece);
+}
+
 int
 watch_disk_full(pid_t init, const struct plan *p)
 {
-	struct statfs fs;
 	uint32_t i;
 
 	for (i = 0; i < p->nmounts; i++) {
 		if (watch_is_fresh(&p->mounts[i]) &&
-		    watch_statfs(init, plan_string(p, p->mounts[i].path),
-			&fs) == 0 &&
-		    (fs.f_bfree == 0 || fs.f_ffree == 0))
+		    watch_is_full(init, plan_string(p, p->mounts[i].path)))
 			return 1;
 	}
-	return 0;
+	return p->rootfs == PLAN_ROOTFS_DIR && watch_is_full(init, "/");
 }

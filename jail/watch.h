@@ -25,6 +25,9 @@ struct watch {
 enum {
 	WATCH_PROCESSES_MAX = 4096, /* looked at in one go */
 	WATCH_INTERVAL_MS = 50,
+	/* a disk with less than a piece of a write left is full: */
+	WATCH_PIECE_BYTES = 2 * 1024 * 1024, /* the largest there is, */
+	WATCH_PART = 64, /* or such a part of the disk */
 };
 
 /* Look at everything below the jail's pid 1 (its number outside). */

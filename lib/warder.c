@@ -236,6 +236,7 @@ library_options(const struct warder_policy *p, struct jail_options *o)
 		.program = &p->program,
 		.init_path = p->warder->init_path,
 		.runtime_dir = p->warder->places.runtime,
+		.state_dir = p->warder->places.state,
 	};
 }
 

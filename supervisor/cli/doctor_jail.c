@@ -447,6 +447,7 @@ jail_try(struct doctor *d, const struct canaries *c, int program, struct err *e)
 		.program = &d->program,
 		.init_path = init,
 		.runtime_dir = d->places.runtime,
+		.state_dir = d->places.state,
 	};
 	struct jail *j = NULL;
 	int r;

@@ -328,6 +328,7 @@ exec_jail(struct exec *x, struct err *e)
 		.program = &x->program,
 		.init_path = x->init_path,
 		.runtime_dir = x->paths.runtime,
+		.state_dir = x->paths.state,
 		.keep = x->keep != NULL,
 	};
 	int r;

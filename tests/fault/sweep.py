@@ -30,11 +30,12 @@ ALL_S = 7200  # the longest whole sweep
 RUN_S = 25  # one injected run; a start waits for its stages 15 s at most
 
 CLONE_CHILD_CLEARTID, CLONE_NEWUSER = 0x200000, 0x10000000
+CLONE_FILES = 0x400
 CLONE_NEWPID = 0x20000000
 
 # Which processes a start is made of, by the flags of the clone that makes
 # them; a child of the command is the command's affair.
-ROLES = ("launcher", "config", "idmap", "one", "two", "command")
+ROLES = ("launcher", "config", "idmap", "image", "one", "two", "command")
 
 Call = collections.namedtuple(
     "Call", "number call nr name args text role phase")
@@ -65,7 +66,9 @@ def role_of(parent, flags):
     if parent == "launcher":
         if flags & CLONE_CHILD_CLEARTID:
             return "one"
-        return "idmap" if flags & CLONE_NEWUSER else "config"
+        if flags & CLONE_NEWUSER:
+            return "idmap"
+        return "image" if flags & CLONE_FILES else "config"
     if parent == "one" and flags & CLONE_NEWPID:
         return "two"
     return "command"

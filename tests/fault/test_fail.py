@@ -24,7 +24,7 @@ ERRORS = (errno.EIO, errno.ENOMEM, errno.EPERM) if ALL else (errno.EIO,)
 # Inside: what a layer that was lost on the way would change.
 FINGERPRINT = (": >/mnt/w/ran; echo ran; grep -E '^(Seccomp|NoNewPrivs|Cap|"
                "Uid|Gid)' /proc/self/status; cut -d' ' -f5,6 "
-               "/proc/self/mountinfo; ulimit -c; ulimit -n; umask; "
+               "/proc/self/mountinfo | sort; ulimit -c; ulimit -n; umask; "
                "readlink /proc/self/fd/0 | sed s/[0-9]//g; exit 3")
 STATUS = 3
 

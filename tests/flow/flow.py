@@ -265,6 +265,20 @@ def groups():
     return found
 
 
+def loops():
+    """What the loop devices say of their jails, by the devices' names."""
+    found = {}
+    LOOP_GET_STATUS64 = 0x4C05
+    for name in os.listdir("/sys/block"):
+        if not os.path.exists(f"/sys/block/{name}/loop"):
+            continue
+        with contextlib.suppress(OSError):
+            with open(f"/dev/{name}", "rb") as f:
+                info = fcntl.ioctl(f, LOOP_GET_STATUS64, bytes(232))
+                found[name] = info[56:120].split(b"\0")[0].decode()
+    return found
+
+
 def namespaces():
     """Those that a process of this program's is in."""
     found = set()
@@ -428,6 +442,9 @@ class Warder:
         with contextlib.suppress(FileNotFoundError):
             found += [n for n in os.listdir(self.jails)
                       if n.split("-")[0] in hexes]
+        if self.root:
+            found += [f"/dev/{d} of {n}" for d, n in loops().items()
+                      if n.split("-")[0] in mine]
         found += [f"mount {m}" for m in mounts() - self.mounts
                   if not somebody_elses(m, self.folder)]
         return found

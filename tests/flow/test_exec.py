@@ -98,7 +98,8 @@ def out_of_memory_is_137_with_its_reason(w):
 
 @test
 def memory_of_files_counts(w):
-    fill = "head -c 200000000 /dev/zero >/tmp/x; echo wrote; sleep 5"
+    fill = ("head -c 60000000 /dev/zero >/dev/shm/x; "
+            "head -c 60000000 /dev/zero >~/x; echo wrote; sleep 5")
     r, report = w.report(fill, "--limit", "memory=64MiB")
     r.expect(137)
     equal(report["end"]["kind"], "oom")

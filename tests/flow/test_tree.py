@@ -192,7 +192,7 @@ def keep_of_a_hostile_tree(w):
                "open(\"long\", \"w\").truncate(1 << 60); "
                "open(b\"\\xff\\n\\x1b-\", \"w\").write(\"odd\"); "
                "[(os.mkdir(\"d\"), os.chdir(\"d\")) for i in range(300)]'",
-               "--keep", kept).expect(0)
+               "--keep", kept, "--limit", "memory=8GiB").expect(0)
     holds(r.said, "left out")
     check("\x1b" not in r.said, "an escape on the terminal")
     names = os.listdir(os.fsencode(os.path.join(kept, "workspace")))

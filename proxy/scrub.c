@@ -448,6 +448,19 @@ scrub_flush(struct scrub_walk *w, size_t end)
 	return scrub_emit(w->t, w->p + from, end - from);
 }
 
+/* The form is the end of the path to n. */
+static int
+scrub_match(struct scrub_walk *w, const struct scrub_node *n)
+{
+	const unsigned char *path = w->s->forms + n->form;
+
+	if (w->t->match != NULL)
+		return w->t->match(w->t->ctx, n->entry,
+		    path + n->depth - n->match, n->match);
+	return scrub_emit(w->t, w->s->replacement[n->entry],
+	    w->s->replacement_size[n->entry]);
+}
+
 /* The path ends in a form: what stands before it goes out, then the other. */
 static int
 scrub_replace(struct scrub_walk *w)
@@ -460,8 +473,7 @@ scrub_replace(struct scrub_walk *w)
 	if (r == 0 && in_piece > w->sent)
 		r = scrub_flush(w, in_piece);
 	if (r == 0)
-		r = scrub_emit(w->t, w->s->replacement[n->entry],
-		    w->s->replacement_size[n->entry]);
+		r = scrub_match(w, n);
 	w->carried = 0;
 	w->sent = w->at;
 	w->t->node = SCRUB_ROOT;

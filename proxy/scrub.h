@@ -32,7 +32,7 @@
 enum {
 	/* Shorter ones would be found in ordinary text. */
 	SCRUB_SECRET_MIN = 8,
-	SCRUB_SECRETS_MAX = 64, /* that one service's answers may hold */
+	SCRUB_SECRETS_MAX = 128, /* as many credentials as a plan may have */
 	/* Of all forms: some 40 times the secrets' bytes. */
 	SCRUB_FORMS_MAX = 400 * 1024,
 };
@@ -66,6 +66,11 @@ struct scrub_stream {
 	 * which returns that, and the stream is of no use any more.
 	 */
 	int (*emit)(void *ctx, const void *p, size_t n);
+	/*
+	 * Called in place of emitting the replacement of an entry (its
+	 * index), for a form of n bytes; NULL: no such wish.  Returns as emit.
+	 */
+	int (*match)(void *ctx, unsigned entry, const void *form, size_t n);
 	void *ctx;
 };
 

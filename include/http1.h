@@ -344,8 +344,8 @@ must_check int http1_head_set_framing(struct http1_head *h,
     enum http1_framing f, uint64_t bytes, struct err *e);
 
 /*
- * Make a head: HTTP/1.1, no fields.  What was in h goes.  reason may be NULL:
- * the usual one.  http1_head_set_target changes a request's target and leaves
+ * Make a head: HTTP/1.1, no fields.  What was in h goes, so nothing may be
+ * borrowed from it.  reason may be NULL: the usual one.  http1_head_set_target changes a request's target and leaves
  * the rest.  ERR_INVALID if it could not be in a message, ERR_LIMIT.
  */
 must_check int http1_head_make_request(struct http1_head *h, const char *method,

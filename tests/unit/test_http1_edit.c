@@ -455,6 +455,21 @@ http1_remove_hop__nominated_credential__added_one_stays(void **state)
 	assert_false(h.facts.persists);
 }
 
+/* A Connection that names itself still names the others. */
+static void
+http1_remove_hop__connection_names_itself__all_go(void **state)
+{
+	autohttp1_head h;
+
+	(void)state;
+	http1_head_init(&h, HTTP1_REQUEST, NULL);
+	http1_read_all(&h,
+	    BYTES(GET "Connection: connection, x-b\r\nX-A: 1\r\nX-B: 2\r\n"
+		      "Connection: x-c\r\nX-C: 3\r\n\r\n"));
+	http1_head_remove_hop(&h);
+	expect_written(&h, GET "X-A: 1\r\n\r\n");
+}
+
 static void
 http1_set_framing__each__one_field_or_none(void **state)
 {
@@ -677,6 +692,53 @@ http1_limits__one_past_each__refused_by_name(void **state)
 	assert_int_equal(http1_fault_status(HTTP1_FAULT_FIELD_LONG), 431);
 }
 
+static enum http1_fault
+fault_within(const struct http1_limits *limits, const char *text, size_t piece)
+{
+	autohttp1_head h;
+	size_t used;
+
+	http1_head_init(&h, HTTP1_REQUEST, limits);
+	(void)http1_read_pieces(&h, text, strlen(text), piece, &used);
+	return h.fault;
+}
+
+/* Which limit is named does not depend on how the bytes came. */
+static void
+http1_limits__two_at_once__the_nearer_is_named(void **state)
+{
+	static const char text[] = GET "X: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+	struct http1_limits l = http1_limits_default;
+	size_t left;
+
+	(void)state;
+	l.field_bytes = 20;
+	for (left = 15; left < 25; left++) {
+		enum http1_fault want = left < l.field_bytes
+					    ? HTTP1_FAULT_HEAD_LONG
+					    : HTTP1_FAULT_FIELD_LONG;
+
+		l.head_bytes = (uint32_t)(strlen(GET) + left);
+		assert_int_equal(fault_within(&l, text, sizeof(text)), want);
+		assert_int_equal(fault_within(&l, text, 1), want);
+		assert_int_equal(fault_within(&l, text, 7), want);
+	}
+}
+
+/* "X:y" is written as "X: y": what fits only as it came is refused. */
+static void
+http1_limits__head_that_grows_when_written__refused(void **state)
+{
+	static const char text[] = GET "X:y\r\nX:y\r\nX:y\r\n\r\n";
+	struct http1_limits l = http1_limits_default;
+
+	(void)state;
+	l.head_bytes = sizeof(text) - 1 + 3;
+	assert_int_equal(fault_within(&l, text, 1), HTTP1_FAULT_NONE);
+	l.head_bytes--;
+	assert_int_equal(fault_within(&l, text, 1), HTTP1_FAULT_HEAD_LONG);
+}
+
 /* Feed line after line until one is refused; how many were accepted. */
 static size_t
 count_accepted(struct http1_head *h, const char *line, size_t n)
@@ -817,6 +879,8 @@ main(void)
 		    http1_set__from_its_own_text__survives_the_move),
 		cmocka_unit_test(
 		    http1_remove_hop__nominated_credential__added_one_stays),
+		cmocka_unit_test(
+		    http1_remove_hop__connection_names_itself__all_go),
 		cmocka_unit_test(http1_set_framing__each__one_field_or_none),
 		cmocka_unit_test(http1_list_next__odd_lists__elements_alone),
 		cmocka_unit_test(http1_chunk__written__read_back),
@@ -824,6 +888,10 @@ main(void)
 		cmocka_unit_test(http1_write__what_was_read__reads_the_same),
 		cmocka_unit_test(http1_reset__credential__wiped_from_memory),
 		cmocka_unit_test(http1_limits__one_past_each__refused_by_name),
+		cmocka_unit_test(
+		    http1_limits__two_at_once__the_nearer_is_named),
+		cmocka_unit_test(
+		    http1_limits__head_that_grows_when_written__refused),
 		cmocka_unit_test(http1_limits__endless_fields__refused_early),
 		cmocka_unit_test(http1_limits__edits__keep_them),
 		cmocka_unit_test(

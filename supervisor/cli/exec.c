@@ -343,6 +343,7 @@ exec_jail(struct exec *x, struct err *e)
 	x->registry.command = x->argv[0];
 	x->registry.envp = x->env.vector;
 	o.janitor_unlink = x->registry.path;
+	o.name = x->registry.name;
 	r = jail_create(&o, &x->jail, e);
 	if (r == 0)
 		r = exec_run(x, e);

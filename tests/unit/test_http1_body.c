@@ -211,7 +211,7 @@ http1_body_end__too_early__refused(void **state)
 	static const struct {
 		const char *bytes;
 		enum http1_framing framing;
-		uint64_t size;
+		unsigned size;
 		enum http1_got want;
 	} rows[] = {
 		{ "", HTTP1_BODY_NONE, 0, HTTP1_DONE },

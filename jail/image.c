@@ -5,7 +5,9 @@
  * system of one known shape is ten small writes.  No journal and no
  * checksums: what it holds is thrown away with the jail.  Bitmaps and inode
  * tables lie together at the front (flex_bg), holes of the file are what is
- * free, and no superblock has a copy (sparse_super2).  Offsets are those of
+ * free, and no superblock has a copy (sparse_super2).  It is written through
+ * the device: attaching a file syncs it to the disk first, and what lies in
+ * the device's cache the mount need not read.  Offsets are those of
  * struct ext4_super_block, ext4_group_desc, ext4_inode in fs/ext4/ext4.h.
  */
 #include "image.h"
@@ -239,7 +241,7 @@ image_write_super(struct image *im, const struct image_layout *l, int fd)
 		{ 350, 2, 32 }, /* and wanted */
 		{ 352, 4, 1 }, /* flags: hashes of signed characters */
 		{ 372, 1, 4 }, /* log2 of the groups in a flex_bg */
-		{ 584, 4, l->used_blocks }, /* overhead: nobody counts it */
+		{ 584, 4, l->used_blocks - 1 }, /* overhead, as the kernel counts */
 	};
 
 	/* clang-format on */
@@ -410,7 +412,8 @@ image_write_root(struct image *im, const struct image_layout *l, int fd)
 
 	/* clang-format on */
 
-	unsigned char *inode = im->block[0], *dir = im->block[1];
+	unsigned char *table = im->block[0], *dir = im->block[1];
+	unsigned char *inode = table + (IMAGE_ROOT_INODE - 1) * IMAGE_INODE;
 	size_t i;
 	long r;
 
@@ -420,9 +423,8 @@ image_write_root(struct image *im, const struct image_layout *l, int fd)
 		    fields[i].bytes);
 	for (i = 0; i < countof(names); i++)
 		image_put(dir + names[i].at, names[i].value, names[i].bytes);
-	r = image_pwrite(fd, inode, IMAGE_INODE,
-	    image_table(l) * IMAGE_BLOCK +
-		(IMAGE_ROOT_INODE - 1) * IMAGE_INODE);
+	/* whole blocks: nothing has to be read first */
+	r = image_pwrite(fd, table, IMAGE_BLOCK, image_table(l) * IMAGE_BLOCK);
 	if (r < 0)
 		return r;
 	return image_pwrite(fd, dir, IMAGE_BLOCK, block * IMAGE_BLOCK);
@@ -431,10 +433,8 @@ image_write_root(struct image *im, const struct image_layout *l, int fd)
 long
 image_write(struct image *im, const struct image_layout *l, int fd)
 {
-	long r = SYS(SYS_ftruncate, fd, l->blocks * IMAGE_BLOCK);
+	long r = image_write_super(im, l, fd);
 
-	if (r >= 0)
-		r = image_write_super(im, l, fd);
 	if (r >= 0)
 		r = image_write_descriptors(im, l, fd);
 	if (r >= 0)
@@ -571,11 +571,15 @@ image_make(struct image *im)
 	if (file < 0)
 		return file;
 	im->step = IMAGE_WRITE;
-	if ((r = image_write(im, &l, (int)file)) < 0)
+	if ((r = SYS(SYS_ftruncate, file, l.blocks * IMAGE_BLOCK)) < 0)
 		return r;
+	/* a device of blocks as large as ours: or its cache would be dropped */
 	device = image_attach(im, file, path);
 	if (device < 0)
 		return device;
+	im->step = IMAGE_WRITE;
+	if ((r = image_write(im, &l, (int)device)) < 0)
+		return r;
 	r = image_mount(im, path);
 	if (r < 0)
 		return r;
@@ -605,9 +609,8 @@ image_discard(int mount)
 	autofd owned = mount;
 	autofd dir = -1;
 
-	if (!image_is_worth(mount))
-		return;
-	dir = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (image_is_worth(mount))
+		dir = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir != -1)
 		(void)ioctl(dir, IMAGE_SHUTDOWN, &how);
 }

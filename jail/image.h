@@ -27,10 +27,10 @@ enum {
 /* Where a step stopped. */
 enum image_step {
 	IMAGE_FILE,
-	IMAGE_WRITE,
 	IMAGE_CONTROL, /* /dev/loop-control */
 	IMAGE_DEVICE, /* /dev/loopN */
 	IMAGE_ATTACH,
+	IMAGE_WRITE,
 	IMAGE_TYPE, /* the kernel has ext4 */
 	IMAGE_MOUNT,
 	IMAGE__MAX
@@ -70,7 +70,8 @@ struct image {
 /* "free" bytes and inodes, exactly; 0, or -EFBIG. */
 long image_plan(uint64_t size_bytes, uint64_t inodes, struct image_layout *ret);
 
-/* Write an empty ext4 without a journal to fd; 0, or -errno. */
+/* Write an empty ext4 without a journal to fd, which reads as zeros as far
+ * as l->blocks; 0, or -errno. */
 long image_write(struct image *im, const struct image_layout *l, int fd);
 
 /* The whole: file, device, mount.  0, or -errno with im->step set. */

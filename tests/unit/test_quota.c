@@ -252,6 +252,8 @@ image_write__whole_groups__e2fsck_finds_nothing(void **state)
 		assert_int_equal(l.groups * l.group_inodes,
 		    rows[i].inodes + 10);
 		assert_int_equal(ftruncate(fd, 0), 0);
+		assert_int_equal(ftruncate(fd, (off_t)(l.blocks * IMAGE_BLOCK)),
+		    0);
 		assert_int_equal(image_write(&image, &l, fd), 0);
 		r = fsck(path);
 		if (r == -1 || r == 127) {

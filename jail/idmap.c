@@ -47,24 +47,26 @@ idmap_write(pid_t pid, const char *file, const char *text, size_t size,
 }
 
 static int
-idmap_maps(pid_t pid, uid_t uid, gid_t gid, uid_t seen, struct err *e)
+idmap_maps(pid_t pid, struct idmap_owner disk, struct idmap_owner seen,
+    struct err *e)
 {
 	char text[64];
-	int n = snprintf(text, sizeof(text), "%u %u 1\n", uid, seen);
+	int n = snprintf(text, sizeof(text), "%u %u 1\n", disk.uid, seen.uid);
 
 	if (idmap_write(pid, "uid_map", text, (size_t)n, e) == -1)
 		return -1;
-	n = snprintf(text, sizeof(text), "%u %u 1\n", gid, seen);
+	n = snprintf(text, sizeof(text), "%u %u 1\n", disk.gid, seen.gid);
 	return idmap_write(pid, "gid_map", text, (size_t)n, e);
 }
 
 static int
-idmap_namespace(pid_t pid, uid_t uid, gid_t gid, uid_t seen, struct err *e)
+idmap_namespace(pid_t pid, struct idmap_owner disk, struct idmap_owner seen,
+    struct err *e)
 {
 	char path[64];
 	int fd;
 
-	if (idmap_maps(pid, uid, gid, seen, e) == -1)
+	if (idmap_maps(pid, disk, seen, e) == -1)
 		return -1;
 	(void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -75,7 +77,7 @@ idmap_namespace(pid_t pid, uid_t uid, gid_t gid, uid_t seen, struct err *e)
 
 /* A user namespace with the two maps; its descriptor, or -1. */
 static int
-idmap_make(uid_t uid, gid_t gid, uid_t seen, struct err *e)
+idmap_make(struct idmap_owner disk, struct idmap_owner seen, struct err *e)
 {
 	void *stack = mmap(NULL, IDMAP_STACK, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -95,7 +97,7 @@ idmap_make(uid_t uid, gid_t gid, uid_t seen, struct err *e)
 		(void)munmap(stack, IDMAP_STACK);
 		return err_sys(e, (int)-pid, "idmap: clone3");
 	}
-	fd = idmap_namespace((pid_t)pid, uid, gid, seen, e);
+	fd = idmap_namespace((pid_t)pid, disk, seen, e);
 	(void)kill((pid_t)pid, SIGKILL);
 	/* no exit signal was asked for: only __WALL sees it */
 	while (waitpid((pid_t)pid, NULL, __WALL) == -1 && errno == EINTR)
@@ -106,10 +108,11 @@ idmap_make(uid_t uid, gid_t gid, uid_t seen, struct err *e)
 }
 
 int
-idmap_mount(int fd, uid_t uid, gid_t gid, uid_t seen, struct err *e)
+idmap_mount(int fd, struct idmap_owner disk, struct idmap_owner seen,
+    struct err *e)
 {
 	struct mount_attr a = { .attr_set = MOUNT_ATTR_IDMAP };
-	autofd ns = idmap_make(uid, gid, seen, e);
+	autofd ns = idmap_make(disk, seen, e);
 	long r;
 
 	if (ns == -1)

@@ -11,12 +11,17 @@
 
 #include "err.h"
 
+struct idmap_owner {
+	uid_t uid;
+	gid_t gid;
+};
+
 /*
- * Idmap the detached mount fd: what uid and gid own on disk is seen as
- * owned by "seen", and what "seen" creates is owned by them.  ERR_UNSUPPORTED
- * where the file system cannot.
+ * Idmap the detached mount fd: what "disk" owns there is seen as owned by
+ * "seen", and what "seen" creates is owned by it.  ERR_UNSUPPORTED where the
+ * file system cannot.
  */
-must_check int idmap_mount(int fd, uid_t uid, gid_t gid, uid_t seen,
-    struct err *e);
+must_check int idmap_mount(int fd, struct idmap_owner disk,
+    struct idmap_owner seen, struct err *e);
 
 #endif /* !IDMAP_H */

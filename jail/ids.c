@@ -2,7 +2,8 @@
  * ids.c: user and group ids, inside and out.
  *
  * As root every jail has its own block of host uids and maps two of them:
- * warder-init's and the agent's.  Rootless maps the caller alone, in two
+ * warder-init's and the agent's (for which a given directory's owner may
+ * stand, see source.h).  Rootless maps the caller alone, in two
  * steps, since the network namespace belongs to a user namespace outside the
  * jail's.  Host uid 0 is in neither map.
  */
@@ -16,7 +17,8 @@
 #include "sys.h"
 
 enum {
-	IDS_TEXT = 96
+	IDS_TEXT = 96, /* of a line */
+	IDS_ROWS = 2,
 };
 
 /* "inside outside count\n" into text; returns its length. */
@@ -65,38 +67,64 @@ ids_write(long who, const char *file, const char *text, size_t size)
 	return r < 0 ? r : 0;
 }
 
-static long
-ids_maps(struct stage *s, long who, uint64_t uid, uint64_t gid, uint64_t from,
-    uint64_t count)
+/* One map is three of these a line: inside, outside, how many. */
+struct ids_row {
+	uint64_t inside, uid, gid, count;
+};
+
+/* The map of uids, or that of gids. */
+static size_t
+ids_text(char *text, const struct ids_row *row, size_t rows, int gids)
 {
-	char text[IDS_TEXT];
+	size_t i, n = 0;
+
+	for (i = 0; i < rows; i++)
+		n += ids_line(text + n, row[i].inside,
+		    gids ? row[i].gid : row[i].uid, row[i].count);
+	return n;
+}
+
+static long
+ids_maps(struct stage *s, long who, const struct ids_row *row, size_t rows)
+{
+	char text[IDS_ROWS * IDS_TEXT];
 	long r;
 
 	stage_what(&s->one, "setgroups");
 	if ((r = ids_write(who, "setgroups", "deny", 4)) < 0)
 		return r;
 	stage_what(&s->one, "uid_map");
-	r = ids_write(who, "uid_map", text, ids_line(text, from, uid, count));
+	r = ids_write(who, "uid_map", text, ids_text(text, row, rows, 0));
 	if (r < 0)
 		return r;
 	stage_what(&s->one, "gid_map");
-	return ids_write(who, "gid_map", text,
-	    ids_line(text, from, gid, count));
+	return ids_write(who, "gid_map", text, ids_text(text, row, rows, 1));
 }
 
 /* Rootless, stage one's namespace: the caller, under the agent's number. */
 long
 ids_map_self(struct stage *s)
 {
-	return ids_maps(s, 0, s->ids.agent_uid, s->ids.agent_gid, AGENT_UID, 1);
+	const struct ids_row row = { AGENT_UID, s->ids.agent_uid,
+		s->ids.agent_gid, 1 };
+
+	return ids_maps(s, 0, &row, 1);
 }
 
-/* The jail's own namespace, written from outside it. */
+/*
+ * The jail's own namespace, written from outside it.  The agent is of the
+ * jail's block too, or the owner of what cannot be idmapped.
+ */
 long
 ids_map_child(struct stage *s, long pid)
 {
+	const struct ids_row own = { AGENT_UID, AGENT_UID, AGENT_UID, 1 };
+	const struct ids_row rows[IDS_ROWS] = {
+		{ INIT_UID, s->ids.init_uid, s->ids.init_gid, 1 },
+		{ AGENT_UID, s->ids.agent_uid, s->ids.agent_gid, 1 },
+	};
+
 	if (s->rootless)
-		return ids_maps(s, pid, AGENT_UID, AGENT_UID, AGENT_UID, 1);
-	return ids_maps(s, pid, s->ids.init_uid, s->ids.init_gid, INIT_UID,
-	    AGENT_UID - INIT_UID + 1);
+		return ids_maps(s, pid, &own, 1);
+	return ids_maps(s, pid, rows, countof(rows));
 }

@@ -58,30 +58,17 @@ jail_raise_fd(int *fd, struct err *e)
 	return 0;
 }
 
-/* Two threads may ask within the same microsecond: the later waits for it. */
-void
-jail_new_name(char ret[JAIL_NAME_MAX])
-{
-	static uint64_t last_us;
-	uint64_t now = clock_now_us();
-	uint64_t last = __atomic_load_n(&last_us, __ATOMIC_RELAXED), next;
-
-	do
-		next = now > last ? now : last + 1;
-	while (!__atomic_compare_exchange_n(&last_us, &last, next, 0,
-	    __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	(void)snprintf(ret, JAIL_NAME_MAX, "%d-%llx", (int)getpid(),
-	    (unsigned long long)next);
-}
-
+/* Unique on the host, short, and only what a control group's name may be. */
 static int
-jail_take_name(struct jail *j, struct err *e)
+jail_make_name(struct jail *j, struct err *e)
 {
-	(void)e;
-	if (j->options.name == NULL)
-		jail_new_name(j->name);
-	else
-		(void)snprintf(j->name, sizeof(j->name), "%s", j->options.name);
+	struct timespec t;
+
+	if (clock_gettime(CLOCK_MONOTONIC, &t) == -1)
+		return err_set(e, ERR_SYSTEM, "clock_gettime");
+	(void)snprintf(j->name, sizeof(j->name), "%d-%llx", (int)getpid(),
+	    (unsigned long long)t.tv_sec * 1000000000ULL +
+		(unsigned long long)t.tv_nsec);
 	return 0;
 }
 
@@ -228,27 +215,59 @@ jail_open_init(struct jail *j, struct err *e)
 	return jail_raise_fd(&j->stage->init_fd, e);
 }
 
+static void
+jail_close_sources(struct jail *j)
+{
+	size_t i;
+
+	for (i = 0; i < countof(j->sources); i++)
+		fd_closep(&j->sources[i].fd);
+}
+
+/* 1: the agent is somebody else now, so once more. */
 static int
-jail_open_sources(struct jail *j, struct err *e)
+jail_try_sources(struct jail *j, struct source_caller *c, struct err *e)
 {
 	const struct plan *p = j->options.plan;
-	struct source_caller c = {
-		.rootless = j->posture.rootless,
-		.agent = j->posture.agent_uid,
-		.runtime_dir = j->options.runtime_dir,
-	};
 	uint32_t i;
+	int r;
 
 	for (i = 0; i < p->nmounts; i++) {
 		if (plan_string(p, p->mounts[i].from)[0] == '\0')
 			continue;
-		if (source_open(p, i, &c, &j->sources[i], e) == -1 ||
-		    jail_raise_fd(&j->sources[i].fd, e) == -1)
+		r = source_open(p, i, c, &j->sources[i], e);
+		if (r != 0)
+			return r;
+		if (jail_raise_fd(&j->sources[i].fd, e) == -1)
 			return -1;
 	}
 	return p->rootfs == PLAN_ROOTFS_DIR
-		   ? source_open_rootfs(p, &c, &j->stage->rootfs_fd, e)
+		   ? source_open_rootfs(p, c, &j->stage->rootfs_fd, e)
 		   : 0;
+}
+
+static int
+jail_open_sources(struct jail *j, struct err *e)
+{
+	struct stage_ids *ids = &j->stage->ids;
+	struct source_caller c = {
+		.rootless = j->posture.rootless,
+		.agent = { ids->agent_uid, ids->agent_gid },
+		.runtime_dir = j->options.runtime_dir,
+	};
+	int r = jail_try_sources(j, &c, e);
+
+	if (r == 1) {
+		jail_close_sources(j);
+		r = jail_try_sources(j, &c, e);
+	}
+	if (r == 1)
+		return err_set(e, ERR_CONFLICT, "%s: it is being changed",
+		    c.shared);
+	ids->agent_uid = j->posture.agent_uid = c.agent.uid;
+	ids->agent_gid = c.agent.gid;
+	j->posture.agent_shared = c.shared != NULL;
+	return r;
 }
 
 static int
@@ -285,14 +304,14 @@ jail_channel(struct jail *j, struct err *e)
 }
 
 static int (*const jail_preparations[])(struct jail *, struct err *) = {
-	jail_take_name,
+	jail_make_name,
 	jail_map,
 	jail_ids,
 	jail_fill_stage,
-	jail_quota,
 	jail_clone,
-	jail_open_init,
 	jail_open_sources,
+	jail_quota,
+	jail_open_init,
 	jail_groups,
 	jail_channel,
 };
@@ -429,7 +448,7 @@ jail_stdio_open(struct jail_stdio *s, const struct jail_command *c,
 static int
 jail_stdio_give(const struct jail *j, const struct jail_stdio *s, struct err *e)
 {
-	uid_t uid = j->stage->ids.agent_uid;
+	const struct stage_ids *ids = &j->stage->ids;
 	struct statfs fs;
 	int i;
 
@@ -439,7 +458,7 @@ jail_stdio_give(const struct jail *j, const struct jail_stdio *s, struct err *e)
 		if (fstatfs(s->theirs[i], &fs) == -1)
 			return err_set(e, ERR_SYSTEM, "fstatfs: stream");
 		if (fs.f_type == PIPEFS_MAGIC &&
-		    fchown(s->theirs[i], uid, (gid_t)uid) == -1)
+		    fchown(s->theirs[i], ids->agent_uid, ids->agent_gid) == -1)
 			return err_set(e, ERR_SYSTEM, "fchown: stream");
 	}
 	return 0;
@@ -900,39 +919,14 @@ jail_dispatch(struct jail *j, struct jail_event *ret, struct err *e)
 	return jail_events[m->type].handle(j, ret, e);
 }
 
-/*
- * What ended its pid 1.  Whoever has closed the socket is ending, or broken:
- * the signal changes nothing for the one, and the other does not hold us.
- */
-static int
-jail_end_status(struct jail *j)
-{
-	siginfo_t s = { 0 };
-	int r;
-
-	jail_kill(j);
-	do
-		r = j->init > 0 ? waitid(P_PID, (id_t)j->init, &s,
-				      WEXITED | WNOWAIT | __WALL)
-				: -1;
-	while (r == -1 && j->init > 0 && errno == EINTR);
-	if (r == -1)
-		return -1;
-	/* as wait(2) packs it */
-	return s.si_code == CLD_EXITED ? s.si_status << 8 : s.si_status;
-}
-
 int
 jail_receive(struct jail *j, struct jail_event *ret, struct err *e)
 {
-	struct jail_event v = { .kind = JAIL_EVENT_GONE,
-		.fd = -1,
-		.status = -1 };
+	struct jail_event v = { .kind = JAIL_EVENT_GONE, .fd = -1 };
 	int n = j->gone ? 0 : ipc_recv(j->control, &j->message, e);
 
 	if (n == 0 || (n == -1 && e->sys == ECONNRESET)) {
 		j->gone = 1;
-		v.status = jail_end_status(j);
 		*ret = v;
 		return 0;
 	}
@@ -1003,10 +997,9 @@ jail_destroy(struct jail *j)
 	fd_closep(&j->theirs);
 	/* none is left, unless somebody has killed the janitor */
 	r = cgroup_destroy(&j->cgroup, JAIL_GROUPS_MS);
-	for (i = 0; i < countof(j->sources); i++) {
-		fd_closep(&j->sources[i].fd);
+	jail_close_sources(j);
+	for (i = 0; i < countof(j->kept); i++)
 		fd_closep(&j->kept[i]);
-	}
 	fd_closep(&j->kept_root);
 	capture_drop(&j->listeners);
 	quota_finish(&j->quota);

@@ -28,8 +28,10 @@ write_identity(const struct jail_posture *p, const struct plan *plan,
 {
 	(void)plan;
 	text_addf(t,
-	    p->rootless ? "uid %u, the caller's own"
-			: "uid %u, of a block that is this jail's alone",
+	    p->rootless       ? "uid %u, the caller's own"
+	    : p->agent_shared ? "uid %u, the owner's of given directories, "
+				"whose file system has no idmapped mounts"
+			      : "uid %u, of a block that is this jail's alone",
 	    p->agent_uid);
 }
 
@@ -167,7 +169,7 @@ write_network(const struct jail_posture *p, const struct plan *plan,
 static int
 less_identity(const struct jail_posture *p)
 {
-	return p->rootless;
+	return p->rootless || p->agent_shared;
 }
 
 static int
@@ -218,7 +220,7 @@ less_core_dumps(const struct jail_posture *p)
 	return p->core_limit != 1;
 }
 
-/* What goes to other ports is refused, but no proxy says why. */
+/* What nobody listens for is refused by chance, not by a rule. */
 static int
 less_network(const struct jail_posture *p)
 {

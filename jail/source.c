@@ -11,6 +11,7 @@
 #include "idmap.h"
 #include "source.h"
 #include "sys.h"
+#include "uidblock.h"
 
 /*
  * File systems that are interfaces of the kernel: whatever the path says,
@@ -288,37 +289,95 @@ source_open_path(const char *path, struct stat *ret_st, struct err *e)
 	return take_fd(&fd);
 }
 
+/* ---- the owner ---- */
+
+static int
+source_is_jails(uid_t uid)
+{
+	return uid >= UIDBLOCK_BASE &&
+	       uid - UIDBLOCK_BASE < (uid_t)UIDBLOCK_COUNT * UIDBLOCK_SIZE;
+}
+
 /*
- * As root: a detached clone, which the jail's mount namespace takes, where it
- * could not clone the launcher's own mount.  With other owners, unless it is
- * root's.  Where the file system cannot have those, reading falls back to
- * what "others" may read; writing does not.
+ * What cannot be idmapped is written by its owner alone, so the owner is who
+ * the jail's agent will be: one for all such directories.  1: from now on.
  */
 static int
-source_clone(int fd, const struct stat *st, enum source_use use, uid_t agent,
-    struct stage_source *ret, struct err *e)
+source_share(struct source_caller *c, const char *from, const struct stat *st,
+    struct err *e)
 {
-	autofd tree = (int)SYS(SYS_open_tree, fd, "",
-	    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
-
-	if (tree < 0)
-		return err_sys(e, -tree, "open_tree");
-	if ((st->st_uid != 0 || use == SOURCE_ROOTFS) &&
-	    idmap_mount(tree, st->st_uid, st->st_gid, agent, e) == -1 &&
-	    (e->code != ERR_UNSUPPORTED || use == SOURCE_WRITE))
-		return -1;
-	ret->fd = take_fd(&tree);
-	ret->is_mount = 1;
+	if (st->st_gid == 0)
+		return err_set(e, ERR_DENIED,
+		    "its file system has no idmapped mounts, and its group is "
+		    "root's, which never enters a jail (chgrp it)");
+	if (source_is_jails(st->st_uid) || source_is_jails(st->st_gid))
+		return err_set(e, ERR_DENIED,
+		    "its file system has no idmapped mounts, and its owner %u "
+		    "is kept for jails",
+		    st->st_uid);
+	if (c->shared == NULL) {
+		c->shared = from;
+		c->agent = (struct idmap_owner){ st->st_uid, st->st_gid };
+		return 1;
+	}
+	if (st->st_uid != c->agent.uid || st->st_gid != c->agent.gid)
+		return err_set(e, ERR_DENIED,
+		    "it belongs to %u:%u and %s to %u:%u, and without "
+		    "idmapped mounts a jail writes as one owner",
+		    st->st_uid, st->st_gid, c->shared, c->agent.uid,
+		    c->agent.gid);
 	return 0;
 }
 
+/*
+ * 0, or 1 if it is not idmapped.
+ *
+ * As root: a detached clone, which the jail's mount namespace takes, where it
+ * could not clone the launcher's own mount.  With other owners, unless it is
+ * root's.  Where the file system cannot have those, reading falls back to
+ * what "others" may read; writing to a jail of that owner.
+ */
+static int
+source_clone(int fd, const struct stat *st, enum source_use use,
+    const struct source_caller *c, struct stage_source *ret, struct err *e)
+{
+	const struct idmap_owner disk = { st->st_uid, st->st_gid };
+	autofd tree = (int)SYS(SYS_open_tree, fd, "",
+	    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
+	int r = 0;
+
+	if (tree < 0)
+		return err_sys(e, -tree, "open_tree");
+	if (st->st_uid != 0 || use == SOURCE_ROOTFS)
+		r = idmap_mount(tree, disk, c->agent, e);
+	if (r == -1 && e->code != ERR_UNSUPPORTED)
+		return -1;
+	ret->fd = take_fd(&tree);
+	ret->is_mount = 1;
+	return r == -1 ? 1 : 0;
+}
+
+static int
+source_take(int fd, const struct stat *st, const char *from, int write,
+    struct source_caller *c, struct stage_source *ret, struct err *e)
+{
+	int r =
+	    source_clone(fd, st, write ? SOURCE_WRITE : SOURCE_READ, c, ret, e);
+
+	if (r == 1)
+		r = write ? source_share(c, from, st, e) : 0;
+	if (r != 0)
+		fd_closep(&ret->fd);
+	return r;
+}
+
 int
-source_open(const struct plan *p, uint32_t i, const struct source_caller *c,
+source_open(const struct plan *p, uint32_t i, struct source_caller *c,
     struct stage_source *ret, struct err *e)
 {
 	const struct plan_mount *m = &p->mounts[i];
 	const char *from = plan_string(p, m->from);
-	int write = m->kind == PLAN_MOUNT_WRITE;
+	int write = m->kind == PLAN_MOUNT_WRITE, r = 0;
 	struct stage_source s = { .fd = -1 };
 	struct stat st;
 	autofd fd = source_open_path(from, &st, e);
@@ -328,11 +387,13 @@ source_open(const struct plan *p, uint32_t i, const struct source_caller *c,
 	s.is_dir = S_ISDIR(st.st_mode);
 	if (c->rootless)
 		s.fd = take_fd(&fd);
-	else if (source_clone(fd, &st, write ? SOURCE_WRITE : SOURCE_READ,
-		     c->agent, &s, e) == -1)
+	else
+		r = source_take(fd, &st, from, write, c, &s, e);
+	if (r == -1)
 		return err_wrap(e, "%s: %s", plan_string(p, m->origin), from);
-	*ret = s;
-	return 0;
+	if (r == 0)
+		*ret = s;
+	return r;
 }
 
 int
@@ -351,7 +412,7 @@ source_open_rootfs(const struct plan *p, const struct source_caller *c,
 		    dir);
 	if (c->rootless)
 		s.fd = take_fd(&fd);
-	else if (source_clone(fd, &st, SOURCE_ROOTFS, c->agent, &s, e) == -1)
+	else if (source_clone(fd, &st, SOURCE_ROOTFS, c, &s, e) == -1)
 		return err_wrap(e, "rootfs: %s", dir);
 	*ret_fd = s.fd;
 	return 0;

@@ -10,14 +10,20 @@
 #define SOURCE_H
 
 #include "err.h"
+#include "idmap.h"
 #include "plan.h"
 #include "stage.h"
 
 /* For whom a source is opened. */
 struct source_caller {
 	int rootless;
-	uid_t agent;
+	struct idmap_owner agent; /* outside */
 	const char *runtime_dir; /* never enters, nor what holds it */
+	/*
+	 * The directory, on a file system without idmapped mounts, whose
+	 * owner "agent" is for its sake; NULL: it is of the jail's own block.
+	 */
+	const char *shared;
 };
 
 /*
@@ -26,9 +32,12 @@ struct source_caller {
  * "agent" (the host uid of the jail's agent) while it is seen through it,
  * and what the jail creates belongs to the owner.  ERR_DENIED names the
  * reason for what must not enter, ERR_NOT_FOUND what is not there.
+ *
+ * Returns 1 for the first one that is for writing and cannot be idmapped:
+ * c->agent is its owner from now on, and all must be opened again.
  */
 must_check int source_open(const struct plan *p, uint32_t i,
-    const struct source_caller *c, struct stage_source *ret, struct err *e);
+    struct source_caller *c, struct stage_source *ret, struct err *e);
 
 /*
  * The base of rootfs {dir: …}: a directory, judged in the same way; as root

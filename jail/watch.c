@@ -57,25 +57,24 @@ watch_memory(pid_t pid)
 
 /*
  * utime, stime and those of its reaped children: proc_pid_stat(5), fields 14
- * to 17; its threads: field 20.  The name in field 2 is the jail's to choose,
- * so count from its last parenthesis.
+ * to 17.  The name in field 2 is the jail's to choose, so count from its
+ * last parenthesis.
  */
-static void
-watch_stat(pid_t pid, uint64_t *cpu_us, uint64_t *tasks)
+static uint64_t
+watch_cpu_us(pid_t pid)
 {
 	char buf[1024], *p;
 	uint64_t ticks = 0;
 	int i;
 
 	if (watch_read(pid, "stat", buf, sizeof(buf)) <= 0)
-		return;
+		return 0;
 	p = strrchr(buf, ')');
 	if (p == NULL)
-		return;
+		return 0;
 	for (i = 12; i <= 15; i++)
 		ticks += watch_field(p, i);
-	*cpu_us += ticks * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
-	*tasks += watch_field(p, 18);
+	return ticks * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
 }
 
 /* Append the children of one process; their threads' too. */
@@ -162,7 +161,7 @@ void
 watch_look(struct watch *w, pid_t init, const struct plan *p)
 {
 	static _Thread_local pid_t list[WATCH_PROCESSES_MAX];
-	uint64_t cpu = 0, tasks = 0;
+	uint64_t cpu = 0;
 	size_t n = 1, i;
 
 	w->memory_bytes = watch_files(init, p);
@@ -170,10 +169,9 @@ watch_look(struct watch *w, pid_t init, const struct plan *p)
 	for (i = 0; i < n; i++) {
 		n = watch_children(list[i], list, n);
 		w->memory_bytes += watch_memory(list[i]);
-		watch_stat(list[i], &cpu, &tasks);
+		cpu += watch_cpu_us(list[i]);
 	}
-	if (tasks > w->tasks_peak)
-		w->tasks_peak = tasks;
+	w->processes = (unsigned)n - 1;
 	if (cpu > w->cpu_us)
 		w->cpu_us = cpu;
 	if (w->memory_bytes > w->memory_peak_bytes)

@@ -314,6 +314,8 @@ host_cgroup(struct host_row *r)
 static enum doctor_state
 host_idmap(struct host_row *r)
 {
+	const struct idmap_owner disk = { 1000, 1000 };
+	const struct idmap_owner seen = { UIDBLOCK_BASE, UIDBLOCK_BASE };
 	struct err e;
 	long fd;
 	int ok;
@@ -328,7 +330,7 @@ host_idmap(struct host_row *r)
 		    strerror((int)-fd));
 		return DOCTOR_LESSENED;
 	}
-	ok = idmap_mount((int)fd, 1000, 1000, UIDBLOCK_BASE + 1000, &e) == 0;
+	ok = idmap_mount((int)fd, disk, seen, &e) == 0;
 	mount_close(fd);
 	if (ok) {
 		text_add(&r->value, "work, on tmpfs too");

@@ -272,8 +272,7 @@ cache_load__damaged__compiles_again(void **state)
 	step = st.st_size / 23;
 	for (at = 0; at < st.st_size; at += step) {
 		struct client_files files;
-		struct cache_entry entry = { &plan, &program, &files, text,
-			NULL };
+		struct cache_entry entry = { &plan, &program, &files, text };
 		FILE *f = fopen(path, "r+");
 		int dir, c;
 
@@ -299,8 +298,7 @@ static void
 cache_load__no_filter__is_a_miss(void **state)
 {
 	struct policy_request rq = request("policy: 1\nlimits: {pids: 14}\n");
-	struct cache_entry entry = { &plan, &program, &cached_files, text,
-		NULL };
+	struct cache_entry entry = { &plan, &program, &cached_files, text };
 	unsigned char key[SHA256_SIZE];
 	char cache[128];
 	int dir;

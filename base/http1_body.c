@@ -170,17 +170,25 @@ http1_take_data(struct http1_body *b, const char *p, size_t n,
 	return k;
 }
 
-/* The trailers are whole: drop what must not be among them. */
-static void
+/*
+ * The trailers are whole: drop what must not be among them, but not what
+ * tells of framing.  Nobody honest sends that, and there are readers that
+ * merge trailers with the fields of the head.
+ */
+static enum http1_fault
 http1_trailers_clean(struct http1_head *h)
 {
 	uint32_t i, kept = 0;
 
+	if (http1_head_get(h, "Content-Length") != NULL ||
+	    http1_head_get(h, "Transfer-Encoding") != NULL)
+		return HTTP1_FAULT_TRAILER_FRAMING;
 	for (i = 0; i < h->count; i++)
 		if (!http1_is_forbidden_trailer(h->text + h->items[i].name,
 			h->items[i].name_size))
 			h->items[kept++] = h->items[i];
 	h->count = kept;
+	return HTTP1_FAULT_NONE;
 }
 
 static size_t
@@ -191,7 +199,7 @@ http1_take_trailers(struct http1_body *b, const char *p, size_t n)
 
 	b->fault = b->trailers.fault;
 	if (got == HTTP1_DONE) {
-		http1_trailers_clean(&b->trailers);
+		b->fault = http1_trailers_clean(&b->trailers);
 		b->state = HTTP1_IN_END;
 	}
 	return used;

@@ -245,16 +245,21 @@ http1_head_split(const struct http1_head *h, struct http1_target *ret)
 		abort(); /* it was split before */
 }
 
-/* Read the line as if it had come, into an empty head. */
+/*
+ * Read a start line as if it had come, into an empty head.  The parts have no
+ * line end and only the last may have a space, so they stay what they are.
+ * They go into the head directly: a target may carry a secret.
+ */
 static int
-http1_make(struct http1_head *h, const char *line, size_t n, struct err *e)
+http1_make(struct http1_head *h, const char *const parts[], size_t count,
+    struct err *e)
 {
-	size_t used;
 	enum http1_fault f;
+	size_t i, used;
 
 	http1_head_reset(h);
-	(void)http1_head_read(h, line, n, &used);
-	(void)http1_head_read(h, "\r\n", 2, &used);
+	for (i = 0; i < count; i++)
+		(void)http1_head_read(h, parts[i], strlen(parts[i]), &used);
 	f = h->fault;
 	if (f == HTTP1_FAULT_NONE && h->state != HTTP1_AT_FIELDS)
 		f = HTTP1_FAULT_START;
@@ -270,41 +275,29 @@ int
 http1_head_make_request(struct http1_head *h, const char *method,
     const char *target, struct err *e)
 {
-	autofree char *line = NULL;
-	int n;
+	const char *parts[] = { method, " ", target, " HTTP/1.1", "\r\n" };
 
 	assert(h->kind == HTTP1_REQUEST);
-	/* No space and no line end: the parts stay what they are. */
 	if (method[strcspn(method, " \r\n")] != '\0')
 		return http1_refuse(e, HTTP1_FAULT_METHOD);
 	if (target[strcspn(target, " \r\n")] != '\0')
 		return http1_refuse(e, HTTP1_FAULT_TARGET);
-	n = asprintf(&line, "%s %s HTTP/1.1", method, target);
-	if (n == -1) {
-		line = NULL;
-		return http1_refuse(e, HTTP1_FAULT_MEMORY);
-	}
-	return http1_make(h, line, (size_t)n, e);
+	return http1_make(h, parts, countof(parts), e);
 }
 
 int
 http1_head_make_response(struct http1_head *h, unsigned status,
     const char *reason, struct err *e)
 {
-	autofree char *line = NULL;
-	int n;
+	char first[32];
+	const char *parts[] = { first, NULL, "\r\n" };
 
 	assert(h->kind == HTTP1_RESPONSE);
-	if (reason == NULL)
-		reason = http1_reason(status);
-	if (reason[strcspn(reason, "\r\n")] != '\0')
+	parts[1] = reason != NULL ? reason : http1_reason(status);
+	if (parts[1][strcspn(parts[1], "\r\n")] != '\0')
 		return http1_refuse(e, HTTP1_FAULT_CONTROL);
-	n = asprintf(&line, "HTTP/1.1 %03u %s", status, reason);
-	if (n == -1) {
-		line = NULL;
-		return http1_refuse(e, HTTP1_FAULT_MEMORY);
-	}
-	return http1_make(h, line, (size_t)n, e);
+	(void)snprintf(first, sizeof(first), "HTTP/1.1 %03u ", status);
+	return http1_make(h, parts, countof(parts), e);
 }
 
 int

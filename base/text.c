@@ -1,6 +1,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "text.h"
 
@@ -8,8 +9,9 @@
 static const char text_mark[] = "...";
 
 enum {
-	TEXT_SHOWN_MAX = 64
-}; /* bytes of a bad value that a message shows */
+	TEXT_SHOWN_MAX = 64, /* bytes of a bad value that a message shows */
+	TEXT_BEGINNING = 3, /* letters of a name that tell which is meant */
+};
 
 /* C1 onwards; C0 and DEL are told by comparison.  Sorted. */
 static const struct {
@@ -531,10 +533,22 @@ text_guess_init(struct text_guess *g, const char *word)
 	};
 }
 
+/* Whether the word is a beginning of the name that says something. */
+static int
+text_begins(const char *name, const char *word)
+{
+	return strlen(word) >= TEXT_BEGINNING &&
+	       strncasecmp(name, word, strlen(word)) == 0;
+}
+
 void
 text_guess_offer(struct text_guess *g, const char *name)
 {
 	unsigned d = text_distance(g->word, name);
+
+	/* "mem" is far from "memory" letter by letter, and yet it is meant */
+	if (text_begins(name, g->word) && d > 1)
+		d = 1;
 
 	if (d >= g->distance || d >= strlen(name))
 		return;

@@ -83,9 +83,7 @@ tls_bio_read(BIO *b, char *p, int n)
 	do
 		r = recv(t->fd, p, (size_t)n, 0);
 	while (r == -1 && errno == EINTR);
-	if (r == 0)
-		t->eof = 1;
-	else if (r == -1 && (errno == EAGAIN || errno == EWOULDBLOCK))
+	if (r == -1 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		BIO_set_retry_read(b);
 	else if (r == -1)
 		t->sys = errno;
@@ -114,12 +112,9 @@ tls_bio_write(BIO *b, const char *p, int n)
 static long
 tls_bio_ctrl(BIO *b, int command, long n, void *p)
 {
-	const struct tls *t = BIO_get_data(b);
-
+	(void)b;
 	(void)n;
 	(void)p;
-	if (command == BIO_CTRL_EOF)
-		return t->eof;
 	return command == BIO_CTRL_FLUSH;
 }
 
@@ -217,17 +212,13 @@ tls_failed_protocol(struct tls *t, struct err *e)
 		ERR_clear_error();
 		return TLS_FAILED; /* *e is filled */
 	}
-	if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
-		ERR_clear_error();
-		return TLS_CUT;
-	}
 	if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
 		return tls_failed_verify(t, e);
 	(void)tls_reason(e, ERR_INVALID, "TLS");
 	return TLS_FAILED;
 }
 
-/* What the kernel says when the other side is gone without a word. */
+/* What the kernel says when the other side is gone without a word; 0: end. */
 static int
 tls_is_cut(int sys)
 {

@@ -32,8 +32,7 @@ struct tls_client {
 struct tls {
 	SSL *ssl;
 	int fd;
-	int sys; /* errno of the descriptor's last failure */
-	int eof; /* the descriptor has ended */
+	int sys; /* errno of the descriptor's failure; 0: none, or its end */
 	int chosen; /* the server's choose has been asked */
 	int refused; /* a callback of ours said no, and filled *e */
 	size_t retry; /* bytes that tls_write() has begun with */

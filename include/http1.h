@@ -104,6 +104,7 @@ extern const struct http1_limits http1_limits_default;
 	X(CHUNK_LINE_LONG,   400, "a chunk's size line is too long") \
 	X(CHUNK_EXT_LONG,    400, "the chunk extensions are too long together") \
 	X(CHUNK_END,         400, "no CRLF after a chunk's data") \
+	X(TRAILER_FRAMING,   400, "a trailer tells where the body ends") \
 	X(CUT,               400, "the message ends too early") \
 	X(MEMORY,            503, "no memory")
 
@@ -343,8 +344,8 @@ must_check int http1_head_set_framing(struct http1_head *h,
     enum http1_framing f, uint64_t bytes, struct err *e);
 
 /*
- * Make a head: HTTP/1.1, no fields.  What was in h goes.  reason may be NULL:
- * the usual one.  http1_head_set_target changes a request's target and leaves
+ * Make a head: HTTP/1.1, no fields.  What was in h goes, so nothing may be
+ * borrowed from it.  reason may be NULL: the usual one.  http1_head_set_target changes a request's target and leaves
  * the rest.  ERR_INVALID if it could not be in a message, ERR_LIMIT.
  */
 must_check int http1_head_make_request(struct http1_head *h, const char *method,
@@ -368,7 +369,8 @@ must_check int http1_head_write(const struct http1_head *h, struct buf *out,
 /*
  * A body being read.  "bytes" is the payload so far; "trailers" has those of
  * a chunked body when it is done, without the fields that only a head may
- * have (http1_is_forbidden_trailer).
+ * have (http1_is_forbidden_trailer); Content-Length and Transfer-Encoding
+ * among them are refused.
  */
 struct http1_body {
 	enum http1_fault fault;

@@ -76,11 +76,12 @@ struct config_no_file {
 
 /*
  * In the memfd: the plan (plan_size bytes), then the program
- * (program_length times struct sock_filter).
+ * (program_length times struct sock_filter), then the network plan.
  */
 struct config_done {
 	uint32_t plan_size;
 	uint32_t program_length; /* instructions */
+	uint32_t net_size; /* 0: the plan has no network half */
 	char warnings[CONFIG_TEXT_MAX]; /* may be empty */
 };
 

@@ -21,7 +21,7 @@
 
 enum {
 	PLAN_MAGIC = 0x4e4c5057, /* "WPLN" */
-	PLAN_VERSION = 1,
+	PLAN_VERSION = 2,
 
 	PLAN_ENV_MAX = 128,
 	PLAN_MOUNT_MAX = 64,
@@ -125,9 +125,10 @@ struct plan {
 	uint32_t ndevices;
 	uint32_t ninbound;
 
-	/* Parsed and validated; enforced when the proxy exists. */
+	/* The network half (plan_net.h): how much of it there is, and which. */
 	uint32_t nservices;
 	uint32_t ncredentials;
+	unsigned char net_digest[SHA256_SIZE]; /* all zero: there is none */
 
 	struct plan_limits limits;
 
@@ -164,6 +165,9 @@ const char *plan_string(const struct plan *p, plan_str s);
 
 /* Bytes that are stored or sent. */
 size_t plan_size(const struct plan *p);
+
+/* 1 if there is a network half that belongs to the plan. */
+int plan_has_net(const struct plan *p);
 
 /* Set size and digest; call it last. */
 void plan_seal(struct plan *p);

@@ -98,7 +98,8 @@ must_check int text_parse_milli(const char *s, uint64_t max_milli,
 /*
  * For "did you mean": offer each known name in turn, then read "best", which
  * is NULL if no name is near.  Borrows word and the names.  Letter case
- * counts for nothing; swapped neighbours count as one mistake.
+ * counts for nothing; swapped neighbours count as one mistake,
+ * and so does a name that breaks off after three letters or more.
  */
 struct text_guess {
 	const char *word;

@@ -17,8 +17,8 @@
  *	DNS_TCP	loopback, port 53; of any other address port 53 is TCP's
  *	PROXY	loopback, port 3128
  *
- * With CAPTURE_PORTS the last two have every address, too: getsockname()
- * tells whether an accepted one was meant for loopback.
+ * With CAPTURE_PORTS the last two have every address, where the policy names
+ * their port: getsockname() tells whether one was meant for loopback.
  */
 #ifndef CAPTURE_H
 #define CAPTURE_H

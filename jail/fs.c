@@ -77,16 +77,18 @@ static const char *const fs_dirs[] = {
  * Readable by anybody on an ordinary /proc, and telling of the host or of
  * its keys, or (pressure) taking triggers from anybody: hidden under an
  * empty read-only file.  What needs root on the host is closed by its owner,
- * who has no number in the jail.  The last two are on every kernel.
+ * who has no number in the jail.  The first is on every kernel.
  */
+#define FS_MASKED_FIRST "/proc/cmdline"
 static const char *const fs_masked[] = {
+	FS_MASKED_FIRST, "/proc/swaps",
 	"/proc/config.gz", "/proc/version_signature", "/proc/buddyinfo",
 	"/proc/diskstats", "/proc/interrupts", "/proc/iomem", "/proc/ioports",
 	"/proc/kallsyms", "/proc/key-users", "/proc/keys", "/proc/locks",
 	"/proc/modules", "/proc/partitions", "/proc/pressure/cpu",
 	"/proc/pressure/io", "/proc/pressure/irq", "/proc/pressure/memory",
 	"/proc/softirqs", "/proc/sysrq-trigger", "/proc/vmstat",
-	"/proc/zoneinfo", "/proc/swaps", "/proc/cmdline",
+	"/proc/zoneinfo",
 };
 
 /* clang-format on */
@@ -152,8 +154,10 @@ fs_files(struct stage *s)
 		if (fs_yields(s, f))
 			continue;
 		stage_what(&s->two, f->path);
-		r = fs_write(mount_make_file(s, f->path, O_EXCL), f->text,
-		    f->size);
+		r = f->same != NULL
+			? mount_make_same(s, f->same, f->path)
+			: fs_write(mount_make_file(s, f->path, O_EXCL), f->text,
+			      f->size);
 	}
 	return r;
 }
@@ -205,13 +209,11 @@ fs_dev_links(struct stage *s)
 static long
 fs_host_one(struct stage *s, const char *path, int flags, uint64_t attributes)
 {
-	long fd;
+	long r;
 
 	stage_what(&s->two, path);
-	fd = mount_clone(AT_FDCWD, path, attributes);
-	if (fd == -ENOENT && (flags & FS_OPTIONAL))
-		return 0;
-	return mount_at(s, fd, path, !(flags & FS_FILE));
+	r = mount_bind(s, path, path, !(flags & FS_FILE), attributes);
+	return r == -ENOENT && (flags & FS_OPTIONAL) ? 0 : r;
 }
 
 static long
@@ -250,13 +252,6 @@ fs_rootfs_host(struct stage *s)
 static long
 fs_devices(struct stage *s)
 {
-	const struct mount_option pts[] = {
-		{ "newinstance", NULL },
-		{ "ptmxmode", "0666" },
-		{ "mode", "0620" },
-		{ "uid", LIMITS_AGENT_ID_TEXT },
-		{ "gid", LIMITS_AGENT_ID_TEXT },
-	};
 	size_t i;
 	long r = 0;
 
@@ -265,27 +260,42 @@ fs_devices(struct stage *s)
 	if (r < 0)
 		return r;
 	stage_what(&s->two, "/dev/pts");
-	r = mount_at(s,
-	    mount_new("devpts", pts + 1, countof(pts) - 1,
-		MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC),
-	    "/dev/pts", 1);
+	r = mount_type(s, "devpts", "/dev/pts",
+	    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+	    "newinstance,ptmxmode=0666,mode=0620,uid=" LIMITS_AGENT_ID_TEXT
+	    ",gid=" LIMITS_AGENT_ID_TEXT);
 	if (r < 0)
 		return r;
 	stage_what(&s->two, "/dev/shm");
-	return mount_at(s,
-	    mount_new_tmpfs(LIMITS_SHM_BYTES, LIMITS_INODES, "1777",
-		LIMITS_AGENT_ID_TEXT, MOUNT_RW | MOUNT_ATTR_NOEXEC),
-	    "/dev/shm", 1);
+	return mount_tmpfs(s, "/dev/shm", LIMITS_SHM_BYTES, LIMITS_INODES,
+	    "1777", MOUNT_RW | MOUNT_ATTR_NOEXEC);
 }
 
 /* ---- proc ---- */
 
 /*
- * Generated texts lie in the directory that proc is mounted on, where nobody
- * sees them any more, and are cloned from there.
+ * Names in proc as seen from the directory that proc is mounted on, which is
+ * our working directory here: the generated texts lie in it, where nobody
+ * sees them any more, and are bound from there.  No name of the kernel's on
+ * the way is a link.
  */
+static const char *
+fs_in_proc(struct stage *s, const char *path)
+{
+	memcpy(s->path, "..", 2);
+	memcpy(s->path + 2, path, strlen(path) + 1);
+	return s->path;
+}
+
 static long
-fs_proc_texts(struct stage *s, long below)
+fs_proc_text(struct stage *s, const char *name, const char *over)
+{
+	return mount_bind_here(name, fs_in_proc(s, over),
+	    MOUNT_RO | MOUNT_ATTR_NOEXEC);
+}
+
+static long
+fs_proc_texts(struct stage *s)
 {
 	uint32_t i;
 	long r = 0;
@@ -296,43 +306,27 @@ fs_proc_texts(struct stage *s, long below)
 		if (f->over == NULL)
 			continue;
 		stage_what(&s->two, f->over);
-		r = mount_clone((int)below, strrchr(f->path, '/') + 1,
-		    MOUNT_RO | MOUNT_ATTR_NOEXEC);
-		r = mount_over(s, r, f->over);
+		r = fs_proc_text(s, strrchr(f->path, '/') + 1, f->over);
 	}
 	return r;
 }
 
 /*
- * The empty file's mount goes over the last row, so that its clones, which
- * have its attributes, can be attached before it: one that is left detached
- * costs a grace period.  A row that this kernel lacks leaves its clone to
- * the next.
+ * The first row gets the empty file, the others that mount again, with the
+ * attributes it has: so each costs one call.
  */
 static long
-fs_proc_masks(struct stage *s, long below)
+fs_proc_masks(struct stage *s)
 {
-	long empty, clone = -1, r = 0;
+	static const char first[] = ".." FS_MASKED_FIRST;
 	size_t i;
+	long r;
 
-	stage_what(&s->two, "/proc/" LIMITS_EMPTY_NAME);
-	empty = mount_clone((int)below, LIMITS_EMPTY_NAME,
-	    MOUNT_RO | MOUNT_ATTR_NOEXEC);
-	if (empty < 0)
-		return empty;
-	for (i = 0; i < countof(fs_masked) && r >= 0; i++) {
+	stage_what(&s->two, fs_masked[0]);
+	r = fs_proc_text(s, LIMITS_EMPTY_NAME, fs_masked[0]);
+	for (i = 1; i < countof(fs_masked) && r >= 0; i++) {
 		stage_what(&s->two, fs_masked[i]);
-		if (i + 1 == countof(fs_masked))
-			clone = empty;
-		else if (clone == -1)
-			clone = mount_clone_again(empty);
-		/* before Linux 6.15 what is not attached has no clones */
-		if (clone == -EINVAL)
-			clone = mount_clone((int)below, LIMITS_EMPTY_NAME,
-			    MOUNT_RO | MOUNT_ATTR_NOEXEC);
-		r = mount_over(s, clone, fs_masked[i]);
-		if (r >= 0)
-			clone = -1;
+		r = mount_bind_again(first, fs_in_proc(s, fs_masked[i]));
 		if (r == -ENOENT)
 			r = 0;
 	}
@@ -347,21 +341,19 @@ fs_proc(struct stage *s)
 	if (below < 0)
 		return below;
 	stage_what(&s->two, "/proc");
-	r = mount_over(s,
-	    mount_new("proc", NULL, 0,
-		MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC),
-	    "/proc");
+	if ((r = SYS(SYS_fchdir, below)) < 0)
+		return r;
+	r = SYS(SYS_mount, "proc", ".", "proc",
+	    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, 0);
 	if (r < 0)
 		return r;
+	mount_forget(s, "proc");
 	stage_what(&s->two, "/proc/sys");
-	r = mount_over(s,
-	    mount_clone(s->root_fd, "proc/sys", MOUNT_RO | MOUNT_ATTR_NOEXEC),
-	    "/proc/sys");
+	r = mount_bind_here("../proc/sys", "../proc/sys",
+	    MOUNT_RO | MOUNT_ATTR_NOEXEC);
 	if (r >= 0)
-		r = fs_proc_texts(s, below);
-	if (r >= 0)
-		r = fs_proc_masks(s, below);
-	return r;
+		r = fs_proc_texts(s);
+	return r < 0 ? r : fs_proc_masks(s);
 }
 
 /* ---- the plan's mounts ---- */
@@ -396,14 +388,14 @@ fs_clone_same(struct stage *s, uint32_t i, uint64_t attributes)
 }
 
 /*
- * In a directory of the host nothing is made to mount on: it would stay
- * there.  (A look at the mounts before this one, which are sorted.)
+ * The mount that mount i lies in, or NULL: the root.  (A look at the mounts
+ * before this one, which are sorted.)
  */
-static int
-fs_in_host_directory(const struct plan *p, uint32_t i)
+static const struct plan_mount *
+fs_holder(const struct plan *p, uint32_t i)
 {
 	const char *path = plan_string(p, p->mounts[i].path);
-	int host = 0;
+	const struct plan_mount *holder = NULL;
 	uint32_t k;
 
 	for (k = 0; k < i; k++) {
@@ -411,10 +403,26 @@ fs_in_host_directory(const struct plan *p, uint32_t i)
 		size_t n = strlen(at);
 
 		if (strncmp(path, at, n) == 0 && path[n] == '/')
-			host = p->mounts[k].kind == PLAN_MOUNT_READ ||
-			       p->mounts[k].kind == PLAN_MOUNT_WRITE;
+			holder = &p->mounts[k];
 	}
-	return host;
+	return holder;
+}
+
+/* In a directory of the host nothing is made to mount on: it would stay. */
+static int
+fs_in_host_directory(const struct plan *p, uint32_t i)
+{
+	const struct plan_mount *m = fs_holder(p, i);
+
+	return m != NULL &&
+	       (m->kind == PLAN_MOUNT_READ || m->kind == PLAN_MOUNT_WRITE);
+}
+
+/* In our own small root, where no name can be a link. */
+static int
+fs_is_ours(const struct plan *p, uint32_t i)
+{
+	return p->rootfs == PLAN_ROOTFS_HOST && fs_holder(p, i) == NULL;
 }
 
 static long
@@ -452,6 +460,9 @@ fs_fresh(struct stage *s, const struct plan_mount *m)
 	uint32_t i = (uint32_t)(m - s->plan->mounts);
 	long fd = s->fresh[i], r;
 
+	if (fd < 0 && !s->keep && fs_is_ours(s->plan, i))
+		return mount_tmpfs(s, plan_string(s->plan, m->path),
+		    m->size_bytes, m->inodes, mode, MOUNT_RW);
 	if (fd < 0)
 		fd = mount_new_tmpfs(m->size_bytes, m->inodes, mode,
 		    LIMITS_AGENT_ID_TEXT, MOUNT_RW);
@@ -493,10 +504,8 @@ static long
 fs_home(struct stage *s)
 {
 	stage_what(&s->two, "/home/agent");
-	return mount_at(s,
-	    mount_new_tmpfs(LIMITS_HOME_BYTES, LIMITS_INODES, "750",
-		LIMITS_AGENT_ID_TEXT, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV),
-	    "/home/agent", 1);
+	return mount_tmpfs(s, "/home/agent", LIMITS_HOME_BYTES, LIMITS_INODES,
+	    "750", MOUNT_RW);
 }
 
 /* ---- the line ---- */

@@ -226,6 +226,13 @@ static const struct {
 	const char *over;
 	int yields;
 } generated_table[] = {
+	{ "proc/cpuinfo", text_cpuinfo, "/proc/cpuinfo", 0 },
+	{ "proc/loadavg", text_loadavg, "/proc/loadavg", 0 },
+	{ "proc/meminfo", text_meminfo, "/proc/meminfo", 0 },
+	{ "proc/stat",    text_stat, "/proc/stat", 0 },
+	{ "proc/boot_id", text_boot_id, "/proc/sys/kernel/random/boot_id", 0 },
+	{ "proc/" LIMITS_EMPTY_NAME, text_empty, NULL, 0 },
+
 	{ "etc/passwd",        text_passwd, NULL, 1 },
 	{ "etc/group",         text_group, NULL, 1 },
 	{ "etc/hosts",         text_hosts, NULL, 0 },
@@ -244,13 +251,6 @@ static const struct {
 	{ "sys/fs/cgroup/memory/memory.limit_in_bytes", text_memory_max, NULL, 0 },
 	{ "sys/fs/cgroup/cpu/cpu.cfs_quota_us",  text_cpu_quota, NULL, 0 },
 	{ "sys/fs/cgroup/cpu/cpu.cfs_period_us", text_cpu_period, NULL, 0 },
-
-	{ "proc/cpuinfo", text_cpuinfo, "/proc/cpuinfo", 0 },
-	{ "proc/loadavg", text_loadavg, "/proc/loadavg", 0 },
-	{ "proc/meminfo", text_meminfo, "/proc/meminfo", 0 },
-	{ "proc/stat",    text_stat, "/proc/stat", 0 },
-	{ "proc/boot_id", text_boot_id, "/proc/sys/kernel/random/boot_id", 0 },
-	{ "proc/" LIMITS_EMPTY_NAME, text_empty, NULL, 0 },
 };
 
 /* clang-format on */
@@ -269,6 +269,20 @@ generated_cpus(const struct plan *p)
 	return n > 0 ? (unsigned)n : 1;
 }
 
+/* The path of an earlier file with the same text, which is always there. */
+static const char *
+generated_same(size_t i)
+{
+	size_t k;
+
+	for (k = 0; k < i; k++) {
+		if (generated_table[k].make == generated_table[i].make &&
+		    !generated_table[k].yields)
+			return generated_table[k].path;
+	}
+	return NULL;
+}
+
 int
 generated_make(struct generated *g, const struct plan *p, struct err *e)
 {
@@ -283,16 +297,19 @@ generated_make(struct generated *g, const struct plan *p, struct err *e)
 		struct stage_file *f = &g->files[g->nfiles++];
 		struct text t;
 
+		f->path = generated_table[i].path;
+		f->over = generated_table[i].over;
+		f->yields = (uint32_t)generated_table[i].yields;
+		f->same = generated_same(i);
+		if (f->same != NULL)
+			continue;
 		text_init(&t, g->text + g->used, sizeof(g->text) - g->used);
 		generated_table[i].make(&t, &s);
 		if (t.truncated)
 			return err_set(e, ERR_LIMIT, "%s: text too long",
 			    generated_table[i].path);
-		f->path = generated_table[i].path;
 		f->text = t.buf;
 		f->size = (uint32_t)t.len;
-		f->over = generated_table[i].over;
-		f->yields = (uint32_t)generated_table[i].yields;
 		g->used += (uint32_t)t.len + 1;
 	}
 	return 0;

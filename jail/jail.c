@@ -58,17 +58,30 @@ jail_raise_fd(int *fd, struct err *e)
 	return 0;
 }
 
-/* Unique on the host, short, and only what a control group's name may be. */
-static int
-jail_make_name(struct jail *j, struct err *e)
+/* Two threads may ask within the same microsecond: the later waits for it. */
+void
+jail_new_name(char ret[JAIL_NAME_MAX])
 {
-	struct timespec t;
+	static uint64_t last_us;
+	uint64_t now = clock_now_us();
+	uint64_t last = __atomic_load_n(&last_us, __ATOMIC_RELAXED), next;
 
-	if (clock_gettime(CLOCK_MONOTONIC, &t) == -1)
-		return err_set(e, ERR_SYSTEM, "clock_gettime");
-	(void)snprintf(j->name, sizeof(j->name), "%d-%llx", (int)getpid(),
-	    (unsigned long long)t.tv_sec * 1000000000ULL +
-		(unsigned long long)t.tv_nsec);
+	do
+		next = now > last ? now : last + 1;
+	while (!__atomic_compare_exchange_n(&last_us, &last, next, 0,
+	    __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	(void)snprintf(ret, JAIL_NAME_MAX, "%d-%llx", (int)getpid(),
+	    (unsigned long long)next);
+}
+
+static int
+jail_take_name(struct jail *j, struct err *e)
+{
+	(void)e;
+	if (j->options.name == NULL)
+		jail_new_name(j->name);
+	else
+		(void)snprintf(j->name, sizeof(j->name), "%s", j->options.name);
 	return 0;
 }
 
@@ -304,7 +317,7 @@ jail_channel(struct jail *j, struct err *e)
 }
 
 static int (*const jail_preparations[])(struct jail *, struct err *) = {
-	jail_make_name,
+	jail_take_name,
 	jail_map,
 	jail_ids,
 	jail_fill_stage,
@@ -919,14 +932,39 @@ jail_dispatch(struct jail *j, struct jail_event *ret, struct err *e)
 	return jail_events[m->type].handle(j, ret, e);
 }
 
+/*
+ * What ended its pid 1.  Whoever has closed the socket is ending, or broken:
+ * the signal changes nothing for the one, and the other does not hold us.
+ */
+static int
+jail_end_status(struct jail *j)
+{
+	siginfo_t s = { 0 };
+	int r;
+
+	jail_kill(j);
+	do
+		r = j->init > 0 ? waitid(P_PID, (id_t)j->init, &s,
+				      WEXITED | WNOWAIT | __WALL)
+				: -1;
+	while (r == -1 && j->init > 0 && errno == EINTR);
+	if (r == -1)
+		return -1;
+	/* as wait(2) packs it */
+	return s.si_code == CLD_EXITED ? s.si_status << 8 : s.si_status;
+}
+
 int
 jail_receive(struct jail *j, struct jail_event *ret, struct err *e)
 {
-	struct jail_event v = { .kind = JAIL_EVENT_GONE, .fd = -1 };
+	struct jail_event v = { .kind = JAIL_EVENT_GONE,
+		.fd = -1,
+		.status = -1 };
 	int n = j->gone ? 0 : ipc_recv(j->control, &j->message, e);
 
 	if (n == 0 || (n == -1 && e->sys == ECONNRESET)) {
 		j->gone = 1;
+		v.status = jail_end_status(j);
 		*ret = v;
 		return 0;
 	}

@@ -37,6 +37,7 @@ struct jail_options {
 	const char *runtime_dir; /* /run/warder or the user's; 0700, exists */
 	/* Where sized directories lie that are too large for memory. */
 	const char *state_dir; /* 0700, exists; NULL or "": there is none */
+	const char *name; /* from jail_new_name(); NULL: a new one is made */
 	/* Removed by the janitor if we are killed; NULL: nothing. */
 	const char *janitor_unlink;
 	int keep; /* 1: jail_keep() will be called */
@@ -68,7 +69,8 @@ struct jail_event {
 	int fd;
 	uint32_t step; /* enum init_step */
 	int sys;
-	int status; /* as wait(2) gives it */
+	/* as wait(2) gives it; GONE: of the jail's pid 1, -1 if unknown */
+	int status;
 	uint64_t user_us, system_us, max_rss_bytes;
 };
 
@@ -89,6 +91,14 @@ struct jail_posture {
 	struct quota_posture quota;
 	uint64_t start_us; /* from jail_launch() to warder-init's hello */
 };
+
+/*
+ * A name for a jail that no other has on this host: what its control groups,
+ * its socket and its report are called by.  "PID-TIME", the time monotonic,
+ * in microseconds, in hex: a sweeper reads from it who made the jail, and
+ * when.
+ */
+void jail_new_name(char ret[JAIL_NAME_MAX]);
 
 /*
  * Prepare everything outside: ids, control groups, host directories opened

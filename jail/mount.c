@@ -51,13 +51,6 @@ mount_clone(int dfd, const char *path, uint64_t attributes)
 	return fd;
 }
 
-long
-mount_clone_again(long fd)
-{
-	return SYS(SYS_open_tree, fd, "",
-	    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-}
-
 /* A new file system of a type, detached. */
 long
 mount_new(const char *type, const struct mount_option *o, size_t n,
@@ -193,7 +186,7 @@ mount_parent(struct stage *s, const char *path, int make, const char **ret_name)
 }
 
 /* Something was mounted at path, which has no leading slash. */
-static void
+void
 mount_forget(struct stage *s, const char *path)
 {
 	struct stage_place *last = &s->place;
@@ -239,6 +232,17 @@ mount_make_link(struct stage *s, const char *to, const char *path)
 	return r == -EEXIST ? 0 : r;
 }
 
+long
+mount_make_same(struct stage *s, const char *file, const char *path)
+{
+	const char *name;
+	long dir = mount_parent(s, path, 1, &name);
+
+	if (dir < 0)
+		return dir;
+	return SYS(SYS_linkat, s->root_fd, file, dir, name, 0);
+}
+
 /* A directory or an empty file to mount on. */
 static long
 mount_make_point(struct stage *s, const char *path, int is_dir)
@@ -280,4 +284,105 @@ mount_at(struct stage *s, long fd, const char *path, int is_dir)
 		return fd;
 	r = mount_make_point(s, path + 1, is_dir);
 	return r < 0 ? r : mount_over(s, fd, path);
+}
+
+/* ---- by name, where no name can be a link ---- */
+
+/* MOUNT_ATTR_* are the same bits as MS_*, as far as they are used here. */
+_Static_assert(MOUNT_ATTR_RDONLY == MS_RDONLY &&
+		   MOUNT_ATTR_NOSUID == MS_NOSUID &&
+		   MOUNT_ATTR_NODEV == MS_NODEV &&
+		   MOUNT_ATTR_NOEXEC == MS_NOEXEC,
+    "attributes are mount(2)'s flags");
+
+long
+mount_bind_again(const char *from, const char *to)
+{
+	return SYS(SYS_mount, from, to, 0, MS_BIND | MS_REC, 0);
+}
+
+long
+mount_bind_here(const char *from, const char *to, uint64_t attributes)
+{
+	struct mount_attr a = { .attr_set = attributes };
+	long r = mount_bind_again(from, to);
+
+	if (r < 0)
+		return r;
+	return SYS(SYS_mount_setattr, AT_FDCWD, to,
+	    AT_RECURSIVE | AT_SYMLINK_NOFOLLOW, &a, sizeof(a));
+}
+
+/* Make the place, and go where it is; its name there, or NULL and *ret. */
+static const char *
+mount_go_to(struct stage *s, const char *path, int is_dir, long *ret)
+{
+	const char *name;
+	long dir;
+
+	*ret = mount_make_point(s, path + 1, is_dir);
+	if (*ret < 0)
+		return NULL;
+	*ret = dir = mount_parent(s, path + 1, 0, &name);
+	if (dir >= 0)
+		*ret = SYS(SYS_fchdir, dir);
+	if (*ret < 0)
+		return NULL;
+	mount_forget(s, path + 1);
+	return name;
+}
+
+long
+mount_bind(struct stage *s, const char *from, const char *path, int is_dir,
+    uint64_t attributes)
+{
+	long r;
+	const char *name = mount_go_to(s, path, is_dir, &r);
+
+	if (name == NULL)
+		return r;
+	r = mount_bind_here(from, name, attributes);
+	if (r == -ENOENT)
+		(void)SYS(SYS_unlinkat, AT_FDCWD, name,
+		    is_dir ? AT_REMOVEDIR : 0);
+	return r;
+}
+
+long
+mount_type(struct stage *s, const char *type, const char *path,
+    uint64_t attributes, const char *options)
+{
+	long r;
+	const char *name = mount_go_to(s, path, 1, &r);
+
+	if (name == NULL)
+		return r;
+	return SYS(SYS_mount, type, name, type, attributes, options);
+}
+
+static char *
+mount_word(char *to, const char *key, const char *value)
+{
+	size_t k = strlen(key), v = strlen(value);
+
+	memcpy(to, key, k);
+	memcpy(to + k, value, v + 1);
+	return to + k + v;
+}
+
+long
+mount_tmpfs(struct stage *s, const char *path, uint64_t size_bytes,
+    uint64_t inodes, const char *mode, uint64_t attributes)
+{
+	char size[DECIMAL_MAX + 1], count[DECIMAL_MAX + 1];
+	char text[160], *p = text;
+
+	p = mount_word(p,
+	    "size=", mount_decimal(size_bytes, size + sizeof(size)));
+	p = mount_word(p,
+	    ",nr_inodes=", mount_decimal(inodes, count + sizeof(count)));
+	p = mount_word(p, ",mode=", mode);
+	(void)mount_word(p,
+	    ",uid=", LIMITS_AGENT_ID_TEXT ",gid=" LIMITS_AGENT_ID_TEXT);
+	return mount_type(s, "tmpfs", path, attributes, text);
 }

@@ -32,9 +32,6 @@ void mount_close(long fd);
 /* A clone of what is at (dfd, path), submounts too, with attributes set. */
 long mount_clone(int dfd, const char *path, uint64_t attributes);
 
-/* One mount, of its own kind, of a mount that has its attributes already. */
-long mount_clone_again(long fd);
-
 /* A new file system of a type, detached. */
 long mount_new(const char *type, const struct mount_option *o, size_t n,
     uint64_t attributes);
@@ -59,6 +56,9 @@ long mount_make_file(struct stage *s, const char *path, int flags);
 long mount_make_dir(struct stage *s, const char *path);
 long mount_make_link(struct stage *s, const char *to, const char *path);
 
+/* Another name of a file below the root; both paths as above. */
+long mount_make_same(struct stage *s, const char *file, const char *path);
+
 /*
  * Attach a detached mount at an absolute path of the jail, which mount_at
  * makes where it is missing and mount_over does not.  Both pass an error in
@@ -66,5 +66,26 @@ long mount_make_link(struct stage *s, const char *to, const char *path);
  */
 long mount_at(struct stage *s, long fd, const char *path, int is_dir);
 long mount_over(struct stage *s, long fd, const char *path);
+
+/* What was mounted at path (no leading slash) may hide a remembered place. */
+void mount_forget(struct stage *s, const char *path);
+
+/*
+ * The same by mount(2), in one or two calls instead of four to ten, and so by
+ * name: for places that only we have been to, where no name can be a link.
+ * Paths are absolute, the place is made; mount_bind makes none for a source
+ * that is not there (-ENOENT).  The working directory is theirs.
+ */
+long mount_bind(struct stage *s, const char *from, const char *path, int is_dir,
+    uint64_t attributes);
+long mount_type(struct stage *s, const char *type, const char *path,
+    uint64_t attributes, const char *options);
+long mount_tmpfs(struct stage *s, const char *path, uint64_t size_bytes,
+    uint64_t inodes, const char *mode, uint64_t attributes);
+
+/* Names as they are seen from the working directory; the latter copies the
+ * attributes with the mount. */
+long mount_bind_here(const char *from, const char *to, uint64_t attributes);
+long mount_bind_again(const char *from, const char *to);
 
 #endif /* !MOUNT_H */

@@ -5,9 +5,9 @@
  * local and leads to the listeners of capture.h, which the launcher gets
  * before the jail can run:
  *
- *	lo, routes ──► rule set ──► listeners        CAPTURE_TPROXY
- *	                  │ no nf_tables, no tproxy
- *	                  └──────► one a named port   CAPTURE_PORTS
+ *	lo, routes ──► rule set ─────────────────────► listeners
+ *	                  │ no nf_tables, no tproxy       ▲
+ *	                  └──────► rules of named ports ──┘
  */
 #include "net.h"
 
@@ -38,61 +38,67 @@ net_loopback_up(void)
 
 /* Send one table by a socket of this protocol; names what failed. */
 static long
-net_request(struct stage *s, int protocol, const struct net_table *t)
+net_request(struct stage *s, int protocol, const struct net_table *t,
+    const struct netlink_op **ret_failed)
 {
-	const char *name = NULL;
 	long fd, r;
 
 	fd = SYS(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
 	if (fd < 0)
 		return fd;
 	r = netlink_request((int)fd, t->ops, t->n, s->no_ipv6 ? NET_NO_IPV6 : 0,
-	    &name);
+	    ret_failed);
 	(void)SYS(SYS_close, fd);
-	if (name != NULL)
-		stage_what(&s->one, name);
+	if (*ret_failed != NULL)
+		stage_what(&s->one, (*ret_failed)->name);
 	return r;
 }
 
-/* A kernel that was started without IPv6: there is nothing to capture. */
-static void
-net_probe(struct stage *s)
+/*
+ * A kernel without IPv6 knows no such route, and takes none where IPv6 was
+ * switched off; the jail can change neither, so there is nothing to capture.
+ */
+static int
+net_is_without_ipv6(long r, const struct netlink_op *failed)
 {
-	long fd = SYS(SYS_socket, AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	return failed != NULL && (failed->skip & NET_NO_IPV6) &&
+	       (r == -EOPNOTSUPP || r == -EACCES);
+}
 
-	s->no_ipv6 = fd == -EAFNOSUPPORT;
-	if (fd >= 0)
-		(void)SYS(SYS_close, fd);
+static long
+net_routes(struct stage *s)
+{
+	const struct netlink_op *failed = NULL;
+	long r;
+
+	stage_what(&s->one, "routes");
+	r = net_request(s, NETLINK_ROUTE, &net_rules_route, &failed);
+	s->no_ipv6 = net_is_without_ipv6(r, failed);
+	return s->no_ipv6 ? 0 : r;
 }
 
 /* How a kernel answers that has no netlink for it, or not this part of it. */
 static int
 net_is_missing(long r)
 {
-	return r == -EPROTONOSUPPORT || r == -EOPNOTSUPP || r == -ENOENT;
+	return r == -EPROTONOSUPPORT || r == -EAFNOSUPPORT ||
+	       r == -EOPNOTSUPP || r == -ENOENT;
 }
 
 static long
 net_capture(struct stage *s)
 {
+	const struct netlink_op *failed = NULL;
 	enum capture_mode mode = CAPTURE_TPROXY;
-	long r;
+	long r = net_routes(s);
 
-	net_probe(s);
-	stage_what(&s->one, "routes");
-	r = net_request(s, NETLINK_ROUTE, &net_rules_route);
-	/* the host's setting (disable_ipv6), which the jail cannot change */
-	if (r == -EACCES && !s->no_ipv6) {
-		s->no_ipv6 = 1;
-		r = 0;
-	}
 	if (r < 0)
 		return r;
 	stage_what(&s->one, "nf_tables");
-	r = net_request(s, NETLINK_NETFILTER, &net_rules_filter);
+	r = net_request(s, NETLINK_NETFILTER, &net_rules_filter, &failed);
 	if (net_is_missing(r) && s->capture->nports > 0) {
 		mode = CAPTURE_PORTS;
-		r = s->capture->nports > CAPTURE_PORTS_MAX ? -E2BIG : 0;
+		r = net_ports(s);
 	}
 	return r < 0 ? r : net_listen(s, mode);
 }

@@ -37,6 +37,13 @@ struct net_table {
 /* net_rules.c: lo and the routes; the rule set. */
 extern const struct net_table net_rules_route;
 extern const struct net_table net_rules_filter;
+extern const struct net_table net_rules_ports; /* routes for net_ports.c */
+
+/*
+ * net_ports.c: route the ports that the policy names, and nothing else.  0,
+ * or -errno.
+ */
+long net_ports(struct stage *s);
 
 /*
  * net_listen.c: make the listeners for this mode and send them to the

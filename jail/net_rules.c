@@ -41,6 +41,7 @@
  * with EPERM, where the first would let them vanish.
  */
 #include <arpa/inet.h>
+#include <linux/fib_rules.h>
 #include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/netfilter.h>
@@ -74,10 +75,6 @@ enum {
 #define END                         \
 	{                           \
 		.kind = NETLINK_END \
-	}
-#define BE16(t, v)                                              \
-	{                                                       \
-		.kind = NETLINK_BE16, .type = (t), .value = (v) \
 	}
 #define BE32(t, v)                                                        \
 	{                                                                 \
@@ -122,11 +119,13 @@ static const struct rtmsg net_ipv6 = {
 	.rtm_type = RTN_LOCAL,
 };
 
-#define MAKE (NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK)
+/* Errors come unasked; of success one answer is enough. */
+#define MAKE (NLM_F_CREATE | NLM_F_EXCL)
 
 static const struct netlink_op net_routes[] = {
-	MESSAGE(RTM_NEWLINK, NLM_F_ACK, 0, net_lo, "lo"),
-	MESSAGE(RTM_NEWROUTE, MAKE, 0, net_ipv4, "route of 0.0.0.0/0"),
+	MESSAGE(RTM_NEWLINK, 0, 0, net_lo, "lo"),
+	MESSAGE(RTM_NEWROUTE, MAKE | NLM_F_ACK, 0, net_ipv4,
+	    "route of 0.0.0.0/0"),
 	U32(RTA_OIF, NET_LO),
 	BYTES(RTA_PREFSRC, "\x7f\x00\x00\x01"),
 	MESSAGE(RTM_NEWROUTE, MAKE, NET_NO_IPV6, net_ipv6, "route of ::/0"),
@@ -136,6 +135,37 @@ static const struct netlink_op net_routes[] = {
 };
 
 const struct net_table net_rules_route = { net_routes, countof(net_routes) };
+
+/*
+ * Where ports are named one by one: the same routes, but in a table that is
+ * asked for what net_ports.c says and for nothing else.
+ */
+static const struct fib_rule_hdr net_default = {
+	.family = AF_INET,
+	.table = RT_TABLE_DEFAULT,
+	.action = FR_ACT_TO_TBL,
+};
+
+static const struct rtmsg net_ipv6_default = {
+	.rtm_family = AF_INET6,
+	.rtm_table = RT_TABLE_DEFAULT,
+	.rtm_protocol = RTPROT_STATIC,
+	.rtm_type = RTN_LOCAL,
+};
+
+static const struct netlink_op net_routes_ports[] = {
+	MESSAGE(RTM_DELRULE, NLM_F_ACK, 0, net_default, "rule"),
+	MESSAGE(RTM_DELROUTE, 0, NET_NO_IPV6, net_ipv6, "route of ::/0"),
+	U32(RTA_OIF, NET_LO),
+	MESSAGE(RTM_NEWROUTE, MAKE, NET_NO_IPV6, net_ipv6_default,
+	    "route of ::/0"),
+	U32(RTA_OIF, NET_LO),
+	BYTES(RTA_PREFSRC, "\x00\x00\x00\x00\x00\x00\x00\x00"
+			   "\x00\x00\x00\x00\x00\x00\x00\x01"),
+};
+
+const struct net_table net_rules_ports = { net_routes_ports,
+	countof(net_routes_ports) };
 
 /* ---- the rule set ---- */
 
@@ -158,7 +188,7 @@ static const struct nfgenmsg net_batch = {
 
 /* clang-format off */
 #define CHAIN(chain, hook, priority) \
-	MESSAGE(NFT(NFT_MSG_NEWCHAIN), NLM_F_CREATE | NLM_F_ACK, 0, net_inet, \
+	MESSAGE(NFT(NFT_MSG_NEWCHAIN), NLM_F_CREATE, 0, net_inet, \
 	    "chain " chain), \
 	STRING(NFTA_CHAIN_TABLE, TABLE_NAME), \
 	STRING(NFTA_CHAIN_NAME, chain), \
@@ -169,10 +199,11 @@ static const struct nfgenmsg net_batch = {
 	STRING(NFTA_CHAIN_TYPE, "filter"), \
 	BE32(NFTA_CHAIN_POLICY, NF_DROP)
 
-#define RULE(chain, without, what) \
-	MESSAGE(NFT(NFT_MSG_NEWRULE), \
-	    NLM_F_CREATE | NLM_F_APPEND | NLM_F_ACK, without, net_inet, \
-	    "rule: " what), \
+#define RULE(chain, without, what) RULE_FLAGS(chain, without, 0, what)
+#define RULE_LAST(chain, what) RULE_FLAGS(chain, 0, NLM_F_ACK, what)
+#define RULE_FLAGS(chain, without, more, what) \
+	MESSAGE(NFT(NFT_MSG_NEWRULE), NLM_F_CREATE | NLM_F_APPEND | (more), \
+	    without, net_inet, "rule: " what), \
 	STRING(NFTA_RULE_TABLE, TABLE_NAME), \
 	STRING(NFTA_RULE_CHAIN, chain), \
 	NEST(NFTA_RULE_EXPRESSIONS)
@@ -262,8 +293,7 @@ static const struct nfgenmsg net_batch = {
 static const struct netlink_op net_filter[] = {
 	MESSAGE(NFNL_MSG_BATCH_BEGIN, 0, 0, net_batch, "rule set"),
 
-	MESSAGE(NFT(NFT_MSG_NEWTABLE), NLM_F_CREATE | NLM_F_ACK, 0, net_inet,
-	    "table"),
+	MESSAGE(NFT(NFT_MSG_NEWTABLE), NLM_F_CREATE, 0, net_inet, "table"),
 	STRING(NFTA_TABLE_NAME, TABLE_NAME),
 
 	CHAIN(CHAIN_IN, NF_INET_PRE_ROUTING, NET_MANGLE),
@@ -296,7 +326,7 @@ static const struct netlink_op net_filter[] = {
 	RULE(CHAIN_OUT, 0, "out, tcp"),
 		IS_TCP, ACCEPT,
 	RULE_END,
-	RULE(CHAIN_OUT, 0, "out, dns"),
+	RULE_LAST(CHAIN_OUT, "out, dns"),
 		TO_DNS, ACCEPT,
 	RULE_END,
 

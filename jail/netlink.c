@@ -116,11 +116,6 @@ writer_do(struct netlink_writer *w, const struct netlink_op *o)
 	case NETLINK_END:
 		writer_end(w);
 		break;
-	case NETLINK_BE16:
-		be[0] = (unsigned char)(o->value >> 8);
-		be[1] = (unsigned char)o->value;
-		writer_attribute(w, o->type, be, 2);
-		break;
 	case NETLINK_BE32:
 		be[0] = (unsigned char)(o->value >> 24);
 		be[1] = (unsigned char)(o->value >> 16);
@@ -194,17 +189,17 @@ netlink_judge(struct netlink_answer *a, const unsigned char *p, size_t n)
 	}
 }
 
-static const char *
-netlink_name(const struct netlink_op *table, size_t n, uint32_t seq)
+/* The message with this number; NULL if the answer names none. */
+static const struct netlink_op *
+netlink_message(const struct netlink_op *table, size_t n, uint32_t seq)
 {
-	const char *name = NULL;
 	size_t i;
 
 	for (i = 0; i < n && seq > 0; i++) {
 		if (table[i].kind == NETLINK_MESSAGE && --seq == 0)
-			name = table[i].name;
+			return &table[i];
 	}
-	return name;
+	return NULL;
 }
 
 /* All answers are there: the kernel has worked before the send returned. */
@@ -225,10 +220,11 @@ netlink_answers(int fd, unsigned char *buf, size_t size,
 
 long
 netlink_request(int fd, const struct netlink_op *table, size_t n, uint32_t skip,
-    const char **ret_name)
+    const struct netlink_op **ret_failed)
 {
 	unsigned char buf[NETLINK_REQUEST_MAX] unfilled
 	    __attribute__((aligned(NLMSG_ALIGNTO)));
+	const struct netlink_op *failed;
 	struct netlink_answer a = { 0 };
 	long r = netlink_encode(table, n, skip, buf, sizeof(buf));
 
@@ -236,7 +232,8 @@ netlink_request(int fd, const struct netlink_op *table, size_t n, uint32_t skip,
 		r = SYS(SYS_sendto, fd, buf, r, MSG_NOSIGNAL, 0, 0);
 	if (r >= 0)
 		r = netlink_answers(fd, buf, sizeof(buf), &a);
-	if (a.seq != 0 && netlink_name(table, n, a.seq) != NULL)
-		*ret_name = netlink_name(table, n, a.seq);
+	failed = netlink_message(table, n, a.seq);
+	if (failed != NULL)
+		*ret_failed = failed;
 	return r < 0 ? r : 0;
 }

@@ -19,8 +19,7 @@ enum netlink_kind {
 	NETLINK_MESSAGE, /* type, flags; bytes: the fixed body; see name */
 	NETLINK_NEST, /* type: attributes follow, inside this one */
 	NETLINK_END, /* of the innermost nest */
-	NETLINK_BE16, /* type, value */
-	NETLINK_BE32,
+	NETLINK_BE32, /* type, value */
 	NETLINK_U32, /* in the host's order */
 	NETLINK_BYTES, /* type; bytes, as they are */
 };
@@ -54,9 +53,9 @@ long netlink_encode(const struct netlink_op *table, size_t n, uint32_t skip,
  * Encode and send the table by the socket fd, whose requests the kernel
  * answers before it returns, and read the answers.  One message at least
  * must have NLM_F_ACK: without an answer nothing is taken as done.  Returns
- * 0, or -errno of the first message that failed, with its name in *ret_name.
+ * 0, or -errno; of a message, the first that failed, that is *ret_failed.
  */
 long netlink_request(int fd, const struct netlink_op *table, size_t n,
-    uint32_t skip, const char **ret_name);
+    uint32_t skip, const struct netlink_op **ret_failed);
 
 #endif /* !NETLINK_H */

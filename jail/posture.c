@@ -220,7 +220,7 @@ less_core_dumps(const struct jail_posture *p)
 	return p->core_limit != 1;
 }
 
-/* What nobody listens for is refused by chance, not by a rule. */
+/* What goes to other ports is refused, but no proxy says why. */
 static int
 less_network(const struct jail_posture *p)
 {

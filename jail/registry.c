@@ -23,16 +23,6 @@ enum {
 
 static const char registry_suffix[] = ".jail";
 
-/* Short enough to type, unlikely twice; bind(2) decides. */
-static void
-registry_make_name(struct registry *g, unsigned attempt)
-{
-	uint64_t t = clock_now_us() + attempt;
-
-	(void)snprintf(g->name, sizeof(g->name), "%x-%05x", (unsigned)getpid(),
-	    (unsigned)(t % 0xfffff));
-}
-
 static int
 registry_address(struct sockaddr_un *a, const char *dir, const char *name,
     struct err *e)
@@ -62,7 +52,7 @@ registry_open(struct registry *g, const char *dir, struct err *e)
 		g->clients[i].fd = -1;
 	if (fd == -1)
 		return err_set(e, ERR_SYSTEM, "socket");
-	registry_make_name(g, 0);
+	jail_new_name(g->name);
 	if (registry_address(&a, dir, g->name, e) == -1)
 		return -1;
 	memcpy(g->path, a.sun_path, sizeof(g->path));

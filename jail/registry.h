@@ -27,7 +27,7 @@ struct registry {
 	const char *const *envp; /* of commands that enter */
 
 	char path[REGISTRY_PATH_MAX];
-	char name[32];
+	char name[JAIL_NAME_MAX]; /* the jail must have the same */
 	int listen;
 	int bound; /* the file is there, and ours */
 	uint32_t next; /* command id */

@@ -183,6 +183,7 @@ run_event(struct run *r, struct err *e)
 		break;
 	case JAIL_EVENT_GONE:
 		r->gone = 1;
+		r->report.lost_status = v.status;
 		run_end(r, RUN_LOST);
 		break;
 	}
@@ -357,6 +358,18 @@ run_step(struct run *r, int timeout, struct err *e)
 	return 0;
 }
 
+/*
+ * The pids controller counts what it refuses.  An rlimit does not: then the
+ * limit was met if it was seen to be, and nobody knows otherwise.
+ */
+static int
+run_pids_met(const struct run *r, const struct cgroup_usage *u)
+{
+	if (run_enforced(r, CGROUP_PIDS))
+		return u->pids_refused > 0;
+	return r->watch.tasks_peak >= r->plan->limits.pids ? 1 : -1;
+}
+
 static void
 run_usage(struct run *r)
 {
@@ -367,7 +380,7 @@ run_usage(struct run *r)
 		u->cpu_us = r->watch.cpu_us;
 	if (u->memory_peak_bytes < r->watch.memory_peak_bytes)
 		u->memory_peak_bytes = r->watch.memory_peak_bytes;
-	r->report.pids_met = u->pids_refused > 0;
+	r->report.pids_met = run_pids_met(r, u);
 	/* its last bytes came after its end, and not all were passed on */
 	if (relay_met_limit(&r->relay) && r->report.end == RUN_EXITED)
 		r->report.end = RUN_OUTPUT;
@@ -422,6 +435,13 @@ run_exit_status(const struct run_report *r)
 		return run_ends[r->end].exit;
 	return WIFSIGNALED(r->status) ? 128 + WTERMSIG(r->status)
 				      : WEXITSTATUS(r->status);
+}
+
+int
+run_was_killed(const struct run_report *r)
+{
+	return r->lost_status == -1 || (WIFSIGNALED(r->lost_status) &&
+					   WTERMSIG(r->lost_status) == SIGKILL);
 }
 
 const char *

@@ -31,7 +31,7 @@
 	X(CPU_TIME,     124, "used more processor time than its limit") \
 	X(NOT_FOUND,    127, "was not found") \
 	X(NOT_EXECUTED, 126, "could not be executed") \
-	X(LOST,         137, "was lost: its jail was killed from outside")
+	X(LOST,         137, "was lost: its jail has ended")
 
 /* clang-format on */
 
@@ -45,9 +45,10 @@ enum run_end {
 struct run_report {
 	enum run_end end;
 	int status; /* as wait(2) gives it, where it ran */
+	int lost_status; /* of LOST: the same of warder-init; -1: unknown */
 	int sys; /* errno of NOT_FOUND and NOT_EXECUTED */
 	uint32_t step; /* enum init_step of these */
-	int pids_met; /* a fork was refused at the limit */
+	int pids_met; /* a fork was refused at the limit; -1: unknown */
 	int disk_met; /* a writable file system was full at the end */
 	uint64_t wall_us;
 	uint64_t output_bytes;
@@ -118,6 +119,9 @@ void run_finish(struct run *r);
 
 /* The exit status that "warder exec" gives for it. */
 int run_exit_status(const struct run_report *r);
+
+/* Whether a jail that was lost was killed, and did not end by itself. */
+int run_was_killed(const struct run_report *r);
 
 /* "exited", "oom", … and the text of the table. */
 const char *run_end_name(enum run_end end);

@@ -67,6 +67,7 @@ struct stage_file {
 	const char *path; /* below the root, without leading slash */
 	const char *text;
 	const char *over; /* mounted over this, of proc, too; or NULL */
+	const char *same; /* the path of an earlier one of this text; or NULL */
 	uint32_t size;
 	uint32_t yields; /* 1: a given root file system's own is kept */
 };

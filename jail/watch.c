@@ -57,24 +57,25 @@ watch_memory(pid_t pid)
 
 /*
  * utime, stime and those of its reaped children: proc_pid_stat(5), fields 14
- * to 17.  The name in field 2 is the jail's to choose, so count from its
- * last parenthesis.
+ * to 17; its threads: field 20.  The name in field 2 is the jail's to choose,
+ * so count from its last parenthesis.
  */
-static uint64_t
-watch_cpu_us(pid_t pid)
+static void
+watch_stat(pid_t pid, uint64_t *cpu_us, uint64_t *tasks)
 {
 	char buf[1024], *p;
 	uint64_t ticks = 0;
 	int i;
 
 	if (watch_read(pid, "stat", buf, sizeof(buf)) <= 0)
-		return 0;
+		return;
 	p = strrchr(buf, ')');
 	if (p == NULL)
-		return 0;
+		return;
 	for (i = 12; i <= 15; i++)
 		ticks += watch_field(p, i);
-	return ticks * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+	*cpu_us += ticks * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+	*tasks += watch_field(p, 18);
 }
 
 /* Append the children of one process; their threads' too. */
@@ -161,7 +162,7 @@ void
 watch_look(struct watch *w, pid_t init, const struct plan *p)
 {
 	static _Thread_local pid_t list[WATCH_PROCESSES_MAX];
-	uint64_t cpu = 0;
+	uint64_t cpu = 0, tasks = 0;
 	size_t n = 1, i;
 
 	w->memory_bytes = watch_files(init, p);
@@ -169,9 +170,10 @@ watch_look(struct watch *w, pid_t init, const struct plan *p)
 	for (i = 0; i < n; i++) {
 		n = watch_children(list[i], list, n);
 		w->memory_bytes += watch_memory(list[i]);
-		cpu += watch_cpu_us(list[i]);
+		watch_stat(list[i], &cpu, &tasks);
 	}
-	w->processes = (unsigned)n - 1;
+	if (tasks > w->tasks_peak)
+		w->tasks_peak = tasks;
 	if (cpu > w->cpu_us)
 		w->cpu_us = cpu;
 	if (w->memory_bytes > w->memory_peak_bytes)

@@ -19,7 +19,7 @@ struct watch {
 	uint64_t memory_bytes; /* anonymous pages and files in memory */
 	uint64_t memory_peak_bytes;
 	uint64_t cpu_us; /* of the living, and of the dead that were seen */
-	unsigned processes;
+	uint64_t tasks_peak; /* threads of all, as RLIMIT_NPROC counts */
 };
 
 enum {

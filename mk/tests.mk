@@ -43,6 +43,13 @@ $(CAPTURED_BIN): $(B)/native/tests/flow/captured.o $(B)/libtest.a
 	@mkdir -p $(@D)
 	$(CC) -pie $(NATIVE_LDFLAGS) $^ -o $@
 
+# What the comparison of the HTTP codec with another parser reads with.
+HTTP1_READ_BIN := $(B)/tests/flow/http1_read
+
+$(HTTP1_READ_BIN): $(B)/native/tests/flow/http1_read.o $(B)/libtest.a
+	@mkdir -p $(@D)
+	$(CC) -pie $(NATIVE_LDFLAGS) $^ -o $@
+
 # Fuzz targets: clang's libFuzzer, with the same folders in an archive, of
 # which each target takes what it needs.
 FUZZ_CFLAGS := -std=gnu17 -D_GNU_SOURCE -iquote include -I. -MMD -MP -O1 -g \
@@ -65,7 +72,8 @@ $(FUZZ_BIN): build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o build/fuzz/libfuzz.a
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # What the tests run.  A binary whose source is gone must not be run.
-test-programs: all $(UNIT_BIN) $(INJECT_BIN) $(CAPTURED_BIN) $(FUZZ_BIN)
+test-programs: all $(UNIT_BIN) $(INJECT_BIN) $(CAPTURED_BIN) \
+    $(HTTP1_READ_BIN) $(FUZZ_BIN)
 	@rm -f $(filter-out $(UNIT_BIN) $(UNIT_BIN:%=%.d), \
 	    $(wildcard $(B)/tests/unit/test_*))
 

@@ -844,10 +844,7 @@ judge_stream(struct asked *a)
 	    a->in->authority_port != a->in->port)
 		return refuse(a->v, VERDICT_STREAM, REFUSAL_sni_mismatch);
 	/* Nobody asks about single requests of a spliced stream but "why". */
-	if (judge_tls(a, h == VERDICT_SPLICE ? VERDICT_INSPECT : h) == -1)
-		return -1;
-	pass(a->v, VERDICT_STREAM);
-	return 0;
+	return judge_tls(a, h == VERDICT_SPLICE ? VERDICT_INSPECT : h);
 }
 
 static int

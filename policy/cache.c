@@ -12,13 +12,14 @@
 
 enum {
 	CACHE_MAGIC = 0x43415057, /* "WPAC" */
-	CACHE_FORMAT = 1,
+	CACHE_FORMAT = 2,
 };
 
 /*
- * | head | files | plan | program | warnings with NUL |, to the byte.  The
- * plan has its own digest, the program's is in the plan; "digest" covers the
- * head itself (with the field zero), the files and the warnings.
+ * | head | files | plan | program | warnings with NUL | network plan |, to
+ * the byte.  The plan has its own digest, those of the program and of the
+ * network plan are in it; "digest" covers the head itself (with the field
+ * zero), the files and the warnings.
  */
 struct cache_head {
 	uint32_t magic;
@@ -30,6 +31,7 @@ struct cache_head {
 	uint32_t plan_size;
 	uint32_t program_length;
 	uint32_t warnings_size;
+	uint32_t net_size;
 };
 
 int
@@ -79,7 +81,7 @@ hash_compiler(struct sha256 *s, const char *path)
 void
 cache_key(const struct policy_request *rq, unsigned char ret[SHA256_SIZE])
 {
-	uint32_t formats[] = { CACHE_FORMAT, PLAN_VERSION };
+	uint32_t formats[] = { CACHE_FORMAT, PLAN_VERSION, PLAN_NET_VERSION };
 	struct sha256 s;
 
 	sha256_init(&s);
@@ -108,6 +110,7 @@ head_digest(const struct cache_head *head, const struct cache_entry *entry,
 	sha256_finish(&s, ret);
 }
 
+/* Without the network plan, which not everybody reads. */
 static size_t
 head_total(const struct cache_head *h)
 {
@@ -125,38 +128,46 @@ head_is_sane(const struct cache_head *h, const unsigned char key[SHA256_SIZE])
 	       h->files_count <= CONFIG_FILES_MAX + 1 &&
 	       h->plan_size <= sizeof(struct plan) &&
 	       h->program_length <= SECCOMP_PROGRAM_MAX &&
-	       h->warnings_size > 0 && h->warnings_size <= CONFIG_TEXT_MAX;
+	       h->net_size <= PLAN_NET_SIZE_MAX && h->warnings_size > 0 &&
+	       h->warnings_size <= CONFIG_TEXT_MAX;
 }
 
 /* The parts after the head, in the entry's own memory. */
 static int
 parts(const struct cache_head *h, const struct cache_entry *entry,
-    struct iovec iov[4])
+    struct iovec iov[5])
 {
 	iov[0] = (struct iovec){ entry->files->bytes, h->files_size };
 	iov[1] = (struct iovec){ entry->plan, h->plan_size };
 	iov[2] = (struct iovec){ entry->program->insn,
 		h->program_length * sizeof(struct sock_filter) };
 	iov[3] = (struct iovec){ entry->warnings, h->warnings_size };
-	return 4;
+	if (entry->net == NULL || h->net_size == 0)
+		return 4;
+	iov[4] = (struct iovec){ entry->net, h->net_size };
+	return 5;
 }
 
 static int
 read_entry(int fd, struct cache_head *h, const unsigned char key[SHA256_SIZE],
     const struct cache_entry *entry)
 {
-	struct iovec iov[4];
+	struct iovec iov[5];
 	struct stat st;
 	size_t rest;
+	int count;
 
 	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) ||
 	    st.st_uid != geteuid())
 		return -1;
 	if (read(fd, h, sizeof(*h)) != sizeof(*h) || !head_is_sane(h, key) ||
-	    (size_t)st.st_size != head_total(h))
+	    (size_t)st.st_size != head_total(h) + h->net_size)
 		return -1;
-	rest = head_total(h) - sizeof(*h);
-	return readv(fd, iov, parts(h, entry, iov)) == (ssize_t)rest ? 0 : -1;
+	if (entry->net != NULL)
+		entry->net->net.size = 0;
+	count = parts(h, entry, iov);
+	rest = head_total(h) - sizeof(*h) + (count == 5 ? h->net_size : 0);
+	return readv(fd, iov, count) == (ssize_t)rest ? 0 : -1;
 }
 
 static int
@@ -173,6 +184,10 @@ entry_is_whole(const struct cache_head *h, const struct cache_entry *entry)
 	sha256_buffer(entry->program->insn,
 	    h->program_length * sizeof(struct sock_filter), digest);
 	if (memcmp(digest, entry->plan->seccomp_digest, sizeof(digest)) != 0)
+		return 0;
+	if ((h->net_size != 0) != plan_has_net(entry->plan) ||
+	    (entry->net != NULL && client_check_net(entry->net, h->net_size,
+				       entry->plan, NULL) == -1))
 		return 0;
 	entry->program->length = h->program_length;
 	return entry->plan->kind == PLAN_CEILING ||
@@ -265,9 +280,13 @@ cache_store(int dir, const unsigned char key[SHA256_SIZE],
 		.program_length = entry->program->length,
 		.warnings_size = (uint32_t)strlen(entry->warnings) + 1 };
 	char name[SHA256_HEX_SIZE], temporary[64];
-	struct iovec iov[5] = { { &h, sizeof(h) } };
+	struct iovec iov[6] = { { &h, sizeof(h) } };
 	autofd fd = -1;
 
+	if (plan_has_net(entry->plan) && entry->net == NULL)
+		return err_set(e, ERR_INVALID, "there is no network plan");
+	if (plan_has_net(entry->plan))
+		h.net_size = entry->net->net.size;
 	memcpy(h.key, key, sizeof(h.key));
 	head_digest(&h, entry, h.digest);
 	sha256_hex(key, name);
@@ -279,7 +298,7 @@ cache_store(int dir, const unsigned char key[SHA256_SIZE],
 	if (fd == -1)
 		return err_set(e, ERR_SYSTEM, "cache entry");
 	if (writev(fd, iov, 1 + parts(&h, entry, iov + 1)) !=
-		(ssize_t)head_total(&h) ||
+		(ssize_t)(head_total(&h) + h.net_size) ||
 	    renameat(dir, temporary, dir, name) == -1) {
 		(void)err_set(e, ERR_SYSTEM, "cache entry");
 		(void)unlinkat(dir, temporary, 0);

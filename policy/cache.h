@@ -18,6 +18,7 @@ struct cache_entry {
 	struct seccomp_program *program;
 	struct client_files *files;
 	char *warnings; /* CONFIG_TEXT_MAX bytes */
+	union plan_net_room *net; /* NULL: not wanted, not stored */
 };
 
 /*

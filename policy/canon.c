@@ -338,7 +338,7 @@ label_defect(const char *s, size_t n)
 			       "form";
 		else if ((s[i] < 'a' || s[i] > 'z') &&
 			 (s[i] < '0' || s[i] > '9') && s[i] != '-')
-			return "has a character that no host name has";
+			return "is not a host: letters, digits and \"-\" in labels";
 	if (s[0] == '-' || s[n - 1] == '-')
 		return "has a label that begins or ends with \"-\"";
 	return NULL;
@@ -477,8 +477,9 @@ canon_host(const char *s, size_t n, char ret[CANON_HOST_SIZE], struct err *e)
 		if (s[i] >= 'A' && s[i] <= 'Z')
 			ret[i] |= 0x20;
 		if (s[i] == '\0')
-			return refuse(e, "has a character that no host name "
-					 "has");
+			return refuse(e,
+			    "is not a host: letters, digits and \"-\" in "
+			    "labels");
 	}
 	ret[n] = '\0';
 	why = name_defect(ret);

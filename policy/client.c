@@ -455,6 +455,40 @@ check_program(const struct plan *p, const struct seccomp_program *program,
 	return 0;
 }
 
+int
+client_check_net(const union plan_net_room *net, uint32_t size,
+    const struct plan *p, struct err *e)
+{
+	if (size == 0)
+		return 0;
+	if (plan_net_check(&net->net, size, e) == -1)
+		return -1;
+	if (memcmp(net->net.digest, p->net_digest, SHA256_SIZE) != 0 ||
+	    plan_net_count(&net->net, PLAN_NET_SERVICES) != p->nservices ||
+	    plan_net_count(&net->net, PLAN_NET_CREDENTIALS) != p->ncredentials)
+		return err_set(e, ERR_CORRUPT,
+		    "the network plan is another plan's");
+	return 0;
+}
+
+/* The third part of the answer, where somebody wants it. */
+static int
+read_net(struct client *c, int fd, size_t at, uint32_t size, struct err *e)
+{
+	union plan_net_room *net = c->rq->net;
+
+	if ((size != 0) != plan_has_net(c->plan))
+		return refuse_message(e, "a network plan too many or too few");
+	if (net == NULL)
+		return 0;
+	net->net.size = 0;
+	if (read_exactly(fd, net, size, (off_t)at) == -1)
+		return refuse_message(e, "an answer that cannot be read");
+	return client_check_net(net, size, c->plan, e) == -1
+		   ? err_wrap(e, "warder-config")
+		   : 0;
+}
+
 static int
 on_done(struct client *c, struct err *e)
 {
@@ -465,10 +499,11 @@ on_done(struct client *c, struct err *e)
 
 	if (!is_ended(m->warnings, sizeof(m->warnings)) ||
 	    m->plan_size > sizeof(*c->plan) ||
-	    m->program_length > SECCOMP_PROGRAM_MAX)
+	    m->program_length > SECCOMP_PROGRAM_MAX ||
+	    m->net_size > PLAN_NET_SIZE_MAX)
 		return refuse_message(e, "an answer out of bounds");
 	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) ||
-	    (size_t)st.st_size != m->plan_size + program)
+	    (size_t)st.st_size != m->plan_size + program + m->net_size)
 		return refuse_message(e, "an answer of another size");
 	memset(c->plan, 0, sizeof(*c->plan));
 	if (read_exactly(fd, c->plan, m->plan_size, 0) == -1 ||
@@ -478,7 +513,8 @@ on_done(struct client *c, struct err *e)
 	c->program->length = m->program_length;
 	if (plan_check(c->plan, m->plan_size, e) == -1)
 		return err_wrap(e, "warder-config");
-	if (check_program(c->plan, c->program, e) == -1)
+	if (check_program(c->plan, c->program, e) == -1 ||
+	    read_net(c, fd, m->plan_size + program, m->net_size, e) == -1)
 		return -1;
 	(void)snprintf(c->text, c->text_size, "%s", m->warnings);
 	c->done = 1;

@@ -11,6 +11,7 @@
 
 #include "find.h"
 #include "plan.h"
+#include "plan_net.h"
 #include "seccomp_program.h"
 
 enum {
@@ -29,6 +30,11 @@ struct policy_request {
 	const char *config_path; /* of warder-config */
 	const char *cache_dir; /* NULL: no cache */
 	const struct find_dirs *dirs; /* NULL: the usual places */
+	/*
+	 * Where the network half of the plan goes, checked (its size is 0 if
+	 * there is none); NULL: the caller does not want it.
+	 */
+	union plan_net_room *net;
 };
 
 /* One file that was asked for, found or not. */
@@ -57,6 +63,13 @@ must_check int client_files_add(struct client_files *f,
  */
 int client_files_next(const struct client_files *f, uint32_t *at,
     struct client_file *ret);
+
+/*
+ * Whether "size" bytes at net are a whole network plan, and the plan's own;
+ * nothing is one of a plan that has none.
+ */
+must_check int client_check_net(const union plan_net_room *net, uint32_t size,
+    const struct plan *p, struct err *e);
 
 /*
  * Compile.  Blocks for at most CLIENT_TIMEOUT_MS.  On success writes the

@@ -3,6 +3,7 @@
 
 #include "bounds.h"
 #include "compile.h"
+#include "compile_net.h"
 #include "seccomp_compile.h"
 
 struct compile {
@@ -417,7 +418,7 @@ count_of(const struct yaml_node *n)
 
 int
 compile_policy(struct resolve *r, struct plan *ret,
-    struct seccomp_program *ret_program)
+    struct seccomp_program *ret_program, union plan_net_room *ret_net)
 {
 	struct compile c = { .r = r,
 		.p = ret,
@@ -438,6 +439,10 @@ compile_policy(struct resolve *r, struct plan *ret,
 	compile_seccomp(&c, ret_program);
 	ret->nservices = count_of(section(&c, "network", "services"));
 	ret->ncredentials = count_of(yaml_get(c.root, "credentials"));
+	if (compile_net(r, ret_net) == -1)
+		c.failed = 1;
+	else if (ret_net->net.size != 0)
+		memcpy(ret->net_digest, ret_net->net.digest, SHA256_SIZE);
 	plan_seal(ret);
 	if (!c.failed && plan_check(ret, plan_size(ret), &e) == -1) {
 		diag_error(&r->diag, yaml_place(c.root), "%s", e.msg);

@@ -11,6 +11,7 @@
 #define COMPILE_H
 
 #include "plan.h"
+#include "plan_net.h"
 #include "resolve.h"
 #include "seccomp_program.h"
 
@@ -24,10 +25,11 @@
 #endif
 
 /*
- * Write the sealed plan and its program.  Returns 0, or -1 with errors in
+ * Write the sealed plan, its program, and its network half (compile_net.h),
+ * whose size is 0 where the plan has none.  Returns 0, or -1 with errors in
  * r->diag; the outputs are then undefined.
  */
 must_check int compile_policy(struct resolve *r, struct plan *ret,
-    struct seccomp_program *ret_program);
+    struct seccomp_program *ret_program, union plan_net_room *ret_net);
 
 #endif /* !COMPILE_H */

@@ -98,7 +98,8 @@ nearness(const struct plan_net *net, const struct plan_net_rule *r,
 		near = common_prefix(pattern, in->path);
 	if (code != REFUSAL_method && takes_method(r, in->method))
 		near += 2 * (size_t)CANON_PATH_MAX;
-	return near;
+	/* Of equals, the one that lets through, then the first written. */
+	return 2 * near + (r->verdict == PLAN_NET_ALLOW);
 }
 
 static uint32_t
@@ -119,7 +120,9 @@ nearest_rule(const struct plan_net *net, const struct intent *in,
 		if (plan_net_rule(net, i)->verdict == PLAN_NET_DENY)
 			continue;
 		near = nearness(net, plan_net_rule(net, i), in, v->code);
-		if (best == PLAN_NET_NONE || near > most) {
+		if (best == PLAN_NET_NONE || near > most ||
+		    (near == most && plan_net_rule(net, i)->ordinal <
+					 plan_net_rule(net, best)->ordinal)) {
 			best = i;
 			most = near;
 		}
@@ -319,8 +322,9 @@ explain_verdict(const struct plan_net *net, const struct intent *in,
 		    plan_net_rule(net, ret->nearest);
 
 		ret->near = plan_net_string(net, r->origin);
-		/* Why the request is not let through, not why others are. */
-		if (r->why != 0 && r->verdict != PLAN_NET_ALLOW)
+		/* Why this request is not let through, not why others are. */
+		if (r->why != 0 && ret->nearest == v->rule &&
+		    r->verdict != PLAN_NET_ALLOW)
 			ret->why = plan_net_string(net, r->why);
 	} else if (v->service != PLAN_NET_NONE)
 		ret->near = plan_net_string(net,

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "canon.h"
 #include "form.h"
 #include "path.h"
 
@@ -12,8 +13,7 @@
 #define UNRESERVED LOWER UPPER DIGIT "-._~"
 
 enum {
-	HOST_MAX = 253,
-	LABEL_MAX = 63,
+	HOST_MAX = CANON_HOST_MAX,
 	PORT_MAX = 65535
 };
 
@@ -202,73 +202,52 @@ is_address(int family, const char *s)
 	       strcmp(back, s) == 0;
 }
 
+/* [IPv6] in its canonical form. */
 static int
 is_bracketed(const char *host)
 {
-	char inner[INET6_ADDRSTRLEN];
-	size_t n = strlen(host);
-
-	if (n < 4 || n - 2 >= sizeof(inner) || host[n - 1] != ']')
-		return 0;
-	memcpy(inner, host + 1, n - 2);
-	inner[n - 2] = '\0';
-	return is_address(AF_INET6, inner);
+	return host[0] == '[' && canon_is_host(host);
 }
 
+/* What canon.c would mend in a request is spelled out in a policy. */
 static const char *
-label_defect(const char *s, size_t n)
+spelling_defect(struct yaml_node *n, const char *host)
 {
-	if (n == 0)
-		return "has an empty label; write hosts without a dot at the "
-		       "end";
-	if (n > LABEL_MAX)
-		return "has a label longer than 63 bytes";
-	if (strspn(s, LOWER DIGIT "-") < n) {
-		if (strspn(s, LOWER UPPER DIGIT "-") >= n)
-			return "has capital letters; write hosts in lower "
-			       "case";
-		return "is not a host: lower-case letters, digits and \"-\", "
-		       "other scripts in their xn-- form; \"*.\" only as the "
-		       "first label";
-	}
-	if (s[0] == '-' || s[n - 1] == '-')
-		return "has a label that begins or ends with \"-\"";
-	return NULL;
+	char canonical[CANON_HOST_SIZE];
+	size_t size = strlen(host);
+	struct err e;
+
+	if (canon_host(host, size, canonical, &e) == -1)
+		return arena_printf(n->source->arena, "%s", e.msg);
+	if (strcmp(host, canonical) == 0)
+		return NULL;
+	if (host[0] == '[')
+		return arena_printf(n->source->arena,
+		    "is not in its shortest form: write %s", canonical);
+	return host[size - 1] == '.' ? "ends in a dot; write hosts without it"
+				     : "has capital letters; write hosts in "
+				       "lower case";
 }
 
 /* Label-bounded: "*." stands for exactly one label, and only in front. */
 static const char *
-host_defect(const char *host)
+host_defect(struct yaml_node *n, const char *host)
 {
-	const char *s = host, *last = host, *why;
-	size_t n, labels = 1;
-	int wildcard = strncmp(host, "*.", 2) == 0;
+	struct net_address address;
+	const char *why;
 
-	if (*host == '[')
-		return is_bracketed(host)
-			   ? NULL
-			   : "is not an IPv6 address in its shortest form";
-	if (strlen(host) > HOST_MAX)
-		return "is longer than 253 bytes";
-	if (wildcard)
-		s += 2;
-	for (;; s += n + 1, labels++) {
-		n = strcspn(s, ".");
-		if ((why = label_defect(s, n)) != NULL)
-			return why;
-		last = s;
-		if (s[n] == '\0')
-			break;
-	}
-	if (wildcard && labels < 2)
+	if (strchr(host + (*host == '*'), '*') != NULL ||
+	    (*host == '*' && host[1] != '.'))
+		return "has a star elsewhere than as the whole first label";
+	if (*host != '*')
+		return spelling_defect(n, host);
+	if (strchr(host + 2, '.') == NULL)
 		return "stands for a whole top-level domain; name one below "
 		       "it, as in *.example.com";
-	/* A last label of digits is an address to every resolver. */
-	if (is_all(last, DIGIT) || strncmp(last, "0x", 2) == 0)
-		return is_address(AF_INET, host)
-			   ? NULL
-			   : "is not an IPv4 address of four decimal numbers";
-	return NULL;
+	why = spelling_defect(n, host + 2);
+	if (why == NULL && canon_host_address(host + 2, &address))
+		return "stands for a label, which no address has";
+	return why;
 }
 
 const char *
@@ -281,7 +260,7 @@ form_destination(struct yaml_node *n)
 		       "api.example.com or api.example.com:8443";
 	if (split_port(n->text, host, &n->number) == -1)
 		return "is not host or host:port, the port from 1 to 65535";
-	return host_defect(host);
+	return host_defect(n, host);
 }
 
 const char *
@@ -307,6 +286,15 @@ is_network(const unsigned char *a, unsigned bytes, unsigned prefix)
 	return 1;
 }
 
+/* What connects to these connects to the IPv4 address. */
+static int
+is_mapped(const unsigned char a[16])
+{
+	static const unsigned char prefix[12] = { [10] = 0xff, 0xff };
+
+	return memcmp(a, prefix, sizeof(prefix)) == 0;
+}
+
 const char *
 form_range(struct yaml_node *n)
 {
@@ -326,6 +314,8 @@ form_range(struct yaml_node *n)
 	    text_parse_u64(slash + 1, v6 ? 128 : 32, &prefix, NULL) == -1)
 		return "is not a range of addresses, such as 10.20.0.0/24";
 	(void)inet_pton(v6 ? AF_INET6 : AF_INET, addr, bits);
+	if (v6 && is_mapped(bits))
+		return "is IPv4 in IPv6: write the IPv4 range";
 	if (!is_network(bits, v6 ? 16 : 4, (unsigned)prefix))
 		return "has bits set after its prefix";
 	n->number = prefix;
@@ -349,9 +339,9 @@ percent_defect(const char *s)
 		       "upper case";
 	memcpy(hex, s + 1, 2);
 	octet = strtoul(hex, NULL, 16);
-	if (octet < 0x20 || octet == 0x7f || octet == '/' || octet == '\\')
-		return "encodes a slash, a backslash or a control character, "
-		       "which is never allowed through";
+	if (octet < 0x20 || octet == 0x7f || octet == '\\')
+		return "encodes a backslash or a control character, which is "
+		       "never allowed through";
 	if (strchr(UNRESERVED, (int)octet) != NULL)
 		return "encodes a character that needs no encoding";
 	return NULL;
@@ -388,6 +378,19 @@ segment_defect(const char *s, size_t n, int last)
 	return NULL;
 }
 
+/* What is left of the rules that requests keep to (canon.h). */
+static const char *
+canonical_defect(struct yaml_node *n)
+{
+	char path[CANON_PATH_SIZE];
+	struct err e;
+
+	if (canon_path(n->text, strlen(n->text), path, &e) == -1)
+		return arena_printf(n->source->arena, "%s", e.msg);
+	return strcmp(path, n->text) == 0 ? NULL
+					  : "is not in its canonical form";
+}
+
 const char *
 form_url_path(struct yaml_node *n)
 {
@@ -406,7 +409,7 @@ form_url_path(struct yaml_node *n)
 		if ((why = segment_defect(s, len, s[len] == '\0')) != NULL)
 			return why;
 		if (s[len] == '\0')
-			return NULL;
+			return canonical_defect(n);
 	}
 }
 

@@ -13,7 +13,8 @@ policy_load(const struct policy_request *rq, struct plan *ret_plan,
 	unfilled char text[CONFIG_TEXT_MAX];
 	unsigned char key[SHA256_SIZE];
 	unfilled struct client_files files;
-	struct cache_entry entry = { ret_plan, ret_prog, &files, text };
+	struct cache_entry entry = { ret_plan, ret_prog, &files, text,
+		rq->net };
 	struct find_dirs dirs;
 	autofd cache = -1;
 	int rc = -1;

@@ -530,8 +530,10 @@ add_service(const struct merge *m, struct yaml_node *out,
 
 	if (mine == NULL)
 		yaml_append(out, service->key, copy_map(m, service));
-	else
+	else {
 		merge_net_deny(m->arena, mine, service);
+		merge_net_ask(m->arena, mine, service);
+	}
 }
 
 static struct yaml_node *

@@ -63,6 +63,17 @@ merge_net_host_covers(const char *a, const char *b)
 
 /* ---- path patterns ------------------------------------------------------ */
 
+static unsigned
+count_slashes(const char *s, size_t n)
+{
+	unsigned count = 0;
+	size_t i;
+
+	for (i = 0; i + 3 <= n; i++)
+		count += memcmp(s + i, "%2F", 3) == 0;
+	return count;
+}
+
 /* Does the segment pattern a match whatever the segment b stands for? */
 static int
 segment_covers(const char *a, size_t na, const char *b, size_t nb)
@@ -70,6 +81,9 @@ segment_covers(const char *a, size_t na, const char *b, size_t nb)
 	size_t i = 0, j = 0, star = SIZE_MAX, mark = 0;
 
 	if (nb == 2 && memcmp(b, "**", 2) == 0)
+		return 0;
+	/* Only a pattern that spells %2F out matches it: see glob.h. */
+	if (count_slashes(a, na) != count_slashes(b, nb))
 		return 0;
 	if (na == nb && memcmp(a, b, na) == 0)
 		return 1;
@@ -136,7 +150,10 @@ segments_cover(const struct segments *a, const struct segments *b)
 	size_t i = 0, j = 0, star = SIZE_MAX, mark = 0;
 
 	while (j < b->count) {
-		if (is_globstar(a, i)) {
+		/* No "**" takes an encoded slash. */
+		int plain = count_slashes(b->at[j].text, b->at[j].size) == 0;
+
+		if (is_globstar(a, i) && plain) {
 			star = i++;
 			mark = j++;
 		} else if (i < a->count &&
@@ -147,6 +164,8 @@ segments_cover(const struct segments *a, const struct segments *b)
 		} else if (star != SIZE_MAX) {
 			i = star + 1;
 			j = ++mark + 1;
+			if (count_slashes(b->at[mark].text, b->at[mark].size))
+				return 0;
 		} else
 			return 0;
 	}
@@ -186,12 +205,13 @@ has_rule(const struct yaml_node *list, const struct yaml_node *rule)
 	return 0;
 }
 
-void
-merge_net_deny(struct arena *a, struct yaml_node *to,
-    const struct yaml_node *from)
+/* Add the rules of one list of "from" to that of "to". */
+static void
+unite(struct arena *a, struct yaml_node *to, const struct yaml_node *from,
+    const char *list)
 {
-	const struct yaml_node *theirs = yaml_get(from, "deny"), *n;
-	struct yaml_node *mine = yaml_get(to, "deny"), *key;
+	const struct yaml_node *theirs = yaml_get(from, list), *n;
+	struct yaml_node *mine = yaml_get(to, list), *key, *first;
 
 	if (theirs == NULL)
 		return;
@@ -201,8 +221,7 @@ merge_net_deny(struct arena *a, struct yaml_node *to,
 		yaml_append(to, key, mine);
 	} else {
 		/* The list is shared with its layer until now. */
-		struct yaml_node *first = mine->first;
-
+		first = mine->first;
 		mine->first = mine->last = NULL;
 		mine->count = 0;
 		for (; first != NULL; first = first->next)
@@ -211,6 +230,20 @@ merge_net_deny(struct arena *a, struct yaml_node *to,
 	for (n = theirs->first; n != NULL; n = n->next)
 		if (!has_rule(mine, n))
 			yaml_append(mine, NULL, copy(a, n));
+}
+
+void
+merge_net_deny(struct arena *a, struct yaml_node *to,
+    const struct yaml_node *from)
+{
+	unite(a, to, from, "deny");
+}
+
+void
+merge_net_ask(struct arena *a, struct yaml_node *to,
+    const struct yaml_node *from)
+{
+	unite(a, to, from, "ask");
 }
 
 /* Both rules' methods; -1 if they have none in common. */
@@ -418,6 +451,26 @@ cut_ranges(struct arena *a, struct yaml_node *service,
 		   : with_value(a, service, "only_addresses", both);
 }
 
+/* What may be asked for is no more than what may be allowed. */
+static struct yaml_node *
+cut_ask(struct arena *a, struct yaml_node *service,
+    const struct yaml_node *allow, struct diag *d)
+{
+	const struct yaml_node *ask = yaml_get(service, "ask"), *n;
+	struct yaml_node *out, *left;
+
+	if (ask == NULL || allow->kind != YAML_LIST)
+		return service;
+	left = cut_rules(a, ask, allow, d);
+	if (left != NULL)
+		return with_value(a, service, "ask", left);
+	out = copy_empty(a, service);
+	for (n = service->first; n != NULL; n = n->next)
+		if (n != ask)
+			yaml_append(out, n->key, copy(a, n));
+	return out;
+}
+
 struct yaml_node *
 merge_net_cut(struct arena *a, const struct yaml_node *service,
     const struct yaml_node *ceiling, struct diag *d)
@@ -434,6 +487,8 @@ merge_net_cut(struct arena *a, const struct yaml_node *service,
 		    cut_hosts(a, yaml_get(service, "to"), cover, d));
 		out = cut_ranges(a, cut_body(a, out, cover), cover);
 	}
+	if (out != NULL)
+		out = cut_ask(a, out, yaml_get(cover, "allow"), d);
 	if (out == NULL)
 		diag_warn(d, yaml_place(service->key),
 		    "service %s is taken away by the ceiling %s:%u",

@@ -10,8 +10,10 @@
 
 #include "yaml.h"
 
-/* Add the deny rules of "from" to the service "to". */
+/* Add the deny, or the ask, rules of "from" to the service "to". */
 void merge_net_deny(struct arena *a, struct yaml_node *to,
+    const struct yaml_node *from);
+void merge_net_ask(struct arena *a, struct yaml_node *to,
     const struct yaml_node *from);
 
 /*

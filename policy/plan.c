@@ -145,6 +145,14 @@ plan_digest(const struct plan *p, unsigned char ret[SHA256_SIZE])
 	sha256_finish(&s, ret);
 }
 
+int
+plan_has_net(const struct plan *p)
+{
+	static const unsigned char none[SHA256_SIZE];
+
+	return memcmp(p->net_digest, none, sizeof(none)) != 0;
+}
+
 void
 plan_seal(struct plan *p)
 {
@@ -420,6 +428,17 @@ check_syscalls(const struct plan *p, const plan_str *names, uint32_t n,
 	return 0;
 }
 
+/* What is counted is there, and nothing else is. */
+static int
+check_net(const struct plan *p, struct err *e)
+{
+	int any = p->nservices + p->ncredentials > 0;
+
+	if (p->kind == PLAN_CEILING ? plan_has_net(p) : plan_has_net(p) != any)
+		return bad(e, "its network half is not what it counts");
+	return 0;
+}
+
 static int
 check_digest(const struct plan *p, struct err *e)
 {
@@ -437,7 +456,7 @@ plan_check(const struct plan *p, size_t size, struct err *e)
 	if (check_frame(p, size, e) == -1 || check_numbers(p, e) == -1 ||
 	    check_tails(p, e) == -1 || check_rootfs(p, e) == -1 ||
 	    check_env(p, e) == -1 || check_mounts(p, e) == -1 ||
-	    check_protect(p, e) == -1)
+	    check_protect(p, e) == -1 || check_net(p, e) == -1)
 		return -1;
 	if (check_syscalls(p, p->syscall_allow, p->nsyscall_allow,
 		"syscall_allow", e) == -1 ||

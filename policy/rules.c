@@ -249,21 +249,27 @@ rules_same_matcher(const struct yaml_node *a, const struct yaml_node *b)
 	       same_query(yaml_get(a, "query"), yaml_get(b, "query"));
 }
 
-static void
-check_verdicts(const struct yaml_node *allow, const struct yaml_node *deny,
-    struct diag *d)
-{
-	const struct yaml_node *a, *b;
+struct verdict_list {
+	const char *key, *verb;
+};
 
-	if (allow->kind != YAML_LIST || deny == NULL)
+/* Whether two lists of a service judge one matcher. */
+static void
+check_verdicts(const struct yaml_node *service, const struct verdict_list *one,
+    const struct verdict_list *other, struct diag *d)
+{
+	const struct yaml_node *x = yaml_get(service, one->key), *a, *b;
+	const struct yaml_node *y = yaml_get(service, other->key);
+
+	if (x == NULL || x->kind != YAML_LIST || y == NULL)
 		return;
-	for (b = deny->first; b != NULL; b = b->next)
-		for (a = allow->first; a != NULL; a = a->next)
+	for (b = y->first; b != NULL; b = b->next)
+		for (a = x->first; a != NULL; a = a->next)
 			if (rules_same_matcher(a, b))
 				diag_error(d, yaml_place(b),
-				    "this denies what line %u allows: one "
-				    "matcher cannot have two verdicts",
-				    a->line);
+				    "this %s what line %u %s: one matcher "
+				    "cannot have two verdicts",
+				    other->verb, a->line, one->verb);
 }
 
 /* A single host becomes a list of one, and every host gets its port. */
@@ -297,7 +303,7 @@ complete_to(struct yaml_node *to, int tcp, struct diag *d)
 static void
 check_opaque(const struct yaml_node *n, const char *what, struct diag *d)
 {
-	static const char *const keys[] = { "deny", "body" };
+	static const char *const keys[] = { "ask", "deny", "body" };
 	const struct yaml_node *allow = yaml_get(n, "allow"), *v;
 	size_t i;
 
@@ -317,11 +323,19 @@ check_opaque(const struct yaml_node *n, const char *what, struct diag *d)
 void
 rules_service(struct yaml_node *n, struct diag *d)
 {
+	static const struct verdict_list lists[] = {
+		{ "allow", "allows" },
+		{ "ask", "asks about" },
+		{ "deny", "denies" },
+	};
 	const struct yaml_node *tls = yaml_get(n, "tls");
+	size_t i, k;
 	int tcp = is_word(yaml_get(n, "protocol"), "tcp");
 
 	complete_to(yaml_get(n, "to"), tcp, d);
-	check_verdicts(yaml_get(n, "allow"), yaml_get(n, "deny"), d);
+	for (i = 0; i < countof(lists); i++)
+		for (k = 0; k < i; k++)
+			check_verdicts(n, &lists[k], &lists[i], d);
 	if (tcp && tls != NULL)
 		diag_error(d, yaml_place(tls->key),
 		    "a tcp service is passed on as it is; \"tls\" is for http");

@@ -1,6 +1,8 @@
 #include <string.h>
 
 #include "bounds.h"
+#include "plan_net.h"
+#include "refusal.h"
 #include "rules.h"
 #include "schema.h"
 
@@ -314,11 +316,11 @@ static const struct schema_type requires_ = { .shape = SCHEMA_MAP,
 static const struct schema_type methods_word = { .shape = SCHEMA_WORD,
 	.words = WORDS(NOW("read")), .wants = "read or a list of methods" };
 static const struct schema_type method = { .shape = SCHEMA_WORD,
-	.words = WORDS(NOW("GET"), NOW("HEAD"), NOW("OPTIONS"), NOW("POST"),
-	    NOW("PUT"), NOW("PATCH"), NOW("DELETE"), NOW("QUERY"),
-	    NOW("PROPFIND"), NOW("PROPPATCH"), NOW("MKCOL"), NOW("COPY"),
-	    NOW("MOVE"), NOW("LOCK"), NOW("UNLOCK"), NOW("REPORT"),
-	    NOW("SEARCH")),
+	.words = (const struct schema_word[]){
+#define X(name_) NOW(#name_),
+	PLAN_NET_METHODS(X)
+#undef X
+	{ NULL, 0 } },
 	.wants = "a method in capitals such as GET" };
 static const struct schema_type method_list = { .shape = SCHEMA_LIST,
 	.item = &method, .min = 1, .wants = "a list of methods" };
@@ -345,6 +347,25 @@ static const struct schema_type rule = { .shape = SCHEMA_MAP,
 	    "Shown to whoever is refused."),
 	END } };
 static const struct schema_type rules = LIST_OF(rule, "a list of rules");
+static const struct schema_type reviewers = { .shape = SCHEMA_LIST,
+	.item = &name, .min = 1, .wants = "a list of names" };
+static const struct schema_type ask_rule = { .shape = SCHEMA_MAP,
+	.wants = "a rule such as {methods: [POST], path: /v1/orders}",
+	.at_least_one = NAMES("methods", "path", "query"),
+	.keys = (const struct schema_key[]){
+	KEY("methods", methods, 0, SCHEMA_NEAREST, NULL,
+	    "As in allow."),
+	KEY("path", url_path, 0, SCHEMA_NEAREST, NULL, "As in allow."),
+	KEY("query", query, 0, SCHEMA_NEAREST, NULL, "As in allow."),
+	KEY("reviewers", reviewers, 0, SCHEMA_NEAREST, NULL,
+	    "Who may approve."),
+	KEY("wait", duration, 0, SCHEMA_NEAREST, NULL,
+	    "How long the request waits for them."),
+	KEY("why", prose, 0, SCHEMA_NEAREST, NULL,
+	    "Shown to them, and to whoever is refused."),
+	END } };
+static const struct schema_type asks = LIST_OF(ask_rule,
+	"a list of rules");
 static const struct schema_type allow_list = { .shape = SCHEMA_LIST,
 	.item = &rule, .min = 1, .wants = "a list of rules" };
 static const struct schema_type allow_word = { .shape = SCHEMA_WORD,
@@ -396,7 +417,9 @@ static const struct schema_type service = { .check = rules_service, .shape = SCH
 	    "Hosts, :443 unless said; *.example.com stands for one label."),
 	KEY("allow", allow, REQUIRED, SCHEMA_NEAREST, NULL,
 	    "What may be asked of them; any says it aloud."),
-	LATER_KEY("ask", "Rules that a person decides."),
+	KEY("ask", asks, GRANT, SCHEMA_DENY, NULL,
+	    "Rules that a person decides: they beat every allow, and until "
+	    "there is a way to approve, what they match is refused."),
 	KEY("deny", rules, 0, SCHEMA_DENY, NULL,
 	    "Rules that beat every allow."),
 	KEY("body", body, 0, SCHEMA_NEAREST, NULL,
@@ -434,10 +457,11 @@ static const struct schema_type source = { .shape = SCHEMA_MAP,
 	KEY("file", host_path, 0, SCHEMA_NEAREST, NULL, "A file of the host."),
 	END } };
 static const struct schema_type token_shape = { .shape = SCHEMA_WORD,
-	.words = WORDS(NOW("opaque"), NOW("hex"), NOW("uuid"), NOW("jwt"),
-	    NOW("github_pat"), NOW("gitlab_pat"), NOW("openai"),
-	    NOW("anthropic"), NOW("google_api"), NOW("slack_bot"),
-	    NOW("npm"), NOW("pypi")),
+	.words = (const struct schema_word[]){
+#define X(name_) NOW(#name_),
+	PLAN_NET_SHAPES(X)
+#undef X
+	{ NULL, 0 } },
 	.wants = "a shape such as opaque, github_pat or openai" };
 static const struct schema_type placeholder = { .shape = SCHEMA_MAP,
 	.wants = "{env: NAME, shape: SHAPE}",
@@ -520,16 +544,14 @@ static const struct schema_type audit = { .shape = SCHEMA_MAP,
 	END } };
 
 static const struct schema_type expect = { .shape = SCHEMA_WORD,
-	.words = WORDS(NOW("allow"), NOW("deny"), LATER("ask")),
-	.wants = "allow or deny" };
+	.words = WORDS(NOW("allow"), NOW("deny"), NOW("ask")),
+	.wants = "allow, deny or ask" };
 static const struct schema_type refusal = { .shape = SCHEMA_WORD,
-	.words = WORDS(NOW("service"), NOW("port"), NOW("method"),
-	    NOW("path"), NOW("query"), NOW("binary"), NOW("address_class"),
-	    NOW("address"), NOW("tls"), NOW("sni_mismatch"),
-	    NOW("credential_missing"), NOW("credential_elsewhere"),
-	    NOW("credential_from_client"), NOW("credential_destination"),
-	    NOW("approval_required"), NOW("body_limit"), NOW("malformed"),
-	    NOW("limit"), NOW("unavailable")),
+	.words = (const struct schema_word[]){
+#define X(name_, http, text_, help) NOW(#name_),
+	REFUSAL_CODES(X)
+#undef X
+	{ NULL, 0 } },
 	.wants = "the code of a refusal such as path" };
 static const struct schema_type test = { .shape = SCHEMA_MAP,
 	.wants = "a test such as {name: TEXT, http: GET URL, expect: allow}",
@@ -541,7 +563,8 @@ static const struct schema_type test = { .shape = SCHEMA_MAP,
 	KEY("read", jail_path, 0, SCHEMA_SELF, NULL, "A path in the jail."),
 	KEY("write", jail_path, 0, SCHEMA_SELF, NULL, "A path in the jail."),
 	KEY("syscall", syscall_name, 0, SCHEMA_SELF, NULL, "A system call."),
-	KEY("expect", expect, REQUIRED, SCHEMA_SELF, NULL, "allow or deny."),
+	KEY("expect", expect, REQUIRED, SCHEMA_SELF, NULL,
+	    "allow, deny or ask."),
 	KEY("rule", name, 0, SCHEMA_SELF, NULL, "The service that allows it."),
 	KEY("code", refusal, 0, SCHEMA_SELF, NULL, "The refusal's code."),
 	KEY("credential", name, 0, SCHEMA_SELF, NULL,

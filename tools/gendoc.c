@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "err.h"
+#include "http1.h"
 #include "limit.h"
 #include "text.h"
 
@@ -69,11 +70,38 @@ gendoc_limits(void)
 }
 
 static void
+gendoc_http1_faults(void)
+{
+	static const struct {
+		const char *name;
+		const char *text;
+		unsigned status;
+	} rows[] = {
+
+#define X(name, status, text) { #name, text, status },
+		HTTP1_FAULTS(X)
+#undef X
+	};
+	size_t i;
+
+	printf("\n## HTTP/1.1 messages\n\n"
+	       "Why the codec refuses one (see [http1.md](http1.md)), and what "
+	       "a server answers.\nOne that refuses a response answers its "
+	       "own client 502.\n\n"
+	       "| fault | means | HTTP |\n"
+	       "|---|---|---|\n");
+	for (i = 1; i < countof(rows); i++) /* row 0: none */
+		printf("| `%s` | %s | %u |\n", rows[i].name, rows[i].text,
+		    rows[i].status);
+}
+
+static void
 gendoc_errors(void)
 {
 	int i;
 
-	printf("# Errors\n\nGenerated from `include/err.h` by `make docs`.\n"
+	printf("# Errors\n\nGenerated from `include/err.h` and "
+	       "`include/http1.h` by `make docs`.\n"
 	       "A message names its place and cause; the code says what kind "
 	       "of failure it is.\n\n"
 	       "| code | means | HTTP | worth retrying | exit status |\n"
@@ -85,6 +113,7 @@ gendoc_errors(void)
 		    err_text(c), err_http(c), err_retry(c) ? "yes" : "no",
 		    err_exit(c));
 	}
+	gendoc_http1_faults();
 }
 
 int

@@ -130,7 +130,7 @@ struct warder_report {
 	int end; /* enum warder_end */
 	int exit_status; /* as "warder exec" would exit */
 	int signal; /* that ended it, or 0 */
-	int pids_limit_met;
+	int pids_limit_met; /* 1, 0, or -1 where nobody knows */
 	int disk_full;
 	uint64_t wall_us;
 	uint64_t cpu_us;

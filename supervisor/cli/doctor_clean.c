@@ -31,10 +31,11 @@ enum {
 
 #define NS_PER_S 1000000000ULL
 
-/* "PID-TIME", both as jail.c writes them; 0 if it is anything else. */
+/* "PID-TIME", both as jail_new_name() writes them; 0 for anything else. */
 static int
 clean_parse(const char *name, long *ret_pid, uint64_t *ret_ns)
 {
+	uint64_t us;
 	char *end;
 
 	errno = 0;
@@ -42,8 +43,10 @@ clean_parse(const char *name, long *ret_pid, uint64_t *ret_ns)
 	if (end == name || *end != '-' || *ret_pid <= 0 || errno != 0)
 		return 0;
 	name = end + 1;
-	*ret_ns = strtoull(name, &end, 16);
-	return end != name && *end == '\0' && errno == 0;
+	us = strtoull(name, &end, 16);
+	*ret_ns = us * 1000;
+	return end != name && *end == '\0' && errno == 0 &&
+	       us <= UINT64_MAX / 1000;
 }
 
 /*

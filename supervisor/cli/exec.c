@@ -182,6 +182,9 @@ exec_text(struct exec *x, struct policy_request *rq, char *dir, size_t size,
 	return 0;
 }
 
+/* Untouched, and so for nothing, where the policy has no services. */
+static union plan_net_room exec_net;
+
 static int
 exec_policy(struct exec *x, struct err *e)
 {
@@ -194,6 +197,7 @@ exec_policy(struct exec *x, struct err *e)
 	rq.home = x->paths.home;
 	rq.config_path = x->config_path;
 	rq.cache_dir = x->paths.cache;
+	rq.net = &exec_net;
 	if (policy_load(&rq, &x->plan, &x->program, x->warnings,
 		sizeof(x->warnings), e) == -1)
 		return -1;
@@ -339,6 +343,7 @@ exec_jail(struct exec *x, struct err *e)
 	x->registry.command = x->argv[0];
 	x->registry.envp = x->env.vector;
 	o.janitor_unlink = x->registry.path;
+	o.name = x->registry.name;
 	r = jail_create(&o, &x->jail, e);
 	if (r == 0)
 		r = exec_run(x, e);

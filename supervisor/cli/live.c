@@ -100,7 +100,7 @@ ps_row(const struct msg_jail_info *i, struct text *t)
 
 	text_init(&a, age, sizeof(age));
 	text_add_duration(&a, i->age_ms / 1000 * 1000);
-	text_addf(t, "%-16s %7u %8s %7llu %9llu  ", i->name, i->init_pid, age,
+	text_addf(t, "%-20s %7u %8s %7llu %9llu  ", i->name, i->init_pid, age,
 	    (unsigned long long)i->cpu_ms,
 	    (unsigned long long)i->memory_bytes / 1024);
 	text_add_escaped(t, i->policy);
@@ -147,7 +147,7 @@ ps_one(void *ctx, const char *name, int fd)
 	else
 		ps_row(&info, &t);
 	if (p->n++ == 0 && !p->json)
-		printf("%-16s %7s %8s %7s %9s  %s\n", "NAME", "PID", "AGE",
+		printf("%-20s %7s %8s %7s %9s  %s\n", "NAME", "PID", "AGE",
 		    "CPU/ms", "PEAK/KiB", "POLICY  COMMAND");
 	printf("%s\n", line);
 }

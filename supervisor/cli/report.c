@@ -56,8 +56,16 @@ report_end(struct text *t, const struct run_report *r)
 		text_add(t, ",\"error\":");
 		text_add_json(t, strerror(r->sys));
 	}
+	if (r->end == RUN_LOST && r->lost_status != -1)
+		text_addf(t, ",\"init_%s\":%d",
+		    WIFSIGNALED(r->lost_status) ? "signal" : "exit_status",
+		    WIFSIGNALED(r->lost_status) ? WTERMSIG(r->lost_status)
+						: WEXITSTATUS(r->lost_status));
 	text_addf(t, ",\"pids_limit_met\":%s,\"disk_full\":%s}",
-	    r->pids_met ? "true" : "false", r->disk_met ? "true" : "false");
+	    r->pids_met == -1 ? "null"
+	    : r->pids_met     ? "true"
+			      : "false",
+	    r->disk_met ? "true" : "false");
 }
 
 static void
@@ -204,6 +212,21 @@ report_limit(struct text *t, const struct plan_limits *l, enum run_end end)
 	text_add(t, ")");
 }
 
+/* Whoever has the jail's pid 1 in hand has the jail: say what ended it. */
+static void
+report_lost(struct text *t, const struct run_report *r)
+{
+	if (run_was_killed(r))
+		text_add(t, " (killed from outside)");
+	else if (WIFSIGNALED(r->lost_status))
+		text_addf(t, " (warder-init was ended by signal %d, %s)",
+		    WTERMSIG(r->lost_status),
+		    strsignal(WTERMSIG(r->lost_status)));
+	else
+		text_addf(t, " (warder-init ended by itself, status %d)",
+		    WEXITSTATUS(r->lost_status));
+}
+
 void
 report_explain(const struct plan *p, const struct run_report *r,
     const char *command)
@@ -217,6 +240,8 @@ report_explain(const struct plan *p, const struct run_report *r,
 	text_add_escaped(&t, command);
 	text_addf(&t, " %s", run_end_text(r->end));
 	report_limit(&t, &p->limits, r->end);
+	if (r->end == RUN_LOST)
+		report_lost(&t, r);
 	if (r->end == RUN_NOT_FOUND || r->end == RUN_NOT_EXECUTED)
 		text_addf(&t, "%s: %s",
 		    r->step == 1 ? " (working directory)" : "",

@@ -173,6 +173,9 @@ print_errors(const struct diag *d)
 	}
 }
 
+static struct input input;
+static union plan_net_room net;
+
 /* Load, resolve and compile; the errors are on stderr if it fails. */
 static int
 load(struct input *in, const char *file, struct resolve *r,
@@ -186,7 +189,7 @@ load(struct input *in, const char *file, struct resolve *r,
 		return -1;
 	}
 	if (resolve_policy(r, &in->rq) == 0 &&
-	    compile_policy(r, ret_plan, &program) == 0)
+	    compile_policy(r, ret_plan, &program, &net) == 0)
 		return 0;
 	print_errors(&r->diag);
 	return -1;
@@ -194,7 +197,6 @@ load(struct input *in, const char *file, struct resolve *r,
 
 /* ---- the verbs ---------------------------------------------------------- */
 
-static struct input input;
 static struct resolve resolved;
 static struct plan plan;
 

@@ -19,6 +19,7 @@ struct serve {
 	struct resolve resolve;
 	struct plan plan;
 	struct seccomp_program program;
+	union plan_net_room net;
 };
 
 /* The whole of a memfd, in memory of the arena. */
@@ -125,10 +126,12 @@ send_done(struct serve *s, struct err *e)
 		return err_set(e, ERR_SYSTEM, "memfd_create");
 	m.plan_size = (uint32_t)plan_size(&s->plan);
 	m.program_length = s->program.length;
+	m.net_size = s->net.net.size;
 	memcpy(m.warnings, s->resolve.diag.warnings.buf, sizeof(m.warnings));
 	if (write_all(fd, &s->plan, m.plan_size, e) == -1 ||
 	    write_all(fd, s->program.insn,
-		s->program.length * sizeof(s->program.insn[0]), e) == -1)
+		s->program.length * sizeof(s->program.insn[0]), e) == -1 ||
+	    write_all(fd, &s->net, m.net_size, e) == -1)
 		return -1;
 	if (fcntl(fd, F_ADD_SEALS,
 		F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == -1)
@@ -171,7 +174,7 @@ serve(struct serve *s, struct arena *a, struct err *e)
 	if (config_lock(e) == -1 || receive_request(s, a, &rq, e) == -1)
 		return -1;
 	if (resolve_policy(&s->resolve, &rq) == -1 ||
-	    compile_policy(&s->resolve, &s->plan, &s->program) == -1)
+	    compile_policy(&s->resolve, &s->plan, &s->program, &s->net) == -1)
 		return send_failed(s, e);
 	return send_done(s, e);
 }

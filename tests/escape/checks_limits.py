@@ -92,6 +92,9 @@ def rx_01(case):
                      r.end().get("pids_limit_met") is True)
     else:
         case.attempt("posture says", posture.get("pids"), "?*")
+        # nobody counts refusals: it was seen at its limit, or not
+        met = r.end().get("pids_limit_met", False)
+        case.attempt("reported", met, "true or null", met in (True, None))
 
 
 # ---- memory ---------------------------------------------------------------

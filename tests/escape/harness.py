@@ -228,7 +228,7 @@ def entered(warder, flags, command, **more):
     settings = [flags[i + 1] for i, f in enumerate(flags) if f == "--env"]
     terminal = [f for f in flags if f == "-t"]
     # the jail's name starts with its launcher's number
-    argv = [warder.program, "enter", *terminal, f"{holder.process.pid:x}-",
+    argv = [warder.program, "enter", *terminal, f"{holder.process.pid}-",
             "--", "/usr/bin/env", *settings, *command]
     more.setdefault("stdin", subprocess.DEVNULL)
     more.setdefault("stdout", subprocess.PIPE)

@@ -118,6 +118,28 @@ def a_lost_control_group_is_recorded(w):
     w.begin()
 
 
+@test
+def what_ends_the_jails_first_process_is_said(w):
+    """By itself, for want of a call; or killed, from outside."""
+    path = os.path.join(w.scratch(), "r")
+    start = Start(w, ["--report", path])
+    start.command = ["sh", "-c", ": >/mnt/w/ran; echo ran; exit 3"]
+    calls = [c for c in start.trace(STATUS)
+             if c.role == "two" and c.name == "recvmsg"]
+    check(calls, "control: warder-init receives")
+    for how, said, seen in (
+            (("fail", errno.EIO), "warder-init ended by itself, status 70",
+             {"init_exit_status": 70}),
+            (("kill",), "killed from outside", {"init_signal": 9})):
+        o = start.try_call(calls[0], *how)
+        check(o.fired and not o.left, o.left)
+        check(exit_status(o.status) == 137 and said in o.said, o.said)
+        with open(path, encoding="utf-8") as f:
+            end = json.load(f)["end"]
+        check(end["kind"] == "lost" and seen.items() <= end.items(), end)
+    w.begin()
+
+
 if __name__ == "__main__":
     sweep.build_injector()
     sys.argv = [a for a in sys.argv if a != "--all"]

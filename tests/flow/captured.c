@@ -7,7 +7,8 @@
  * program's own streams, and exits as "warder exec" would.  PORTS: those that
  * the policy names, "443,5432", or "-".  By the socket FD go, once the jail
  * is made and before anything else is done with it: a message for each
- * listener, its kind and the descriptor, then "up PID MODE POSTURE".
+ * listener, its kind and the descriptor, then "up PID MODE LESSENED
+ * POSTURE".
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -101,8 +102,9 @@ captured_tell(struct captured *c, int to, struct err *e)
 	}
 	text_init(&t, value, sizeof(value));
 	posture_value(POSTURE_network, jail_posture(c->jail), &c->plan, &t);
-	(void)snprintf(line, sizeof(line), "up %d %s %s",
-	    (int)jail_pid(c->jail), capture_name(l->mode), value);
+	(void)snprintf(line, sizeof(line), "up %d %s %d %s",
+	    (int)jail_pid(c->jail), capture_name(l->mode),
+	    posture_lessened(POSTURE_network, jail_posture(c->jail)), value);
 	jail_drop_listeners(c->jail);
 	return ipc_send(to, 0, line, strlen(line), NULL, 0, e);
 }

@@ -428,7 +428,7 @@ class Warder:
         if line != "up\n":
             raise Failed(f"the jail did not start: {line!r} "
                          f"{jail.finish().said!r}")
-        return jail, f"{jail.pid:x}-"
+        return jail, f"{jail.pid}-"
 
     # -- witnesses --
 
@@ -438,10 +438,9 @@ class Warder:
         mine = {str(p) for p in self.launchers}
         found += [g for g in groups() - self.old_groups
                   if os.path.basename(g).split("-")[1] in mine]
-        hexes = {f"{p:x}" for p in self.launchers}
         with contextlib.suppress(FileNotFoundError):
             found += [n for n in os.listdir(self.jails)
-                      if n.split("-")[0] in hexes]
+                      if n.split("-")[0] in mine]
         if self.root:
             found += [f"/dev/{d} of {n}" for d, n in loops().items()
                       if n.split("-")[0] in mine]

@@ -408,7 +408,7 @@ def own(w, jail):
     groups = [g for g in flow.groups()
               if os.path.basename(g).startswith(f"warder-{jail.pid}-")]
     sockets = [n for n in os.listdir(w.jails)
-               if n.startswith(f"{jail.pid:x}-")]
+               if n.startswith(f"{jail.pid}-")]
     return groups, sockets
 
 

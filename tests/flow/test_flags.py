@@ -126,6 +126,7 @@ def limits_by_flag(w):
 @test
 def bad_limits(w):
     rows = (("memroy=1GiB", "did you mean", "memory"), ("memory",),
+            ("mem=1GiB", 'did you mean "memory"'),
             ("memory=",), ("=1GiB",), ("memory=lots",), ("memory=-1",),
             ("memory=1XiB",), ("wall=5 parsecs",), ("pids=0x10",),
             ("pids=99999999999999999999",), ("cpu=1e9",),

@@ -40,7 +40,7 @@ def same_namespaces_uid_and_filter(w):
                        stdout=out)
     wait_until(lambda: open(path).read().endswith("END\n"))
     first = open(path).read()[:-4]
-    r = enter(w, f"{jail.pid:x}-", show, data=b"").expect(0)
+    r = enter(w, f"{jail.pid}-", show, data=b"").expect(0)
     equal(r.text, first)
     holds(r.text, "uid=1000(agent)", "Seccomp:\t2", "NoNewPrivs:\t1")
     jail.popen.kill()

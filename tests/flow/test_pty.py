@@ -149,7 +149,7 @@ def settings_come_back_after_a_signal(w):
 def settings_come_back_after_kill_9_of_the_jail(w):
     t = terminal(w, "echo ready; exec sleep 100")
     t.expect("ready")
-    equal(w.verb("kill", f"{t.process.pid:x}-").status, 0)
+    equal(w.verb("kill", f"{t.process.pid}-").status, 0)
     equal(t.finish(), 137)
     equal(termios.tcgetattr(t.slave), t.before)
     t.close()

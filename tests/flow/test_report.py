@@ -101,8 +101,9 @@ def output_cannot_forge_it(w):
     equal(result.status, 9)
     with open(path, encoding="utf-8") as f:
         report = json.loads(f.read())
-    equal(report["end"], {"kind": "exited", "exit_status": 9,
-                          "pids_limit_met": False, "disk_full": False})
+    end = report["end"]
+    check(end.pop("pids_limit_met") is not True, report["end"])
+    equal(end, {"kind": "exited", "exit_status": 9, "disk_full": False})
     holds(result.text, fake)
 
 
@@ -213,7 +214,26 @@ def killed_from_outside_is_said(w):
         end = json.load(f)["end"]
     equal(end["exit_status"], 137)
     check(end["kind"] == "lost", end)
+    equal(end["init_signal"], 9)
     holds(r.said, "killed from outside")
+
+
+@test
+def it_has_the_name_that_ps_shows(w):
+    """One name: of the report, of the socket, of the control groups."""
+    path = os.path.join(w.scratch(), "r")
+    jail, name = w.running("echo up; exec sleep 600", "--report", path)
+    shown = [json.loads(s) for s in w.verb("ps", "--json").text.splitlines()]
+    name, = (s["name"] for s in shown if s["launcher_pid"] == jail.pid)
+    groups = {os.path.basename(d) for d, _, _ in os.walk("/sys/fs/cgroup")
+              if f"/warder-{jail.pid}-" in d}
+    check(groups in (set(), {"warder-" + name}), groups)
+    if w.root and os.path.isdir("/sys/fs/cgroup/memory"):
+        check(groups, "control: its groups are found")
+    w.verb("kill", name)
+    jail.finish()
+    with open(path, encoding="utf-8") as f:
+        equal(json.load(f)["jail"], name)
 
 
 if __name__ == "__main__":

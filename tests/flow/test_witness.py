@@ -29,11 +29,11 @@ def an_orphan_is_seen(w):
 def a_socket_is_seen(w):
     jail = w.start(["true"])
     jail.finish()
-    path = os.path.join(w.jails, f"{jail.pid:x}-00000.jail")
+    path = os.path.join(w.jails, f"{jail.pid}-00000.jail")
     with open(path, "w", encoding="ascii"):
         pass
     try:
-        seen(w, f"{jail.pid:x}-00000.jail")
+        seen(w, f"{jail.pid}-00000.jail")
     finally:
         os.unlink(path)
 

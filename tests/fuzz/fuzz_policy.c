@@ -36,6 +36,7 @@ struct files {
 static struct resolve resolved;
 static struct plan plan, again;
 static struct seccomp_program program;
+static union plan_net_room net;
 
 static void
 split(struct files *f, const char *text, size_t size)
@@ -96,7 +97,7 @@ compile(struct files *f, const char *text, size_t size, struct plan *ret)
 		.arg = f };
 
 	if (resolve_policy(&resolved, &rq) == -1 ||
-	    compile_policy(&resolved, ret, &program) == -1) {
+	    compile_policy(&resolved, ret, &program, &net) == -1) {
 		assert(resolved.diag.errors.count > 0);
 		assert(resolved.diag.errors.buf[0] != '\0');
 		return -1;

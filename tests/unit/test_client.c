@@ -272,7 +272,8 @@ cache_load__damaged__compiles_again(void **state)
 	step = st.st_size / 23;
 	for (at = 0; at < st.st_size; at += step) {
 		struct client_files files;
-		struct cache_entry entry = { &plan, &program, &files, text };
+		struct cache_entry entry = { &plan, &program, &files, text,
+			NULL };
 		FILE *f = fopen(path, "r+");
 		int dir, c;
 
@@ -298,7 +299,8 @@ static void
 cache_load__no_filter__is_a_miss(void **state)
 {
 	struct policy_request rq = request("policy: 1\nlimits: {pids: 14}\n");
-	struct cache_entry entry = { &plan, &program, &cached_files, text };
+	struct cache_entry entry = { &plan, &program, &cached_files, text,
+		NULL };
 	unsigned char key[SHA256_SIZE];
 	char cache[128];
 	int dir;

@@ -27,6 +27,7 @@ static struct find_dirs dirs;
 static struct resolve resolved;
 static struct plan plan, again;
 static struct seccomp_program program;
+static union plan_net_room net;
 static char text[CONFIG_FILE_MAX];
 
 static int
@@ -68,7 +69,7 @@ compile(const char *folder, const char *name, struct plan *ret,
 	assert_int_equal(0, find_read(path, fd, text, &rq.size, &e));
 	*ret_size = rq.size;
 	rc = resolve_policy(&resolved, &rq);
-	return rc == 0 ? compile_policy(&resolved, ret, &program) : rc;
+	return rc == 0 ? compile_policy(&resolved, ret, &program, &net) : rc;
 }
 
 /* The first message, without this machine's paths and the file's own name. */

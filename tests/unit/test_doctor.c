@@ -372,7 +372,7 @@ is_live(long pid, uint64_t ns)
 	char name[64];
 
 	(void)snprintf(name, sizeof(name), "%ld-%llx", pid,
-	    (unsigned long long)ns);
+	    (unsigned long long)ns / 1000);
 	return doctor_clean_is_live(name, NULL);
 }
 

@@ -49,27 +49,26 @@ http1_split__each_form__raw_parts(void **state)
 	static const struct {
 		const char *line;
 		enum http1_form form;
-		const char *scheme, *host;
 		unsigned port;
-		const char *path, *query;
+		const char *scheme, *host, *path, *query;
 	} rows[] = {
-		{ "GET /", HTTP1_ORIGIN, NULL, NULL, 0, "/", NULL },
-		{ "GET /a%2f?b?c", HTTP1_ORIGIN, NULL, NULL, 0, "/a%2f",
+		{ "GET /", HTTP1_ORIGIN, 0, NULL, NULL, "/", NULL },
+		{ "GET /a%2f?b?c", HTTP1_ORIGIN, 0, NULL, NULL, "/a%2f",
 		    "b?c" },
-		{ "GET /?", HTTP1_ORIGIN, NULL, NULL, 0, "/", "" },
-		{ "GET //b.test/x", HTTP1_ORIGIN, NULL, NULL, 0, "//b.test/x",
+		{ "GET /?", HTTP1_ORIGIN, 0, NULL, NULL, "/", "" },
+		{ "GET //b.test/x", HTTP1_ORIGIN, 0, NULL, NULL, "//b.test/x",
 		    NULL },
-		{ "GET /http://b.test/", HTTP1_ORIGIN, NULL, NULL, 0,
+		{ "GET /http://b.test/", HTTP1_ORIGIN, 0, NULL, NULL,
 		    "/http://b.test/", NULL },
-		{ "GET HTTP://B.test", HTTP1_ABSOLUTE, "HTTP", "B.test", 0, "",
+		{ "GET HTTP://B.test", HTTP1_ABSOLUTE, 0, "HTTP", "B.test", "",
 		    NULL },
-		{ "GET http://b.test:81?q", HTTP1_ABSOLUTE, "http", "b.test",
-		    81, "", "q" },
-		{ "GET https://[::1]:8443/x?y", HTTP1_ABSOLUTE, "https",
-		    "[::1]", 8443, "/x", "y" },
-		{ "CONNECT b.test.:443", HTTP1_AUTHORITY, NULL, "b.test.", 443,
+		{ "GET http://b.test:81?q", HTTP1_ABSOLUTE, 81, "http",
+		    "b.test", "", "q" },
+		{ "GET https://[::1]:8443/x?y", HTTP1_ABSOLUTE, 8443, "https",
+		    "[::1]", "/x", "y" },
+		{ "CONNECT b.test.:443", HTTP1_AUTHORITY, 443, NULL, "b.test.",
 		    NULL, NULL },
-		{ "OPTIONS *", HTTP1_ASTERISK, NULL, NULL, 0, "*", NULL },
+		{ "OPTIONS *", HTTP1_ASTERISK, 0, NULL, NULL, "*", NULL },
 	};
 
 	size_t i;
@@ -176,7 +175,7 @@ http1_framing__by_head_and_method__one_answer(void **state)
 		enum http1_kind kind;
 		const char *method, *head;
 		enum http1_framing want;
-		uint64_t bytes;
+		unsigned bytes;
 	} rows[] = {
 		{ HTTP1_REQUEST, NULL, GET, HTTP1_BODY_NONE, 0 },
 		{ HTTP1_REQUEST, NULL, GET LENGTH5, HTTP1_BODY_LENGTH, 5 },
@@ -411,7 +410,7 @@ http1_set__from_its_own_text__survives_the_move(void **state)
 	    BYTES("GET http://a.test/0123456789abcdef?q HTTP/1.1\r\n" HOST
 		  "X: y\r\n\r\n"));
 	for (i = 0; i < 500; i++) {
-		struct http1_field f = http1_head_field(&h, 1);
+		struct http1_field f;
 
 		http1_head_split(&h, &t);
 		assert_int_equal(http1_head_set_target(&h, t.path.at, &e), 0);
@@ -453,6 +452,21 @@ http1_remove_hop__nominated_credential__added_one_stays(void **state)
 	/* What was read stays known. */
 	assert_true(h.facts.chunked && h.facts.wants_trailers);
 	assert_false(h.facts.persists);
+}
+
+/* A Connection that names itself still names the others. */
+static void
+http1_remove_hop__connection_names_itself__all_go(void **state)
+{
+	autohttp1_head h;
+
+	(void)state;
+	http1_head_init(&h, HTTP1_REQUEST, NULL);
+	http1_read_all(&h,
+	    BYTES(GET "Connection: connection, x-b\r\nX-A: 1\r\nX-B: 2\r\n"
+		      "Connection: x-c\r\nX-C: 3\r\n\r\n"));
+	http1_head_remove_hop(&h);
+	expect_written(&h, GET "X-A: 1\r\n\r\n");
 }
 
 static void
@@ -653,7 +667,7 @@ expect_filled(const char *start, size_t fill, const char *end,
 	assert_int_equal(got,
 	    f == HTTP1_FAULT_NONE ? HTTP1_DONE : HTTP1_REFUSED);
 	http1_head_reset(&h);
-	got = http1_read_pieces(&h, p, a + fill + b, 1, &used);
+	(void)http1_read_pieces(&h, p, a + fill + b, 1, &used);
 	assert_string_equal(http1_fault_name(h.fault), http1_fault_name(f));
 }
 
@@ -675,6 +689,53 @@ http1_limits__one_past_each__refused_by_name(void **state)
 	expect_filled(GET "X:", field + 1, "\r\n\r\n", HTTP1_FAULT_FIELD_LONG);
 	assert_int_equal(http1_fault_status(HTTP1_FAULT_START_LONG), 414);
 	assert_int_equal(http1_fault_status(HTTP1_FAULT_FIELD_LONG), 431);
+}
+
+static enum http1_fault
+fault_within(const struct http1_limits *limits, const char *text, size_t piece)
+{
+	autohttp1_head h;
+	size_t used;
+
+	http1_head_init(&h, HTTP1_REQUEST, limits);
+	(void)http1_read_pieces(&h, text, strlen(text), piece, &used);
+	return h.fault;
+}
+
+/* Which limit is named does not depend on how the bytes came. */
+static void
+http1_limits__two_at_once__the_nearer_is_named(void **state)
+{
+	static const char text[] = GET "X: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+	struct http1_limits l = http1_limits_default;
+	size_t left;
+
+	(void)state;
+	l.field_bytes = 20;
+	for (left = 15; left < 25; left++) {
+		enum http1_fault want = left < l.field_bytes
+					    ? HTTP1_FAULT_HEAD_LONG
+					    : HTTP1_FAULT_FIELD_LONG;
+
+		l.head_bytes = (uint32_t)(strlen(GET) + left);
+		assert_int_equal(fault_within(&l, text, sizeof(text)), want);
+		assert_int_equal(fault_within(&l, text, 1), want);
+		assert_int_equal(fault_within(&l, text, 7), want);
+	}
+}
+
+/* "X:y" is written as "X: y": what fits only as it came is refused. */
+static void
+http1_limits__head_that_grows_when_written__refused(void **state)
+{
+	static const char text[] = GET "X:y\r\nX:y\r\nX:y\r\n\r\n";
+	struct http1_limits l = http1_limits_default;
+
+	(void)state;
+	l.head_bytes = sizeof(text) - 1 + 3;
+	assert_int_equal(fault_within(&l, text, 1), HTTP1_FAULT_NONE);
+	l.head_bytes--;
+	assert_int_equal(fault_within(&l, text, 1), HTTP1_FAULT_HEAD_LONG);
 }
 
 /* Feed line after line until one is refused; how many were accepted. */
@@ -817,6 +878,8 @@ main(void)
 		    http1_set__from_its_own_text__survives_the_move),
 		cmocka_unit_test(
 		    http1_remove_hop__nominated_credential__added_one_stays),
+		cmocka_unit_test(
+		    http1_remove_hop__connection_names_itself__all_go),
 		cmocka_unit_test(http1_set_framing__each__one_field_or_none),
 		cmocka_unit_test(http1_list_next__odd_lists__elements_alone),
 		cmocka_unit_test(http1_chunk__written__read_back),
@@ -824,6 +887,10 @@ main(void)
 		cmocka_unit_test(http1_write__what_was_read__reads_the_same),
 		cmocka_unit_test(http1_reset__credential__wiped_from_memory),
 		cmocka_unit_test(http1_limits__one_past_each__refused_by_name),
+		cmocka_unit_test(
+		    http1_limits__two_at_once__the_nearer_is_named),
+		cmocka_unit_test(
+		    http1_limits__head_that_grows_when_written__refused),
 		cmocka_unit_test(http1_limits__endless_fields__refused_early),
 		cmocka_unit_test(http1_limits__edits__keep_them),
 		cmocka_unit_test(

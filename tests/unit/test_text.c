@@ -491,6 +491,10 @@ text_nearest__typing_mistakes__found(void **state)
 		{ "proces", "process" },
 		{ "pid", "pids" },
 		{ "cpus", "cpu" },
+		{ "mem", "memory" }, /* broken off */
+		{ "FILE", "filesystem" },
+		{ "me", NULL },
+		{ "pro", "process" },
 		{ "network", NULL },
 		{ "x", NULL },
 		{ "", NULL },

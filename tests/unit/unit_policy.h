@@ -20,6 +20,7 @@ struct policy_file {
 static struct resolve policy_resolved;
 static struct plan policy_plan;
 static struct seccomp_program policy_program;
+static union plan_net_room policy_net;
 
 static inline int
 policy_open(void *arg, uint32_t what, const char *reference, const char *dir,
@@ -65,7 +66,8 @@ policy_compile(const char *text, const struct policy_file *files)
 
 	if (resolve_policy(&policy_resolved, &rq) == -1)
 		return -1;
-	return compile_policy(&policy_resolved, &policy_plan, &policy_program);
+	return compile_policy(&policy_resolved, &policy_plan, &policy_program,
+	    &policy_net);
 }
 
 static inline void

@@ -181,7 +181,8 @@ struct http1_head {
 void http1_head_init(struct http1_head *h, enum http1_kind kind,
     const struct http1_limits *limits);
 
-/* Empty again for the next message of the same kind; keeps its memory. */
+/* Wiped and empty for the next message of the same kind; keeps its memory,
+ * which http1_head_finish gives back where a connection idles. */
 void http1_head_reset(struct http1_head *h);
 
 /* Wipe and free; the head is as after http1_head_init. */
@@ -330,7 +331,9 @@ enum http1_framing {
 /*
  * The framing of the body behind a head that was read, by its facts.  For a
  * response, method is that of the request that it answers: HEAD and CONNECT
- * change everything.  For a request it is not looked at.
+ * change everything.  For a request it is not looked at.  Behind a response
+ * 1xx (but 101) comes another one: callers count them, a server can send them
+ * for ever.
  */
 enum http1_framing http1_head_framing(const struct http1_head *h,
     const char *method, uint64_t *ret_bytes);

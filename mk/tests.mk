@@ -103,10 +103,13 @@ BENCH := $(filter-out idle,$(patsubst tests/bench/%.c,%, \
 	$(wildcard tests/bench/*.c)))
 BENCH_BIN := $(BENCH:%=$(B)/tests/bench/%) $(B)/tests/bench/idle
 
+# It compiles policies, the others must start as any program does.
+$(B)/tests/bench/authorize: BENCH_LIBS := -lyaml
+
 $(BENCH:%=$(B)/tests/bench/%): $(B)/tests/bench/%: \
     $(B)/native/tests/bench/%.o $(B)/libtest.a
 	@mkdir -p $(@D)
-	$(CC) -pie $(NATIVE_LDFLAGS) $^ -o $@
+	$(CC) -pie $(NATIVE_LDFLAGS) $^ $(BENCH_LIBS) -o $@
 
 $(B)/tests/bench/idle: $(B)/init/tests/bench/idle.o
 	@mkdir -p $(@D)

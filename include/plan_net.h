@@ -324,6 +324,9 @@ uint64_t plan_net_hash(uint64_t hash, const char *segment, size_t size);
 /* The key of a pattern (NULL: any path), and its segments. */
 uint64_t plan_net_key(const char *pattern, uint32_t *ret_depth);
 
+/* A network plan that has nothing, sealed: 8 bytes more than the head. */
+void plan_net_init(union plan_net_room *n);
+
 /* Set size and digest; offsets and counts are there.  Call it last. */
 void plan_net_seal(struct plan_net *n);
 

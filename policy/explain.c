@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "explain.h"
@@ -183,6 +184,20 @@ add_host(const struct intent *in, struct explain *x, int with_rules)
 	text_add(&t, ", allow: any}");
 }
 
+/* A service for one address that no other service has. */
+static void
+add_literal(const struct intent *in, struct explain *x)
+{
+	char range[EXPLAIN_SIZE];
+	struct text t;
+
+	(void)snprintf(range, sizeof(range), "%s", x->add);
+	text_init(&t, x->add, sizeof(x->add));
+	text_addf(&t, "{to: \"%s:%u\"%s, only_addresses: [\"%s\"], allow: any}",
+	    in->host, in->port == 0 ? 443 : in->port,
+	    in->kind == INTENT_TCP ? ", protocol: tcp" : "", range);
+}
+
 static void
 add_address(const struct intent *in, struct explain *x)
 {
@@ -238,6 +253,8 @@ edit_address(const struct plan_net *net, const struct intent *in,
 		text_addf(t, "network.services.%s.only_addresses[+]",
 		    service_name(net, v));
 	add_address(in, x);
+	if (v->service == PLAN_NET_NONE)
+		add_literal(in, x);
 }
 
 static void
@@ -266,7 +283,8 @@ say_edit(const struct plan_net *net, const struct intent *in,
 {
 	switch (v->code) {
 	case REFUSAL_service:
-		edit_host(in, x, t);
+		if (v->service == PLAN_NET_NONE)
+			edit_host(in, x, t);
 		break;
 	case REFUSAL_port:
 		text_addf(t, "network.services.%s.to[+]", service_name(net, v));
@@ -313,6 +331,9 @@ explain_verdict(const struct plan_net *net, const struct intent *in,
 
 	ret->near = "";
 	ret->why = NULL;
+	ret->text = v->code == REFUSAL_service && v->service != PLAN_NET_NONE
+			? "the service with this destination speaks http"
+			: refusal_text(v->code);
 	ret->add[0] = '\0';
 	text_init(&t, ret->what, sizeof(ret->what));
 	say_what(in, &t);
@@ -370,7 +391,10 @@ explain_record(const struct plan_net *net, const struct intent *in,
 	char hex[SHA256_HEX_SIZE];
 
 	explain_verdict(net, in, v, &x);
-	text_addf(t, "{\"code\":\"%s\"", refusal_name(v->code));
+	if (v->code == REFUSAL_none)
+		text_add(t, "{\"code\":null");
+	else
+		text_addf(t, "{\"code\":\"%s\"", refusal_name(v->code));
 	add_member(t, "what", x.what);
 	add_member(t, "service",
 	    v->service == PLAN_NET_NONE ? NULL : service_name(net, v));

@@ -21,6 +21,7 @@ struct explain {
 	uint32_t nearest; /* the rule that failed last, or PLAN_NET_NONE */
 	const char *near; /* its "file:line"; or the service's; or "" */
 	const char *why; /* its reason, if it gives one; or NULL */
+	const char *text; /* of the code, or closer */
 	char what[EXPLAIN_SIZE]; /* "POST /repos/acme/hr/issues" */
 	char edit[EXPLAIN_SIZE]; /* "network.services.github_api.allow[+]" */
 	char add[EXPLAIN_SIZE]; /* what to write there; may be empty */

@@ -138,6 +138,18 @@ plan_net_seal(struct plan_net *n)
 	net_digest(n, n->digest);
 }
 
+void
+plan_net_init(union plan_net_room *n)
+{
+	unsigned i;
+
+	memset(n, 0, sizeof(n->net) + 8);
+	for (i = 0; i < PLAN_NET_SECTION__MAX; i++)
+		n->net.section[i].offset = (uint32_t)section_offset(&n->net, i);
+	n->net.section[PLAN_NET_STRINGS].count = 1;
+	plan_net_seal(&n->net);
+}
+
 /* ---- checking --------------------------------------------------------------- */
 
 static int

@@ -2,46 +2,23 @@
  * policy.c: "warder policy VERB", for people.
  *
  * Runs with the caller's rights and reads the caller's files.  Each verb is
- * a row of a table; so is each option.  Exit status: 0 good, 1 findings, 2
- * bad input or bad usage.
+ * a row of a table; so is each option.  Exit statuses are in verb.h.
  */
-#include <errno.h>
-#include <limits.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "config.h"
-#include "policy/builtin.h"
 #include "policy/check.h"
-#include "policy/compile.h"
-#include "policy/find.h"
 #include "policy/jsonschema.h"
-#include "policy/path.h"
 #include "policy/show.h"
-
-enum {
-	EXIT_GOOD = 0,
-	EXIT_FINDINGS = 1,
-	EXIT_BAD = 2
-};
-
-enum {
-	OPT_RESOLVED = 1 << 0,
-	OPT_JSON = 1 << 1,
-	OPT_KEYS = 1 << 2,
-};
-
-struct call {
-	const char *file; /* the argument, if the verb takes one */
-	unsigned options;
-};
+#include "verb.h"
 
 struct verb {
 	const char *name;
-	int (*run)(const struct call *);
+	int (*run)(const struct verb_call *);
 	unsigned options; /* which it takes */
-	int takes_file;
+	int least, most; /* words */
+	const char *words; /* as usage shows them */
 	const char *about;
 };
 
@@ -50,194 +27,76 @@ static const struct {
 	unsigned bit;
 	const char *about;
 } options[] = {
-	{ "--resolved", OPT_RESOLVED,
+	{ "--resolved", VERB_RESOLVED,
 	    "with everything that it extends, uses and is cut by" },
-	{ "--json", OPT_JSON, "as one JSON object" },
-	{ "--keys", OPT_KEYS, "the reference of all keys, as Markdown" },
+	{ "--json", VERB_JSON, "as one JSON object" },
+	{ "--keys", VERB_KEYS, "the reference of all keys, as Markdown" },
+	{ "--with", VERB_WITH, "FILE: the tests of this file too" },
 };
 
-static int policy_check(const struct call *c);
-static int policy_show(const struct call *c);
-static int policy_schema(const struct call *c);
+static int policy_check(const struct verb_call *c);
+static int policy_show(const struct verb_call *c);
+static int policy_schema(const struct verb_call *c);
 
 static const struct verb verbs[] = {
-	{ "check", policy_check, OPT_JSON, 1,
+	{ "check", policy_check, VERB_JSON, 1, 1, " FILE",
 	    "find mistakes, conflicts, and rules that do nothing" },
-	{ "show", policy_show, OPT_RESOLVED | OPT_JSON, 1,
+	{ "show", policy_show, VERB_RESOLVED | VERB_JSON, 1, 1, " FILE",
 	    "print the policy, and where each line came from" },
-	{ "schema", policy_schema, OPT_KEYS, 0,
+	{ "why", why_run, VERB_JSON, 2, 2, " FILE QUESTION",
+	    "say whether something is allowed, by what, and why not" },
+	{ "test", test_run, VERB_JSON | VERB_WITH, 1, 1, " FILE",
+	    "run the policy's tests, offline" },
+	{ "diff", diff_run, VERB_JSON, 2, 2, " FILE FILE",
+	    "say what the second allows that the first does not, and back" },
+	{ "init", init_run, 0, 0, 1, " [NAME]",
+	    "print a policy to start from, with tests" },
+	{ "schema", policy_schema, VERB_KEYS, 0, 0, "",
 	    "print the JSON Schema, for editors" },
 };
 
-/* ---- reading ------------------------------------------------------------ */
-
-/* A resolve_open_fn over the file system; arg is a struct find_dirs. */
-static int
-open_file(void *arg, uint32_t what, const char *reference, const char *dir,
-    struct arena *a, struct resolve_file *ret, struct err *e)
-{
-	const struct find_dirs *dirs = arg;
-	char *buf;
-	int fd = -1, rc;
-
-	rc = find_open(dirs, what, reference, dir, ret->path, &fd, e);
-	if (rc != 1)
-		return rc;
-	if (fd == -1) {
-		ret->text = builtin_policy(ret->path + sizeof("builtin/") - 1,
-		    &ret->size);
-		return ret->text == NULL ? 0 : 1;
-	}
-	buf = arena_alloc(a, CONFIG_FILE_MAX);
-	ret->text = buf;
-	return find_read(ret->path, fd, buf, &ret->size, e) == -1 ? -1 : 1;
-}
-
-/* A policy file and all that the request for it points to. */
-struct input {
-	struct find_dirs dirs;
-	char name[PATH_MAX];
-	char dir[PATH_MAX];
-	char home[PATH_MAX];
-	char text[CONFIG_FILE_MAX];
-	struct resolve_request rq;
-};
-
-/* Of the user database: nothing in the environment can loosen a policy. */
-static void
-find_home(char home[PATH_MAX])
-{
-	const struct passwd *pw = getpwuid(getuid());
-
-	(void)snprintf(home, PATH_MAX, "%s",
-	    pw != NULL && pw->pw_dir != NULL && pw->pw_dir[0] == '/'
-		? pw->pw_dir
-		: "");
-}
-
-/* "default" and "builtin/default" name the built-in policy. */
-static const char *
-builtin_text(const char *file, size_t *ret_size)
-{
-	if (strncmp(file, "builtin/", 8) == 0)
-		file += 8;
-	return builtin_policy(file, ret_size);
-}
-
-static int
-read_input(struct input *in, const char *file, struct err *e)
-{
-	const char *text = builtin_text(file, &in->rq.size);
-	char cwd[PATH_MAX], path[PATH_MAX], *slash;
-	int fd;
-
-	find_home(in->home);
-	find_dirs_init(&in->dirs, in->home);
-	if (getcwd(cwd, sizeof(cwd)) == NULL)
-		return err_set(e, ERR_SYSTEM, "the working directory");
-	in->rq =
-	    (struct resolve_request){ .name = text == NULL ? file
-							   : "builtin/default",
-		    .dir = cwd,
-		    .size = in->rq.size,
-		    .text = text,
-		    .home = in->home,
-		    .open = open_file,
-		    .arg = &in->dirs };
-	if (text == NULL) {
-		if (find_open_file(file, &fd, e) == -1 ||
-		    find_read(file, fd, in->text, &in->rq.size, e) == -1)
-			return -1;
-		in->rq.text = in->text;
-	}
-	if (text_path(cwd, text == NULL ? file : ".", path, sizeof(path), e) ==
-	    -1)
-		return -1;
-	if (text == NULL && (slash = strrchr(path, '/')) != NULL)
-		slash[slash == path] = '\0';
-	(void)snprintf(in->dir, sizeof(in->dir), "%s", path);
-	in->rq.dir = in->dir;
-	return 0;
-}
-
-/* The messages, each behind the program's name. */
-static void
-print_errors(const struct diag *d)
-{
-	const char *s = d->errors.buf;
-	size_t n;
-
-	for (; *s != '\0'; s += n + (s[n] == '\n')) {
-		n = strcspn(s, "\n");
-		(void)fprintf(stderr, "warder: %.*s\n", (int)n, s);
-	}
-}
-
-static struct input input;
-static union plan_net_room net;
-
-/* Load, resolve and compile; the errors are on stderr if it fails. */
-static int
-load(struct input *in, const char *file, struct resolve *r,
-    struct plan *ret_plan)
-{
-	static struct seccomp_program program;
-	struct err e;
-
-	if (read_input(in, file, &e) == -1) {
-		(void)fprintf(stderr, "warder: %s\n", e.msg);
-		return -1;
-	}
-	if (resolve_policy(r, &in->rq) == 0 &&
-	    compile_policy(r, ret_plan, &program, &net) == 0)
-		return 0;
-	print_errors(&r->diag);
-	return -1;
-}
-
 /* ---- the verbs ---------------------------------------------------------- */
 
-static struct resolve resolved;
-static struct plan plan;
+static struct verb_policy policy;
 
 static int
-policy_check(const struct call *c)
+policy_check(const struct verb_call *c)
 {
 	int findings;
 
-	if (load(&input, c->file, &resolved, &plan) == -1)
-		return EXIT_BAD;
-	check_policy(&resolved, &plan);
-	findings = resolved.diag.warnings.count > 0;
-	if ((c->options & OPT_JSON) != 0)
-		show_findings(&resolved, &plan, stdout);
+	if (verb_load(&policy, c->word[0]) == -1)
+		return VERB_BAD;
+	check_policy(&policy.resolved, &policy.plan);
+	findings = policy.resolved.diag.warnings.count > 0;
+	if ((c->options & VERB_JSON) != 0)
+		show_findings(&policy.resolved, &policy.plan, stdout);
 	else
-		(void)fputs(resolved.diag.warnings.buf, stdout);
-	return findings ? EXIT_FINDINGS : EXIT_GOOD;
+		(void)fputs(policy.resolved.diag.warnings.buf, stdout);
+	return findings ? VERB_FINDINGS : VERB_GOOD;
 }
 
 static int
-policy_show(const struct call *c)
+policy_show(const struct verb_call *c)
 {
-	if (load(&input, c->file, &resolved, &plan) == -1)
-		return EXIT_BAD;
-	if ((c->options & OPT_JSON) != 0)
-		show_json(&resolved, &plan, stdout);
-	else if ((c->options & OPT_RESOLVED) != 0)
-		show_resolved(&resolved, &plan, stdout);
+	if (verb_load(&policy, c->word[0]) == -1)
+		return VERB_BAD;
+	if ((c->options & VERB_JSON) != 0)
+		show_json(&policy.resolved, &policy.plan, stdout);
+	else if ((c->options & VERB_RESOLVED) != 0)
+		show_resolved(&policy.resolved, &policy.plan, stdout);
 	else
-		(void)fwrite(input.rq.text, 1, input.rq.size, stdout);
-	return EXIT_GOOD;
+		(void)fwrite(policy.rq.text, 1, policy.rq.size, stdout);
+	return VERB_GOOD;
 }
 
 static int
-policy_schema(const struct call *c)
+policy_schema(const struct verb_call *c)
 {
-	if ((c->options & OPT_KEYS) != 0)
+	if ((c->options & VERB_KEYS) != 0)
 		jsonschema_keys(stdout);
 	else
 		jsonschema_write(stdout);
-	return EXIT_GOOD;
+	return VERB_GOOD;
 }
 
 /* ---- the command line ----------------------------------------------------- */
@@ -261,8 +120,9 @@ print_usage(const struct verb *v, FILE *to)
 	(void)fprintf(to, "usage: warder policy %s", v->name);
 	for (i = 0; i < countof(options); i++)
 		if ((v->options & options[i].bit) != 0)
-			(void)fprintf(to, " [%s]", options[i].name);
-	(void)fprintf(to, "%s\n", v->takes_file ? " FILE" : "");
+			(void)fprintf(to, " [%s%s]", options[i].name,
+			    options[i].bit == VERB_WITH ? " FILE" : "");
+	(void)fprintf(to, "%s\n", v->words);
 }
 
 static int
@@ -271,10 +131,15 @@ verb_help(const struct verb *v)
 	print_usage(v, stdout);
 	(void)printf("\n%s\n", v->about);
 	print_options(v, stdout);
-	if (v->takes_file)
+	if (v->least > 0)
 		(void)printf("\nFILE is a policy, or \"default\" for the "
 			     "built-in one.\n");
-	return EXIT_GOOD;
+	if (v->run == why_run)
+		(void)printf("QUESTION is 'GET https://host/path', "
+			     "tcp:host:port, dns:host, read:/path,\n"
+			     "write:/path, /path (for writing), syscall:name "
+			     "or the name alone.\n");
+	return VERB_GOOD;
 }
 
 static int
@@ -288,7 +153,7 @@ help(FILE *to)
 	(void)fputs("\n\"warder policy VERB --help\" says more; "
 		    "warder-policy(5) describes the file.\n",
 	    to);
-	return to == stdout ? EXIT_GOOD : EXIT_BAD;
+	return to == stdout ? VERB_GOOD : VERB_BAD;
 }
 
 static int
@@ -297,7 +162,7 @@ bad_usage(const struct verb *v, const char *what, const char *word)
 	(void)fprintf(stderr, "warder: policy %s: %s%s%s\n", v->name, what,
 	    *word == '\0' ? "" : ": ", word);
 	print_usage(v, stderr);
-	return EXIT_BAD;
+	return VERB_BAD;
 }
 
 static unsigned
@@ -311,12 +176,13 @@ find_option(const struct verb *v, const char *word)
 	return 0;
 }
 
+/* Options and words into *c; the exit status, or -1 to go on. */
 static int
-run_verb(const struct verb *v, int argc, char **argv)
+read_words(const struct verb *v, int argc, char **argv, struct verb_call *c,
+    int *ret_words)
 {
-	struct call c = { 0 };
+	int i, only_words = 0, words = 0;
 	unsigned bit;
-	int i, only_words = 0;
 
 	for (i = 0; i < argc; i++) {
 		if (!only_words && strcmp(argv[i], "--help") == 0)
@@ -326,14 +192,31 @@ run_verb(const struct verb *v, int argc, char **argv)
 		else if (!only_words && argv[i][0] == '-') {
 			if ((bit = find_option(v, argv[i])) == 0)
 				return bad_usage(v, "unknown option", argv[i]);
-			c.options |= bit;
-		} else if (!v->takes_file || c.file != NULL)
+			c->options |= bit;
+			if (bit == VERB_WITH && ++i == argc)
+				return bad_usage(v, "--with which FILE?", "");
+			if (bit == VERB_WITH)
+				c->with = argv[i];
+		} else if (words == v->most)
 			return bad_usage(v, "one argument too many", argv[i]);
 		else
-			c.file = argv[i];
+			c->word[words++] = argv[i];
 	}
-	if (v->takes_file && c.file == NULL)
-		return bad_usage(v, "which FILE?", "");
+	*ret_words = words;
+	return -1;
+}
+
+static int
+run_verb(const struct verb *v, int argc, char **argv)
+{
+	struct verb_call c = { 0 };
+	int words, rc;
+
+	if ((rc = read_words(v, argc, argv, &c, &words)) != -1)
+		return rc;
+	if (words < v->least)
+		return bad_usage(v, words == 0 ? "which FILE?" : "what more?",
+		    "");
 	return v->run(&c);
 }
 
@@ -355,7 +238,7 @@ config_policy(int argc, char **argv)
 			continue;
 		rc = run_verb(&verbs[i], argc - 1, argv + 1);
 		/* A full disk or a closed pipe is not success. */
-		return fflush(stdout) == 0 ? rc : EXIT_BAD;
+		return fflush(stdout) == 0 ? rc : VERB_BAD;
 	}
 	(void)fprintf(stderr, "warder: policy: unknown verb \"%s\"%s%s%s\n",
 	    argv[0], g.best != NULL ? "; did you mean \"" : "",

@@ -5,7 +5,7 @@
  *
  * Runs COMMAND in a jail under the policy of the file POLICY, on this
  * program's own streams, and exits as "warder exec" would.  PORTS: those that
- * the policy names, "443,5432", or "-".  By the socket FD go, once the jail
+ * the policy names, "443,5432", or "-".  By the socket FD (or "-") go, once the jail
  * is made and before anything else is done with it: a message for each
  * listener, its kind and the descriptor, then "up PID MODE LESSENED
  * POSTURE".
@@ -93,7 +93,7 @@ captured_tell(struct captured *c, int to, struct err *e)
 	char line[512], value[256];
 	uint32_t i;
 
-	for (i = 0; i < l->n; i++) {
+	for (i = 0; i < l->n && to >= 0; i++) {
 		const char *kind = captured_kinds[l->at[i].kind];
 
 		if (ipc_send(to, 0, kind, strlen(kind), &l->at[i].fd, 1, e) ==
@@ -106,7 +106,7 @@ captured_tell(struct captured *c, int to, struct err *e)
 	    (int)jail_pid(c->jail), capture_name(l->mode),
 	    posture_lessened(POSTURE_network, jail_posture(c->jail)), value);
 	jail_drop_listeners(c->jail);
-	return ipc_send(to, 0, line, strlen(line), NULL, 0, e);
+	return to < 0 ? 0 : ipc_send(to, 0, line, strlen(line), NULL, 0, e);
 }
 
 static int
@@ -150,7 +150,7 @@ main(int argc, char **argv)
 
 	if (argc < 5)
 		return 125;
-	fd = (int)strtol(argv[1], NULL, 10);
+	fd = argv[1][0] == '-' ? -1 : (int)strtol(argv[1], NULL, 10);
 	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	captured_ports(&c, argv[2]);
 	if (places_find(&c.places, NULL, &e) == 0 &&

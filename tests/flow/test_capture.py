@@ -687,7 +687,13 @@ AF_NETLINK, NETLINK_NETFILTER = 16, 12
 
 
 def without(number):
-    """For preexec_fn: a kernel that answers so to nf_tables' socket."""
+    """For preexec_fn: a kernel that answers so to nf_tables' socket.
+
+    tests/vm runs these on kernels that lack the modules.
+    """
+    if "KERNEL_LACKS_NF_TABLES" in os.environ:
+        return None
+
     def load(at):
         return struct.pack("HBBI", 0x20, 0, 0, at)
 
@@ -771,6 +777,26 @@ def without_any_way_to_capture_the_start_is_refused(w):
                     preexec_fn=without(errno.EPROTONOSUPPORT))
     equal(len(jail.listeners), 6 + 64)
     jail.run()
+
+
+@test
+def without_ipv6_there_are_half_the_listeners(w):
+    if "KERNEL_LACKS_IPV6" not in os.environ:
+        raise Skip("this kernel has IPv6; tests/vm has one without")
+    jail = Captured(w, """
+        say(tcp("1.2.3.4", 443))
+        say(udp("8.8.8.8", 53))
+        try:
+            say(tcp("2001:db8::1", 443))
+        except OSError as e:
+            say(name(e))
+    """)
+    equal({s.family for _, s in jail.listeners}, {socket.AF_INET})
+    equal((jail.mode, len(jail.listeners)), ("tproxy", 4))
+    tcp, dns, ipv6 = jail.run()
+    equal(tcp, "tcp 1.2.3.4 443 hello")
+    equal(dns[0], "dns-udp 8.8.8.8 hello")
+    check(ipv6 in ("EAFNOSUPPORT", "ENETUNREACH", "EADDRNOTAVAIL"), ipv6)
 
 
 # ---- the end ----

@@ -152,7 +152,7 @@ jail_fill_stage(struct jail *j, struct err *e)
 
 /* Sized directories on disk are made from now on, beside all the rest. */
 static int
-jail_quota(struct jail *j, struct err *e)
+jail_begin_quota(struct jail *j, struct err *e)
 {
 	struct quota_caller c = {
 		.rootless = j->posture.rootless,
@@ -323,7 +323,7 @@ static int (*const jail_preparations[])(struct jail *, struct err *) = {
 	jail_fill_stage,
 	jail_clone,
 	jail_open_sources,
-	jail_quota,
+	jail_begin_quota,
 	jail_open_init,
 	jail_groups,
 	jail_channel,
@@ -777,6 +777,8 @@ jail_await_quota(struct jail *j, struct err *e)
 		if (jail_raise_fd(&j->quota.fd[i], e) == -1)
 			return -1;
 	}
+	quota_settle(&j->quota, j->options.plan,
+	    !!(j->posture.cgroup_enforced & 1U << CGROUP_MEMORY));
 	j->posture.quota = j->quota.posture;
 	return 0;
 }
@@ -1115,6 +1117,12 @@ const struct cgroup *
 jail_cgroup(const struct jail *j)
 {
 	return &j->cgroup;
+}
+
+const struct quota *
+jail_quota(const struct jail *j)
+{
+	return &j->quota;
 }
 
 const char *

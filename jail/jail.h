@@ -169,6 +169,7 @@ must_check int jail_freeze(struct jail *j, int frozen, struct err *e);
 void jail_usage(const struct jail *j, struct cgroup_usage *ret);
 const struct jail_posture *jail_posture(const struct jail *j);
 const struct cgroup *jail_cgroup(const struct jail *j);
+const struct quota *jail_quota(const struct jail *j);
 const char *jail_name(const struct jail *j);
 pid_t jail_pid(const struct jail *j); /* of its pid 1, outside; 0: none */
 

@@ -136,11 +136,14 @@ write_disk(const struct jail_posture *p, const struct plan *plan,
 		host += plan->mounts[i].kind == PLAN_MOUNT_WRITE;
 	write_places(t, q->count[QUOTA_TMPFS], "tmpfs (counted as memory)");
 	write_places(t, q->count[QUOTA_IMAGE], "an image on disk");
+	write_places(t, q->count[QUOTA_MISSED],
+	    "tmpfs (counted as memory) for want of a disk");
+	write_places(t, q->count[QUOTA_BESIDE],
+	    "tmpfs (beside the memory limit) for want of a disk");
 	if (t->len == 0)
 		text_add(t, "no new directories");
-	if (q->missed > 0)
-		text_addf(t, "; %u of these in memory for want of a disk (%s)",
-		    q->missed, q->why);
+	if (q->why[0] != '\0')
+		text_addf(t, ": %s", q->why);
 	if (host > 0)
 		text_addf(t, "; nothing for %u given host director%s", host,
 		    host == 1 ? "y" : "ies");
@@ -211,7 +214,7 @@ less_cpu(const struct jail_posture *p)
 static int
 less_disk(const struct jail_posture *p)
 {
-	return p->quota.missed > 0;
+	return p->quota.count[QUOTA_MISSED] + p->quota.count[QUOTA_BESIDE] > 0;
 }
 
 static int

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -57,7 +58,7 @@ quota_inodes(const struct plan *p, uint32_t place)
 	return place == QUOTA_ROOTFS ? LIMITS_INODES : p->mounts[place].inodes;
 }
 
-static const char *
+const char *
 quota_path(const struct plan *p, uint32_t place)
 {
 	return place == QUOTA_ROOTFS ? "/"
@@ -113,7 +114,7 @@ quota_count(struct quota *q)
 		q->posture.count[q->kind[i]]++;
 }
 
-/* They stay tmpfs; that is recorded. */
+/* They are tmpfs; that is recorded. */
 static void quota_miss(struct quota *q, const char *fmt, ...) printf_like(2, 3);
 
 static void
@@ -126,10 +127,36 @@ quota_miss(struct quota *q, const char *fmt, ...)
 	(void)vsnprintf(q->posture.why, sizeof(q->posture.why), fmt, ap);
 	va_end(ap);
 	for (i = 0; i < QUOTA_PLACES; i++) {
-		if (q->kind[i] != QUOTA_IMAGE)
-			continue;
-		q->kind[i] = QUOTA_TMPFS;
-		q->posture.missed++;
+		if (q->kind[i] == QUOTA_IMAGE)
+			q->kind[i] = QUOTA_MISSED;
+	}
+	quota_count(q);
+}
+
+/* Nobody may have more beside his limit than the host has. */
+static int
+quota_fits_host(const struct plan *p, const unsigned char *kind)
+{
+	struct sysinfo host;
+	uint32_t largest;
+	uint64_t all = quota_sum(p, kind, QUOTA_MISSED, &largest);
+
+	return sysinfo(&host) == 0 &&
+	       all + p->limits.memory_bytes <=
+		   (uint64_t)host.totalram * host.mem_unit / QUOTA_HOST_PART;
+}
+
+void
+quota_settle(struct quota *q, const struct plan *p, int counted)
+{
+	uint32_t i;
+
+	if (counted || q->posture.count[QUOTA_MISSED] == 0 ||
+	    !quota_fits_host(p, q->kind))
+		return;
+	for (i = 0; i < QUOTA_PLACES; i++) {
+		if (q->kind[i] == QUOTA_MISSED)
+			q->kind[i] = QUOTA_BESIDE;
 	}
 	quota_count(q);
 }
@@ -289,7 +316,7 @@ quota_begin(struct quota *q, const struct plan *p, const struct quota_caller *c,
 	if (wanted == 0)
 		return 0;
 	if (c->rootless) {
-		quota_miss(q, "an image takes root");
+		quota_miss(q, "rootless");
 		return 0;
 	}
 	dir = quota_open(q, c->state_dir, wanted);

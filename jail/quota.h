@@ -7,12 +7,15 @@
  * their sizes together are at most a quarter of the memory limit; above that
  * the largest ones go to the disk, one after the other, until the rest fits.
  *
- *	as root     project quota, where the file system of the state
- *	            directory has it; else an ext4 image of the size
- *	rootless    a directory, looked at some times a second
+ *	as root     an ext4 image of the size
+ *	rootless    there is none: a directory of the caller's has no size,
+ *	            and a look at it now and then does not see what was
+ *	            unlinked and is still written
  *
- * Where the host offers none of these they stay tmpfs, and the posture says
- * so and why.  What should work and fails refuses the start.
+ * Where there is no disk they stay tmpfs, and the posture says so and why.
+ * Who counts memory then decides: a control group counts them as memory; the
+ * watchdog, which has to look anyway, leaves them out, so that they are full
+ * before the memory is.  What should work and fails refuses the start.
  */
 #ifndef QUOTA_H
 #define QUOTA_H
@@ -27,6 +30,7 @@ enum {
 	QUOTA_ROOTFS = PLAN_MOUNT_MAX, /* the overlay's place */
 	QUOTA_PLACES,
 	QUOTA_MEMORY_PART = 4, /* what part of the memory tmpfs may be */
+	QUOTA_HOST_PART = 2, /* and of the host's, the limit and those beside */
 	/* what an image leaves of the host's disk */
 	QUOTA_SPARE_BYTES = 64 * 1024 * 1024,
 };
@@ -35,14 +39,15 @@ enum quota_kind {
 	QUOTA_NONE, /* not a new directory */
 	QUOTA_TMPFS,
 	QUOTA_IMAGE,
+	QUOTA_MISSED, /* tmpfs, though too large for it */
+	QUOTA_BESIDE, /* the same, and not counted as memory */
 	QUOTA__MAX
 };
 
 /* For the posture. */
 struct quota_posture {
 	uint32_t count[QUOTA__MAX];
-	uint32_t missed; /* on tmpfs, though they should be on disk */
-	char why[120]; /* why these are */
+	char why[120]; /* why some are missed, or beside */
 };
 
 struct quota_caller {
@@ -64,6 +69,9 @@ struct quota {
 
 void quota_init(struct quota *q);
 
+/* The place's path in the jail; borrowed from the plan. */
+const char *quota_path(const struct plan *p, uint32_t place);
+
 /* Which places are tmpfs, and which (QUOTA_IMAGE) are for the disk. */
 void quota_plan(const struct plan *p, unsigned char ret_kind[QUOTA_PLACES]);
 
@@ -75,6 +83,9 @@ void quota_plan(const struct plan *p, unsigned char ret_kind[QUOTA_PLACES]);
 must_check int quota_begin(struct quota *q, const struct plan *p,
     const struct quota_caller *c, struct err *e);
 must_check int quota_wait(struct quota *q, struct err *e);
+
+/* counted: a control group counts their pages.  After quota_wait(). */
+void quota_settle(struct quota *q, const struct plan *p, int counted);
 
 /* Release all; the jail is dead.  Accepts what was never begun. */
 void quota_finish(struct quota *q);

@@ -108,7 +108,8 @@ run_end(struct run *r, enum run_end end)
 	r->report.end = end;
 	/* the last moment: what is killed is not waited for by anybody */
 	if (end != RUN_EXITED && end != RUN_SIGNALLED && end != RUN_LOST)
-		watch_look(&r->watch, jail_pid(r->jail), r->plan);
+		watch_look(&r->watch, jail_pid(r->jail), r->plan,
+		    jail_quota(r->jail));
 	jail_kill(r->jail);
 }
 
@@ -224,7 +225,8 @@ run_look(struct run *r, uint64_t now)
 		return;
 	r->looked_us = now;
 	if (!run_enforced(r, CGROUP_MEMORY)) {
-		watch_look(&r->watch, jail_pid(r->jail), r->plan);
+		watch_look(&r->watch, jail_pid(r->jail), r->plan,
+		    jail_quota(r->jail));
 		if (r->watch.memory_bytes > l->memory_bytes)
 			run_end(r, RUN_OOM);
 	}

@@ -130,42 +130,42 @@ watch_is_fresh(const struct plan_mount *m)
 	return m->kind == PLAN_MOUNT_NEW || m->kind == PLAN_MOUNT_TMPFS;
 }
 
-/* What its files hold of the memory: those on a disk hold none. */
 static uint64_t
-watch_tmpfs(pid_t init, const char *path)
+watch_used(pid_t init, const char *path)
 {
 	struct statfs fs;
 
-	if (watch_statfs(init, path, &fs) == -1 || fs.f_type != TMPFS_MAGIC)
+	if (watch_statfs(init, path, &fs) == -1)
 		return 0;
 	return (uint64_t)(fs.f_blocks - fs.f_bfree) * (uint64_t)fs.f_bsize;
 }
 
+/* What lies in memory and counts. */
 static uint64_t
-watch_files(pid_t init, const struct plan *p)
+watch_files(pid_t init, const struct plan *p, const struct quota *q)
 {
 	static const char *const every[] = { "/dev/shm", "/home/agent" };
 	uint64_t sum = 0;
 	uint32_t i;
 
 	for (i = 0; i < countof(every); i++)
-		sum += watch_tmpfs(init, every[i]);
-	for (i = 0; i < p->nmounts; i++) {
-		if (watch_is_fresh(&p->mounts[i]))
-			sum += watch_tmpfs(init,
-			    plan_string(p, p->mounts[i].path));
+		sum += watch_used(init, every[i]);
+	for (i = 0; i < QUOTA_PLACES; i++) {
+		if (q->kind[i] == QUOTA_TMPFS || q->kind[i] == QUOTA_MISSED)
+			sum += watch_used(init, quota_path(p, i));
 	}
 	return sum;
 }
 
 void
-watch_look(struct watch *w, pid_t init, const struct plan *p)
+watch_look(struct watch *w, pid_t init, const struct plan *p,
+    const struct quota *q)
 {
 	static _Thread_local pid_t list[WATCH_PROCESSES_MAX];
 	uint64_t cpu = 0, tasks = 0;
 	size_t n = 1, i;
 
-	w->memory_bytes = watch_files(init, p);
+	w->memory_bytes = watch_files(init, p, q);
 	list[0] = init;
 	for (i = 0; i < n; i++) {
 		n = watch_children(list[i], list, n);

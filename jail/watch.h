@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "plan.h"
+#include "quota.h"
 
 struct watch {
 	uint64_t memory_bytes; /* anonymous pages and files in memory */
@@ -31,7 +32,8 @@ enum {
 };
 
 /* Look at everything below the jail's pid 1 (its number outside). */
-void watch_look(struct watch *w, pid_t init, const struct plan *p);
+void watch_look(struct watch *w, pid_t init, const struct plan *p,
+    const struct quota *q);
 
 /*
  * Whether a writable file system of the jail is full, now: so was the last

@@ -132,6 +132,29 @@ def bytes_and_inodes_are_exact(w):
     check(not report["end"]["disk_full"], "control: it was empty")
 
 
+@test(modes=("rootless",))
+def without_a_disk_it_is_full_before_the_memory_is(w):
+    """Nobody but the watchdog counts here, and it leaves these out."""
+    r, report = w.report(python(FILL, "x", MIB, 800 * MIB))
+    if "beside" not in report["posture"]["disk"]:
+        raise Skip(report["posture"]["disk"])
+    r.expect(0, f"{800 * MIB}\n")
+    check("disk" in report["posture"]["lessened"], "it is recorded")
+    r, report = w.report(python(FILL, "x", MIB, 2048 * MIB))
+    r.expect(0, f"ENOSPC {1 << 30}\n")
+    equal((report["end"]["kind"], report["end"]["disk_full"]),
+          ("exited", True))
+    # control: what fits in memory is counted
+    policy = w.file("small.yaml", "policy: 1\nfilesystem: {write: [{path: "
+                    "/a, size: 16MiB}], tmpfs: [{path: /tmp, size: 1MiB}]}\n"
+                    "limits: {memory: 80MiB}\n")
+    r, report = w.report("head -c 60000000 /dev/zero >/dev/shm/x; "
+                         "head -c 16000000 /dev/zero >/a/x; "
+                         "head -c 60000000 /dev/zero >~/x; sleep 5",
+                         "--policy", policy)
+    equal(report["end"]["kind"], "oom")
+
+
 @test(modes=("root",))
 def the_largest_go_to_the_disk(w):
     needs_disk(w)
@@ -236,7 +259,7 @@ def what_the_host_lacks_is_recorded(w):
         holds(r.expect(0).text, "/workspace tmpfs 1073741824 ")
         with open(path, encoding="utf-8") as f:
             text = f.read()
-        holds(text, "1 of these in memory for want of a disk", why,
+        holds(text, "1 in tmpfs (counted as memory) for want of a disk: ", why,
               '"lessened":["disk"]')
 
 

@@ -128,10 +128,40 @@ quota_begin__no_disk__tmpfs_and_the_reason(void **state)
 		    0);
 		assert_int_equal(quota_wait(&q, &e), 0);
 		assert_int_equal(q.fd[0], -1);
-		assert_int_equal(q.posture.missed, 1);
-		assert_int_equal(q.posture.count[QUOTA_TMPFS], 2);
+		assert_int_equal(q.posture.count[QUOTA_MISSED], 1);
+		assert_int_equal(q.posture.count[QUOTA_TMPFS], 1);
 		assert_int_equal(q.posture.count[QUOTA_IMAGE], 0);
 		assert_non_null(strstr(q.posture.why, rows[i].why));
+		quota_finish(&q);
+	}
+}
+
+static void
+quota_settle__nobody_counts__beside_the_limit_within_the_host(void **state)
+{
+	static const struct {
+		uint64_t size;
+		int counted;
+		enum quota_kind kind;
+	} rows[] = {
+		{ 20 * MIB, 0, QUOTA_BESIDE }, { 20 * MIB, 1, QUOTA_MISSED },
+		{ 60 * TIB, 0, QUOTA_MISSED }, /* more than any host has */
+	};
+
+	struct quota_caller c = { .rootless = 1, .state_dir = "/var/tmp" };
+	struct quota q;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < countof(rows); i++) {
+		given(16 * MIB, 1, &rows[i].size);
+		quota_init(&q);
+		assert_int_equal(quota_begin(&q, &plan, &c, &e), 0);
+		assert_int_equal(quota_wait(&q, &e), 0);
+		quota_settle(&q, &plan, rows[i].counted);
+		assert_int_equal(q.kind[0], rows[i].kind);
+		assert_int_equal(q.posture.count[rows[i].kind], 1);
 		quota_finish(&q);
 	}
 }
@@ -148,7 +178,7 @@ quota_begin__more_than_the_disk__tmpfs_and_the_reason(void **state)
 	given(GIB, 1, sizes);
 	quota_init(&q);
 	assert_int_equal(quota_begin(&q, &plan, &c, &e), 0);
-	assert_int_equal(q.posture.missed, 1);
+	assert_int_equal(q.posture.count[QUOTA_MISSED], 1);
 	assert_non_null(strstr(q.posture.why, "MiB free"));
 	quota_finish(&q);
 }
@@ -314,6 +344,8 @@ main(void)
 		    quota_plan__sizes_and_memory__the_largest_go_to_the_disk),
 		cmocka_unit_test(quota_plan__overlay__counts_like_the_others),
 		cmocka_unit_test(quota_begin__no_disk__tmpfs_and_the_reason),
+		cmocka_unit_test(
+		    quota_settle__nobody_counts__beside_the_limit_within_the_host),
 		cmocka_unit_test(
 		    quota_begin__more_than_the_disk__tmpfs_and_the_reason),
 		cmocka_unit_test(image_plan__any_size__what_is_left_is_exact),

@@ -67,23 +67,15 @@ places_own_dir(const char *path, struct err *e)
 }
 
 /*
- * Made with the folders above it.  Without it jails have less (see quota.h),
- * so nothing here is an error but a directory of somebody else's.
+ * Without it jails have less (see quota.h), so nothing here is an error but a
+ * directory of somebody else's.
  */
 static int
-places_state(struct places *p, const char *first, const char *below,
-    struct err *e)
+places_state(struct places *p, struct err *e)
 {
-	char path[PLACES_PATH_MAX], *slash;
+	static const char path[] = "/var/lib/warder/sandboxes";
 
-	if (places_set(path, first, below, e) == -1)
-		return -1;
-	slash = path + strlen(first);
-	while ((slash = strchr(slash + 1, '/')) != NULL) {
-		*slash = '\0';
-		(void)mkdir(path, 0700);
-		*slash = '/';
-	}
+	(void)mkdir("/var/lib/warder", 0700);
 	if (mkdir(path, 0700) == -1 && errno != EEXIST)
 		return 0;
 	if (places_own_dir(path, e) == -1)
@@ -98,7 +90,7 @@ places_root(struct places *p, struct err *e)
 	    places_set(p->runtime, "/run/warder", "", e) == -1 ||
 	    places_set(p->cache, "/var/cache/warder", "", e) == -1)
 		return -1;
-	return places_state(p, "/var/lib", "/warder/sandboxes", e);
+	return places_state(p, e);
 }
 
 static const char *
@@ -158,18 +150,6 @@ places_user_runtime(struct places *p, struct err *e)
 }
 
 static int
-places_user_state(struct places *p, struct err *e)
-{
-	const char *v = getenv("XDG_STATE_HOME");
-
-	if (v != NULL && v[0] == '/')
-		return places_state(p, v, "/warder/sandboxes", e);
-	if (p->home[0] == '\0')
-		return 0;
-	return places_state(p, p->home, "/.local/state/warder/sandboxes", e);
-}
-
-static int
 places_user(struct places *p, struct err *e)
 {
 	if (places_xdg(p->config, "XDG_CONFIG_HOME", p->home, ".config", e) ==
@@ -178,8 +158,7 @@ places_user(struct places *p, struct err *e)
 	    places_xdg(p->cache, "XDG_CACHE_HOME", p->home, ".cache", e) == -1)
 		return -1;
 	(void)mkdir(p->cache, 0700);
-	if (places_below(p->cache, "warder", e) == -1 ||
-	    places_user_state(p, e) == -1)
+	if (places_below(p->cache, "warder", e) == -1)
 		return -1;
 	return places_user_runtime(p, e);
 }

@@ -21,7 +21,7 @@ struct places {
 	char runtime[PLACES_PATH_MAX]; /* made if it is not there, 0700 */
 	char jails[PLACES_PATH_MAX]; /* sockets of the live ones; the same */
 	char cache[PLACES_PATH_MAX]; /* the same */
-	/* What is too large for memory, while it lives; "": cannot be had. */
+	/* Root: what is too large for memory, while it lives; "": none. */
 	char state[PLACES_PATH_MAX];
 	char home[PLACES_PATH_MAX]; /* of the user; may be empty */
 };

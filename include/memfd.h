@@ -1,0 +1,25 @@
+/*
+ * memfd.h: bytes too many for a message, handed over in a sealed memfd.
+ *
+ * Sealed, so that what the receiver has checked is what it goes on reading,
+ * whoever else still holds the descriptor.  Any process; no allocation.
+ */
+#ifndef MEMFD_H
+#define MEMFD_H
+
+#include "err.h"
+
+/* Copy n bytes into a new sealed memfd; owned, CLOEXEC; or -1. */
+int memfd_create_sealed(const char *name, const void *p, size_t n,
+    struct err *e);
+
+/*
+ * Map the whole of a memfd, which stays the caller's, for reading.  ERR_CORRUPT
+ * unless it is sealed against every change and has at least 1 and at most max
+ * bytes.  ret_p is unmapped by memfd_unmap.
+ */
+must_check int memfd_map(int fd, size_t max, const void **ret_p, size_t *ret_n,
+    struct err *e);
+void memfd_unmap(const void *p, size_t n);
+
+#endif /* !MEMFD_H */

@@ -54,7 +54,8 @@ INIT_LDFLAGS := -static -nostdlib -no-pie -Wl,-z,noexecstack,-z,norelro \
 	-Wl,--build-id=none,-z,noseparate-code
 
 # Sources, by the program that they become part of.
-BASE_PLAIN := base/err.c base/ipc.c base/sha256.c base/text.c
+BASE_PLAIN := base/child.c base/err.c base/ipc.c base/lockdown.c \
+	base/memfd.c base/sha256.c base/text.c
 BASE_ALL := $(wildcard base/*.c)
 POLICY_PLAIN := $(addprefix policy/,plan.c plan_net.c canon.c address.c \
 	path.c find.c builtin.c client.c \
@@ -62,6 +63,7 @@ POLICY_PLAIN := $(addprefix policy/,plan.c plan_net.c canon.c address.c \
 POLICY_ALL := $(wildcard policy/*.c)
 JAIL := $(wildcard jail/*.c) jail/clone.S
 CLI := $(wildcard supervisor/cli/*.c)
+EGRESS := $(wildcard supervisor/egress/*.c)
 CONFIG := $(wildcard supervisor/config/*.c)
 PROBE := $(wildcard supervisor/probe/*.c)
 LIBWARDER := $(wildcard lib/*.c)
@@ -73,12 +75,13 @@ native = $(patsubst %,$(B)/native/%.o,$(basename $(1)))
 launcher = $(call $(LAUNCHER_FLAVOUR),$(1))
 
 PROGRAMS := $(B)/bin/warder $(B)/libexec/warder/warder-init \
-	$(B)/libexec/warder/warder-config $(B)/libexec/warder/warder-probe
+	$(B)/libexec/warder/warder-config $(B)/libexec/warder/warder-probe \
+	$(B)/libexec/warder/warder-proxy
 LIBRARIES := $(if $(LIBWARDER),$(B)/lib/libwarder.so.0)
 
 all: $(PROGRAMS) $(LIBRARIES) $(B)/examples/run
 
-include mk/data.mk mk/tests.mk mk/escape.mk mk/install.mk mk/lint.mk mk/run.mk
+include mk/data.mk mk/proxy.mk mk/tests.mk mk/escape.mk mk/install.mk mk/lint.mk mk/run.mk
 
 $(B)/musl/%.o: %.c
 	@mkdir -p $(@D)
@@ -104,7 +107,8 @@ $(B)/init/%.o: jail/init/%.S
 	@mkdir -p $(@D)
 	$(CC) $(INIT_CFLAGS) -c $< -o $@
 
-$(B)/bin/warder: $(call launcher,$(CLI) $(JAIL) $(POLICY_PLAIN) $(BASE_PLAIN))
+$(B)/bin/warder: $(call launcher,$(CLI) $(EGRESS) $(JAIL) $(POLICY_PLAIN) \
+    $(BASE_PLAIN))
 	@mkdir -p $(@D)
 ifeq ($(LAUNCHER_FLAVOUR),musl)
 	$(MUSL_CC) $(MUSL_LDFLAGS) $^ -o $@
@@ -128,7 +132,7 @@ $(B)/libexec/warder/warder-config: $(call native,$(CONFIG) $(POLICY_ALL) \
 	@mkdir -p $(@D)
 	$(CC) -pie $(NATIVE_LDFLAGS) $^ -lyaml -o $@
 
-$(B)/lib/libwarder.so.0: $(call native,$(LIBWARDER) $(JAIL) $(POLICY_PLAIN) \
+$(B)/lib/libwarder.so.0: $(call native,$(LIBWARDER) $(EGRESS) $(JAIL) $(POLICY_PLAIN) \
     $(BASE_PLAIN)) lib/libwarder.map
 	@mkdir -p $(@D)
 	$(CC) -shared -Wl,-soname,libwarder.so.0 \

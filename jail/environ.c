@@ -85,3 +85,15 @@ environ_make(struct environ *v, const struct plan *p, char *const *caller,
 	}
 	return r;
 }
+
+int
+environ_add(struct environ *v, const char *name, const char *value, int yields,
+    struct err *e)
+{
+	size_t n = strlen(name), i;
+
+	for (i = 0; yields && i < v->n; i++)
+		if (environ_is(v->vector[i], name, n))
+			return 0;
+	return environ_set(v, name, value, e);
+}

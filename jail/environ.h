@@ -11,7 +11,8 @@
 #include "plan.h"
 
 enum {
-	ENVIRON_MAX = PLAN_ENV_MAX + 8,
+	/* those of every jail, and what a way out adds */
+	ENVIRON_MAX = PLAN_ENV_MAX + 8 + 192,
 	ENVIRON_BYTES = 256 * 1024, /* passed values are the caller's */
 };
 
@@ -28,5 +29,12 @@ struct environ {
  */
 must_check int environ_make(struct environ *v, const struct plan *p,
     char *const *caller, struct err *e);
+
+/*
+ * Add one more, in place of an earlier one of the name; with yields, the
+ * earlier one stays.  ERR_LIMIT as above.
+ */
+must_check int environ_add(struct environ *v, const char *name,
+    const char *value, int yields, struct err *e);
 
 #endif /* !ENVIRON_H */

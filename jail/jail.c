@@ -335,12 +335,10 @@ jail_refuse(const struct jail_options *o, struct err *e)
 {
 	const struct plan *p = o->plan;
 
-	if (p->nservices > 0 && o->capture == NULL)
+	if ((p->nservices > 0 || p->ncredentials > 0) && o->capture == NULL)
 		return err_set(e, ERR_UNSUPPORTED,
-		    "network.services is not enforced by this build");
-	if (p->ncredentials > 0)
-		return err_set(e, ERR_UNSUPPORTED,
-		    "credentials is not enforced by this build");
+		    "network.services and credentials take a launcher with a "
+		    "proxy");
 	if (p->kind != PLAN_GRANT)
 		return err_set(e, ERR_INVALID,
 		    "a ceiling limits grants, it cannot be run");

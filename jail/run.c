@@ -113,6 +113,12 @@ run_end(struct run *r, enum run_end end)
 	jail_kill(r->jail);
 }
 
+void
+run_stop(struct run *r, enum run_end end)
+{
+	run_end(r, end);
+}
+
 /* ---- events of the jail ---- */
 
 static void

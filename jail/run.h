@@ -31,7 +31,8 @@
 	X(CPU_TIME,     124, "used more processor time than its limit") \
 	X(NOT_FOUND,    127, "was not found") \
 	X(NOT_EXECUTED, 126, "could not be executed") \
-	X(LOST,         137, "was lost: its jail has ended")
+	X(LOST,         137, "was lost: its jail has ended") \
+	X(PROXY,        125, "was ended, because its proxy has failed")
 
 /* clang-format on */
 
@@ -113,6 +114,9 @@ void run_connect(struct run *r, const int ours[3]);
  */
 must_check int run_wait(struct run *r, int timeout_ms, struct run_report *ret,
     struct err *e);
+
+/* End it from outside, for that reason; run_wait() then says so. */
+void run_stop(struct run *r, enum run_end end);
 
 /* Close what it holds; accepts one that was never connected. */
 void run_finish(struct run *r);

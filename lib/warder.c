@@ -21,6 +21,7 @@
 #include "msg_config.h"
 #include "policy/find.h"
 #include "policy/load.h"
+#include "supervisor/egress/egress.h"
 #include "version.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -33,12 +34,14 @@ struct warder {
 	struct places places;
 	char init_path[PLACES_PATH_MAX + 16];
 	char config_path[PLACES_PATH_MAX + 16];
+	char proxy_path[PLACES_PATH_MAX + 16];
 };
 
 struct warder_policy {
 	struct warder *warder;
 	struct plan plan;
 	struct seccomp_program program;
+	union plan_net_room *net; /* NULL: it has no services */
 	char digest[SHA256_HEX_SIZE];
 };
 
@@ -53,13 +56,14 @@ struct warder_run {
 	struct run run;
 	struct run_report report;
 	struct environ env;
+	struct egress *egress; /* NULL: the policy has no services */
 	int ended; /* 1: report is filled */
 };
 
 _Static_assert((int)WARDER_UNSUPPORTED == (int)ERR_UNSUPPORTED &&
 		   (int)WARDER_SYSTEM == (int)ERR_SYSTEM,
     "the public codes are err.h's");
-_Static_assert((int)WARDER_END_LOST == (int)RUN_LOST,
+_Static_assert((int)WARDER_END_PROXY == (int)RUN_PROXY,
     "the public ends are run.h's");
 
 /* ---- errors ---- */
@@ -110,6 +114,8 @@ library_places(struct warder *w, const char *libexec, struct err *e)
 	    w->places.libexec);
 	(void)snprintf(w->config_path, sizeof(w->config_path),
 	    "%s/warder-config", w->places.libexec);
+	(void)snprintf(w->proxy_path, sizeof(w->proxy_path), "%s/warder-proxy",
+	    w->places.libexec);
 	return 0;
 }
 
@@ -137,6 +143,31 @@ warder_close(struct warder *w)
 
 /* ---- policies ---- */
 
+EXPORT void
+warder_policy_close(struct warder_policy *p)
+{
+	if (p == NULL)
+		return;
+	free(p->net);
+	free(p);
+}
+
+/* The room for the largest network plan shrinks to the one that is there. */
+static void
+library_trim(struct warder_policy *p)
+{
+	void *net;
+
+	if (!plan_has_net(&p->plan)) {
+		free(p->net);
+		p->net = NULL;
+		return;
+	}
+	net = realloc(p->net, p->net->net.size);
+	if (net != NULL)
+		p->net = net;
+}
+
 EXPORT int
 warder_policy_parse(struct warder *w, const char *text, size_t size,
     const char *name, const char *dir, struct warder_policy **ret,
@@ -155,13 +186,17 @@ warder_policy_parse(struct warder *w, const char *text, size_t size,
 	char warnings[CONFIG_TEXT_MAX];
 	struct err x = { 0 };
 
-	if (p == NULL)
+	if (p == NULL || (p->net = malloc(sizeof(*p->net))) == NULL) {
+		free(p);
 		return library_no_memory(e);
+	}
+	rq.net = p->net;
 	if (policy_load(&rq, &p->plan, &p->program, warnings, sizeof(warnings),
 		&x) == -1) {
-		free(p);
+		warder_policy_close(p);
 		return library_fail(e, &x);
 	}
+	library_trim(p);
 	p->warder = w;
 	sha256_hex(p->plan.digest, p->digest);
 	*ret = p;
@@ -213,12 +248,6 @@ warder_policy_digest(const struct warder_policy *p)
 	return p->digest;
 }
 
-EXPORT void
-warder_policy_close(struct warder_policy *p)
-{
-	free(p);
-}
-
 /* ---- runs ---- */
 
 EXPORT void
@@ -267,8 +296,9 @@ library_run(struct warder_run *r, const struct warder_command *c, int launched,
 	};
 	int ours[3] = { -1, -1, -1 };
 
-	if (environ_make(&r->env, &r->policy->plan,
-		(char *const *)(uintptr_t)c->environment, e) == -1)
+	if (r->egress != NULL &&
+	    (egress_ready(r->egress, e) == -1 ||
+		egress_environ(r->egress, &r->env, e) == -1))
 		return -1;
 	command.envp = r->env.vector;
 	library_connect(r, c);
@@ -276,7 +306,9 @@ library_run(struct warder_run *r, const struct warder_command *c, int launched,
 		      : jail_launch(r->jail, &command, ours, e)) == -1)
 		return -1;
 	run_connect(&r->run, ours);
-	return 0;
+	return r->egress == NULL
+		   ? 0
+		   : egress_attach(r->egress, r->jail, &r->run, e);
 }
 
 EXPORT void
@@ -286,7 +318,34 @@ warder_run_close(struct warder_run *r)
 		return;
 	run_finish(&r->run);
 	(void)jail_destroy(r->jail);
+	egress_end(r->egress, NULL);
 	free(r);
+}
+
+static int
+library_environ(struct warder_run *r, const struct warder_command *c,
+    struct err *e)
+{
+	return environ_make(&r->env, &r->policy->plan,
+	    (char *const *)(uintptr_t)c->environment, e);
+}
+
+/* The proxy starts beside the jail's preparation. */
+static int
+library_egress(struct warder_run *r, const struct warder_command *c,
+    struct jail_options *o, struct err *e)
+{
+	const struct warder_policy *p = r->policy;
+	struct egress_options eo = { .proxy_path = p->warder->proxy_path,
+		.environ = (char *const *)(uintptr_t)c->environment };
+
+	if (p->net == NULL)
+		return 0;
+	eo.net = &p->net->net;
+	if (egress_start(&eo, &r->egress, e) == -1)
+		return -1;
+	o->capture = egress_capture(r->egress);
+	return 0;
 }
 
 static struct warder_run *
@@ -313,7 +372,9 @@ warder_start(struct warder_policy *p, const struct warder_command *c,
 	if (r == NULL)
 		return library_no_memory(e);
 	library_options(p, &o);
-	if (jail_create(&o, &r->jail, &x) == -1 ||
+	if (library_environ(r, c, &x) == -1 ||
+	    library_egress(r, c, &o, &x) == -1 ||
+	    jail_create(&o, &r->jail, &x) == -1 ||
 	    library_run(r, c, 0, &x) == -1) {
 		warder_run_close(r);
 		return library_fail(e, &x);
@@ -413,7 +474,8 @@ warder_pool_start(struct warder_pool *p, const struct warder_command *c,
 
 	if (r == NULL)
 		return library_no_memory(e);
-	if (pool_take(p->pool, &r->jail, &x) == -1 ||
+	if (library_environ(r, c, &x) == -1 ||
+	    pool_take(p->pool, &r->jail, &x) == -1 ||
 	    library_run(r, c, 1, &x) == -1) {
 		warder_run_close(r);
 		return library_fail(e, &x);

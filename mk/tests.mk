@@ -15,7 +15,7 @@ TEST_LIBS := -Wl,--as-needed -lyaml -ljansson -lseccomp -levent_core \
 PROXY_PARTS := $(filter-out proxy/main.c,$(PROXY))
 
 $(B)/libtest.a: $(call native,$(BASE_ALL) $(POLICY_ALL) $(JAIL) $(LIBWARDER) \
-	$(PROXY_PARTS))
+	$(PROXY_PARTS) $(EGRESS))
 	rm -f $@
 	ar rcs $@ $^
 

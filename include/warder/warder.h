@@ -124,6 +124,7 @@ enum warder_end {
 	WARDER_END_NOT_FOUND,
 	WARDER_END_NOT_EXECUTED,
 	WARDER_END_LOST,
+	WARDER_END_PROXY, /* its way out has failed */
 };
 
 struct warder_report {

@@ -25,6 +25,7 @@
 #include "policy/find.h"
 #include "policy/load.h"
 #include "report.h"
+#include "supervisor/egress/egress.h"
 #include "terminal.h"
 
 extern char **environ;
@@ -44,6 +45,7 @@ struct exec {
 	struct places paths;
 	char init_path[PLACES_PATH_MAX + 16];
 	char config_path[PLACES_PATH_MAX + 16];
+	char proxy_path[PLACES_PATH_MAX + 16];
 	struct plan plan;
 	struct seccomp_program program;
 	struct environ env;
@@ -51,6 +53,8 @@ struct exec {
 	struct run run;
 	struct run_report end;
 	struct registry registry;
+	struct egress *egress; /* NULL: the policy has no services */
+	struct egress_summary traffic;
 	char text[CONFIG_FILE_MAX];
 	char warnings[CONFIG_TEXT_MAX];
 };
@@ -234,6 +238,31 @@ exec_signal(void *ctx, int signo)
 	jail_signal(r->jail, r->id, signo);
 }
 
+/* ---- the way out ---- */
+
+static int
+exec_egress(struct exec *x, struct err *e)
+{
+	struct egress_options o = {
+		.proxy_path = x->proxy_path,
+		.net = &exec_net.net,
+		.environ = environ,
+	};
+
+	return plan_has_net(&x->plan) ? egress_start(&o, &x->egress, e) : 0;
+}
+
+static int
+exec_ready(struct exec *x, struct err *e)
+{
+	if (x->egress == NULL)
+		return 0;
+	return egress_ready(x->egress, e) == -1 ||
+		       egress_environ(x->egress, &x->env, e) == -1
+		   ? -1
+		   : 0;
+}
+
 static int
 exec_launch(struct exec *x, const struct jail_command *c, struct err *e)
 {
@@ -242,6 +271,9 @@ exec_launch(struct exec *x, const struct jail_command *c, struct err *e)
 	if (jail_launch(x->jail, c, ours, e) == -1)
 		return -1;
 	run_connect(&x->run, ours);
+	if (x->egress != NULL &&
+	    egress_attach(x->egress, x->jail, &x->run, e) == -1)
+		return -1;
 	doctor_clean_sometimes(&x->paths);
 	return run_wait(&x->run, -1, &x->end, e) == -1 ? -1 : 0;
 }
@@ -344,11 +376,21 @@ exec_jail(struct exec *x, struct err *e)
 	x->registry.envp = x->env.vector;
 	o.janitor_unlink = x->registry.path;
 	o.name = x->registry.name;
-	r = jail_create(&o, &x->jail, e);
+	r = exec_egress(x, e);
+	if (x->egress != NULL)
+		o.capture = egress_capture(x->egress);
+	if (r == 0)
+		r = jail_create(&o, &x->jail, e);
+	if (r == 0)
+		r = exec_ready(x, e);
 	if (r == 0)
 		r = exec_run(x, e);
+	if (r == 0 && x->end.end == RUN_PROXY)
+		(void)cli_fail(egress_why(x->egress));
+	egress_end(take_ptr(&x->egress), &x->traffic);
 	if (r == 0) {
 		report_explain(&x->plan, &x->end, x->argv[0]);
+		report_traffic(&exec_net.net, &x->traffic);
 		if (run_exit_status(&x->end) != 0)
 			hint_missing_files(&x->plan, x->argv,
 			    x->end.end != RUN_NOT_FOUND);
@@ -373,6 +415,8 @@ exec_paths(struct exec *x, struct err *e)
 	    x->paths.libexec);
 	(void)snprintf(x->config_path, sizeof(x->config_path),
 	    "%s/warder-config", x->paths.libexec);
+	(void)snprintf(x->proxy_path, sizeof(x->proxy_path), "%s/warder-proxy",
+	    x->paths.libexec);
 	return 0;
 }
 

@@ -248,3 +248,42 @@ report_explain(const struct plan *p, const struct run_report *r,
 		    strerror(r->sys));
 	(void)fprintf(stderr, "warder: %s\n", buf);
 }
+
+static void
+report_service(const char *name, const struct proxy_count *c)
+{
+	char line[512];
+	struct text t;
+
+	if (c->allowed + c->refused + c->failed == 0)
+		return;
+	text_init(&t, line, sizeof(line));
+	text_add(&t, "warder: network: ");
+	text_add_escaped(&t, name);
+	text_addf(&t, ": %llu allowed", (unsigned long long)c->allowed);
+	if (c->refused > 0)
+		text_addf(&t, ", %llu refused", (unsigned long long)c->refused);
+	if (c->failed > 0)
+		text_addf(&t, ", %llu failed", (unsigned long long)c->failed);
+	if (c->injected > 0)
+		text_addf(&t, ", %llu with a credential",
+		    (unsigned long long)c->injected);
+	text_addf(&t, "; %llu bytes out, %llu in",
+	    (unsigned long long)c->sent_bytes,
+	    (unsigned long long)c->received_bytes);
+	(void)fprintf(stderr, "%s\n", line);
+}
+
+void
+report_traffic(const struct plan_net *net, const struct egress_summary *traffic)
+{
+	uint32_t i;
+
+	if (traffic->services == 0)
+		return;
+	for (i = 0; i < traffic->services; i++)
+		report_service(plan_net_string(net,
+				   plan_net_service(net, i)->name),
+		    &traffic->count[i]);
+	report_service("no service", &traffic->count[i]);
+}

@@ -7,6 +7,7 @@
 #include "jail/jail.h"
 #include "jail/run.h"
 #include "plan.h"
+#include "supervisor/egress/egress.h"
 
 /*
  * Write the JSON object {"schema":"warder.exec/1", …} and a newline to fd.
@@ -21,5 +22,12 @@ must_check int report_write(int fd, const struct jail *j, const struct plan *p,
  */
 void report_explain(const struct plan *p, const struct run_report *r,
     const char *command);
+
+/*
+ * What went out and what did not, a line on stderr for each service that was
+ * asked for anything.
+ */
+void report_traffic(const struct plan_net *net,
+    const struct egress_summary *traffic);
 
 #endif /* !REPORT_H */

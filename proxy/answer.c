@@ -1,0 +1,76 @@
+#include "answer.h"
+
+#include <string.h>
+
+#include "http1.h"
+#include "policy/explain.h"
+
+/* The body, behind its head. */
+static int
+answer_write(struct buf *out, unsigned status, const char *body, size_t size,
+    int head, struct err *e)
+{
+	static const char type[] = "application/problem+json";
+	autohttp1_head h;
+
+	http1_head_init(&h, HTTP1_RESPONSE, NULL);
+	if (http1_head_make_response(&h, status, NULL, e) == -1 ||
+	    http1_head_add(&h, "Content-Type", type, sizeof(type) - 1, e) ==
+		-1 ||
+	    http1_head_add(&h, "Cache-Control", "no-store", 8, e) == -1 ||
+	    http1_head_add(&h, "Connection", "close", 5, e) == -1 ||
+	    http1_head_set_framing(&h, HTTP1_BODY_LENGTH, size, e) == -1 ||
+	    http1_head_write(&h, out, e) == -1)
+		return -1;
+	return head ? 0 : buf_append(out, body, size, e);
+}
+
+int
+answer_refusal(struct buf *out, const struct guest *g, const struct intent *in,
+    const struct verdict *v, int head, struct err *e)
+{
+	char body[EXPLAIN_RECORD_SIZE];
+	struct text t;
+
+	text_init(&t, body, sizeof(body));
+	explain_record(g->net, in, v, g->net->digest, g->run, &t);
+	text_add(&t, "\n");
+	if (t.truncated)
+		return answer_failure(out, g, (unsigned)refusal_http(v->code),
+		    v->code, "a request", refusal_text(v->code), head, e);
+	return answer_write(out, (unsigned)refusal_http(v->code), body, t.len,
+	    head, e);
+}
+
+int
+answer_failure(struct buf *out, const struct guest *g, unsigned status,
+    enum refusal_code code, const char *what, const char *detail, int head,
+    struct err *e)
+{
+	char body[EXPLAIN_RECORD_SIZE], digest[SHA256_HEX_SIZE];
+	struct text t;
+
+	sha256_hex(g->net->digest, digest);
+	text_init(&t, body, sizeof(body));
+	text_add(&t, "{\"code\":");
+	text_add_json(&t, refusal_name(code));
+	text_add(&t, ",\"what\":");
+	text_add_json(&t, what);
+	text_add(&t, ",\"detail\":");
+	text_add_json(&t, detail);
+	text_addf(&t, ",\"policy\":\"sha256:%s\",\"run\":", digest);
+	text_add_json(&t, g->run);
+	text_add(&t, "}\n");
+	if (t.truncated)
+		return err_set(e, ERR_LIMIT, "an answer is too long");
+	return answer_write(out, status, body, t.len, head, e);
+}
+
+int
+answer_connected(struct buf *out, struct err *e)
+{
+	static const char text[] =
+	    "HTTP/1.1 200 Connection established\r\n\r\n";
+
+	return buf_append(out, text, sizeof(text) - 1, e);
+}

@@ -1,0 +1,683 @@
+/*
+ * exchange.c: one allowed request, and its response.
+ *
+ *	REACH ──► CALL ──head──► BODY ──► end: NEXT or CLOSE
+ *	  │         │ next address        │
+ *	  └─────────┴── answer, CLOSE     └── BREAK
+ *
+ * libcurl's callbacks only move bytes and remember why they stop; what is
+ * then said to the client is said when libcurl has let go (on_done).
+ */
+#include "exchange.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "answer.h"
+#include "log.h"
+#include "reach.h"
+#include "upstream.h"
+
+enum {
+	EXCHANGE_PIECE_BYTES = 16 * 1024, /* of a body, in one step */
+};
+
+/* Why it stops, said once. */
+struct exchange_stop {
+	unsigned status; /* 0: it does not */
+	enum refusal_code code;
+	const char *why;
+};
+
+struct exchange {
+	struct exchange_options o; /* borrowed parts of it are gone */
+	struct verdict verdict;
+	struct reach *reach;
+	struct reach_result targets;
+	uint32_t next; /* target */
+	struct upstream_call *call;
+	struct exchange_stop stop;
+
+	/* the client's body, on its way out */
+	enum http1_framing framing;
+	uint64_t length;
+	struct http1_body body;
+	int body_done;
+	int owes_continue;
+	struct inject_body filter;
+	struct buf filtered;
+	int filtering;
+
+	/* the response, on its way in */
+	int headed;
+	enum http1_framing shown; /* its framing towards the client */
+	struct http1_body response;
+	int response_done;
+	int persists;
+	struct scrub_stream scrub;
+	int scrubbing;
+
+	struct loop_timer *idle;
+	uint64_t moved; /* bytes, when the timer was set */
+	uint64_t received;
+};
+
+/* ---- ends ------------------------------------------------------------------- */
+
+void
+exchange_destroy(struct exchange *x)
+{
+	if (x == NULL)
+		return;
+	reach_cancel(x->reach);
+	upstream_cancel(x->call);
+	http1_body_finish(&x->body);
+	http1_body_finish(&x->response);
+	buf_finish(&x->filtered);
+	loop_timer_destroy(x->idle);
+	free(x);
+}
+
+static void
+exchange_end(struct exchange *x, enum exchange_end end)
+{
+	upstream_cancel(take_ptr(&x->call));
+	x->o.done(x->o.arg, end);
+}
+
+static int
+is_head(const struct exchange *x)
+{
+	return strcmp(http1_head_method(x->o.head), "HEAD") == 0;
+}
+
+/* Said as HTTP where nothing was said yet, otherwise by cutting it off. */
+static void
+exchange_fail(struct exchange *x, unsigned status, enum refusal_code code,
+    const char *why)
+{
+	record_failure(x->o.guest, x->o.way, x->verdict.service, x->o.host,
+	    x->o.port, code, why);
+	if (x->headed || answer_failure(&x->o.stream->out, x->o.guest, status,
+			     code, x->o.host, why, is_head(x), NULL) == -1) {
+		exchange_end(x, EXCHANGE_BREAK);
+		return;
+	}
+	exchange_end(x, EXCHANGE_CLOSE);
+}
+
+static int
+exchange_stop(struct exchange *x, unsigned status, enum refusal_code code,
+    const char *why)
+{
+	x->stop = (struct exchange_stop){ status, code, why };
+	return UPSTREAM_STOP;
+}
+
+static void
+exchange_refuse(struct exchange *x, const struct intent *in,
+    const struct verdict *v)
+{
+	record_refusal(x->o.guest, x->o.way, in, v);
+	if (answer_refusal(&x->o.stream->out, x->o.guest, in, v, is_head(x),
+		NULL) == -1)
+		exchange_end(x, EXCHANGE_BREAK);
+	else
+		exchange_end(x, EXCHANGE_CLOSE);
+}
+
+/* ---- the request's body --------------------------------------------------------- */
+
+static int
+emit_filtered(void *ctx, const void *p, size_t n)
+{
+	struct exchange *x = ctx;
+
+	return buf_append(&x->filtered, p, n, NULL);
+}
+
+/* Decode one piece of at most n bytes from the stream; payload borrowed. */
+static enum http1_got
+body_piece(struct exchange *x, size_t n, struct http1_slice *ret)
+{
+	struct buf *in = &x->o.stream->in;
+	size_t used, size = buf_size(in) < n ? buf_size(in) : n;
+	enum http1_got got =
+	    http1_body_read(&x->body, buf_bytes(in), size, &used, ret);
+
+	/* consumed after the payload was copied: see its callers */
+	buf_consume(in, used);
+	return got;
+}
+
+static int
+body_judge(struct exchange *x, enum http1_got got)
+{
+	if (got == HTTP1_REFUSED)
+		return exchange_stop(x, 400, REFUSAL_malformed,
+		    http1_fault_text(x->body.fault));
+	if (x->body.bytes > x->verdict.body_max_bytes)
+		return exchange_stop(x, 413, REFUSAL_body_limit,
+		    "the body is larger than the service's body.max");
+	x->body_done = got == HTTP1_DONE;
+	return 0;
+}
+
+/* 100 Continue is said when somebody is there to take the body. */
+static int
+body_invite(struct exchange *x)
+{
+	static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+	if (!x->owes_continue)
+		return 0;
+	x->owes_continue = 0;
+	if (x->headed || buf_size(&x->o.stream->in) > 0)
+		return 0;
+	if (buf_append(&x->o.stream->out, text, sizeof(text) - 1, NULL) == -1)
+		return exchange_stop(x, 503, REFUSAL_unavailable, "no memory");
+	stream_flush(x->o.stream);
+	return 0;
+}
+
+static int
+body_filter(struct exchange *x, const struct http1_slice *piece)
+{
+	int rc = 0;
+
+	if (piece->size > 0)
+		rc = inject_body_feed(&x->filter, piece->at, piece->size);
+	if (rc == 0 && x->body_done)
+		rc = inject_body_end(&x->filter);
+	if (rc == INJECT_REFUSED)
+		return exchange_stop(x, 403, REFUSAL_credential_elsewhere,
+		    "a placeholder is in the body");
+	if (rc != 0)
+		return exchange_stop(x, 503, REFUSAL_unavailable, "no memory");
+	return 0;
+}
+
+/*
+ * One step: decode at most n bytes; with a filter they go to "filtered",
+ * without one to p.  What was taken, or a reason to stop.
+ */
+static long
+body_step(struct exchange *x, void *p, size_t n)
+{
+	struct http1_slice piece = { 0 };
+	int rc;
+
+	/* the slice points into the buffer, whose bytes stay where they are
+	 * until it is next written to */
+	rc = body_judge(x, body_piece(x, n, &piece));
+	if (rc == 0 && x->filtering)
+		return body_filter(x, &piece);
+	if (rc != 0 || piece.size == 0)
+		return rc;
+	memcpy(p, piece.at, piece.size);
+	return (long)piece.size;
+}
+
+static long
+body_filtered(struct exchange *x, void *p, size_t n)
+{
+	size_t have = buf_size(&x->filtered);
+
+	if (n > have)
+		n = have;
+	memcpy(p, buf_bytes(&x->filtered), n);
+	buf_consume(&x->filtered, n);
+	return (long)n;
+}
+
+static long
+on_body(void *arg, void *p, size_t n)
+{
+	struct exchange *x = arg;
+	struct stream *s = x->o.stream;
+	long got = 0;
+
+	if (n > EXCHANGE_PIECE_BYTES)
+		n = EXCHANGE_PIECE_BYTES;
+	if (body_invite(x) != 0)
+		return UPSTREAM_STOP;
+	while (got == 0 && buf_size(&x->filtered) == 0 && !x->body_done &&
+	       buf_size(&s->in) > 0)
+		got = body_step(x, p, n);
+	if (got != 0)
+		return got;
+	if (buf_size(&x->filtered) > 0)
+		return body_filtered(x, p, n);
+	if (x->body_done)
+		return 0;
+	if (s->eof || s->broken)
+		return exchange_stop(x, 400, REFUSAL_malformed,
+		    "the body is cut off");
+	stream_flush(s);
+	return UPSTREAM_LATER;
+}
+
+/* ---- the response ----------------------------------------------------------------- */
+
+/* Fields of a response that are about us, not about the content. */
+static const char *const dropped[] = {
+	"Alt-Svc", /* it would lead around the proxy */
+	"Content-Length", /* set_framing says it anew */
+};
+
+static int
+is_dropped(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < countof(dropped); i++)
+		if (strcasecmp(name, dropped[i]) == 0)
+			return 1;
+	return 0;
+}
+
+static int
+emit_value(void *ctx, const void *p, size_t n)
+{
+	return buf_append(ctx, p, n, NULL);
+}
+
+static int
+add_scrubbed(struct exchange *x, struct http1_head *to,
+    const struct http1_field *f, struct err *e)
+{
+	struct scrub_stream s;
+	autobuf value;
+
+	buf_init(&value, HTTP1_FIELD_MAX * 4);
+	scrub_begin(&s, x->o.guest->scrub, emit_value, &value);
+	if (scrub_feed(&s, f->value, f->value_size) != 0 || scrub_end(&s) != 0)
+		return err_set(e, ERR_LIMIT, "a field is too long");
+	return http1_head_add(to, f->name, buf_bytes(&value), buf_size(&value),
+	    e);
+}
+
+static int
+copy_fields(struct exchange *x, const struct http1_head *from,
+    struct http1_head *to, int keep_length, struct err *e)
+{
+	size_t i, n = http1_head_count(from);
+
+	for (i = 0; i < n; i++) {
+		struct http1_field f = http1_head_field(from, i);
+		int length = strcasecmp(f.name, "Content-Length") == 0;
+
+		if (is_dropped(f.name) && !(length && keep_length))
+			continue;
+		if ((x->scrubbing ? add_scrubbed(x, to, &f, e)
+				  : http1_head_add(to, f.name, f.value,
+					f.value_size, e)) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* How the body is framed towards the client. */
+static enum http1_framing
+shown_framing(const struct exchange *x, enum http1_framing from)
+{
+	if (from == HTTP1_BODY_NONE ||
+	    (from == HTTP1_BODY_LENGTH && !x->scrubbing))
+		return from;
+	return x->o.head->minor == 0 ? HTTP1_BODY_CLOSE : HTTP1_BODY_CHUNKED;
+}
+
+static int
+show_head(struct exchange *x, struct http1_head *from, uint64_t length,
+    int no_body, struct err *e)
+{
+	autohttp1_head to;
+	/* of HEAD and 304 the length is a fact about another response */
+	int keep = no_body && (is_head(x) || from->status == 304);
+
+	http1_head_init(&to, HTTP1_RESPONSE, NULL);
+	http1_head_remove_hop(from);
+	if (http1_head_make_response(&to, from->status, http1_head_reason(from),
+		e) == -1 ||
+	    copy_fields(x, from, &to, keep, e) == -1)
+		return -1;
+	x->persists =
+	    !x->o.last && x->body_done && x->shown != HTTP1_BODY_CLOSE;
+	if (!keep && http1_head_set_framing(&to, x->shown, length, e) == -1)
+		return -1;
+	if (!x->persists &&
+	    http1_head_add(&to, "Connection", "close", 5, e) == -1)
+		return -1;
+	return http1_head_write(&to, &x->o.stream->out, e);
+}
+
+/* With scrubbing on, only what can be searched as it is. */
+static int
+may_scrub(const struct http1_head *h)
+{
+	const char *coding = http1_head_get(h, "Content-Encoding");
+
+	return h->status != 206 &&
+	       (coding == NULL || strcasecmp(coding, "identity") == 0);
+}
+
+static int
+on_head(void *arg, struct http1_head *head)
+{
+	struct exchange *x = arg;
+	enum http1_framing from;
+	uint64_t length = 0;
+	struct err e = { 0 };
+
+	from = http1_head_framing(head, http1_head_method(x->o.head), &length);
+	if (from == HTTP1_BODY_TUNNEL)
+		return exchange_stop(x, 502, REFUSAL_unavailable,
+		    "the service changes the protocol");
+	if (x->scrubbing && from != HTTP1_BODY_NONE && !may_scrub(head))
+		return exchange_stop(x, 502, REFUSAL_unavailable,
+		    "the response is partial or encoded and cannot be "
+		    "scrubbed");
+	http1_body_init(&x->response, from, length, NULL);
+	x->shown = shown_framing(x, from);
+	if (show_head(x, head, length, from == HTTP1_BODY_NONE, &e) == -1)
+		return exchange_stop(x, 502, REFUSAL_unavailable,
+		    "the response's head cannot be passed on");
+	x->headed = 1;
+	x->response_done = from == HTTP1_BODY_NONE ||
+			   (from == HTTP1_BODY_LENGTH && length == 0);
+	stream_flush(x->o.stream);
+	return 0;
+}
+
+static int
+emit_response(void *ctx, const void *p, size_t n)
+{
+	struct exchange *x = ctx;
+	struct buf *out = &x->o.stream->out;
+
+	if (n == 0)
+		return 0;
+	return x->shown == HTTP1_BODY_CHUNKED
+		   ? http1_chunk_write(p, n, out, NULL)
+		   : buf_append(out, p, n, NULL);
+}
+
+static int
+response_piece(struct exchange *x, const struct http1_slice *piece)
+{
+	if (piece->size == 0)
+		return 0;
+	return x->scrubbing ? scrub_feed(&x->scrub, piece->at, piece->size)
+			    : emit_response(x, piece->at, piece->size);
+}
+
+static int
+on_data(void *arg, const void *p, size_t n)
+{
+	struct exchange *x = arg;
+	const char *at = p;
+	enum http1_got got = HTTP1_MORE;
+	struct http1_slice piece;
+	size_t used;
+
+	if (!stream_has_room(x->o.stream)) {
+		stream_flush(x->o.stream);
+		if (!stream_has_room(x->o.stream))
+			return UPSTREAM_LATER;
+	}
+	x->received += n;
+	for (; n > 0 && got == HTTP1_MORE; at += used, n -= used) {
+		got = http1_body_read(&x->response, at, n, &used, &piece);
+		if (got == HTTP1_REFUSED || response_piece(x, &piece) != 0)
+			return exchange_stop(x, 502, REFUSAL_unavailable,
+			    "the response's body is malformed");
+	}
+	x->response_done = got == HTTP1_DONE;
+	stream_flush(x->o.stream);
+	return 0;
+}
+
+/* ---- the end of the response ----------------------------------------------------------- */
+
+static void
+exchange_whole(struct exchange *x)
+{
+	struct buf *out = &x->o.stream->out;
+	int rc = 0;
+
+	if (!x->response_done && http1_body_end(&x->response) != HTTP1_DONE) {
+		exchange_fail(x, 502, REFUSAL_unavailable,
+		    "the response is cut off");
+		return;
+	}
+	if (x->scrubbing)
+		rc = scrub_end(&x->scrub);
+	if (rc == 0 && x->shown == HTTP1_BODY_CHUNKED)
+		rc = http1_chunk_end(NULL, out, NULL);
+	if (rc != 0)
+		exchange_fail(x, 502, REFUSAL_unavailable, "no memory");
+	else
+		exchange_end(x, x->persists ? EXCHANGE_NEXT : EXCHANGE_CLOSE);
+}
+
+static void exchange_call(struct exchange *x);
+
+static void
+on_done(void *arg, const struct upstream_end *end)
+{
+	struct exchange *x = arg;
+	struct proxy_count *n = guest_count(x->o.guest, x->verdict.service);
+
+	x->call = NULL;
+	n->sent_bytes += x->body.bytes;
+	n->received_bytes += x->received;
+	if (x->stop.status != 0)
+		exchange_fail(x, x->stop.status, x->stop.code, x->stop.why);
+	else if (end->good)
+		exchange_whole(x);
+	else if (end->unreached && x->body.bytes == 0 && x->next < x->targets.n)
+		exchange_call(x);
+	else
+		exchange_fail(x, 502, REFUSAL_unavailable, end->why);
+}
+
+/* ---- the request --------------------------------------------------------------------------- */
+
+/*
+ * What a server may take in place of what was judged, and what would tell it
+ * who the client is in words that the client chose.
+ */
+static const char *const overrides[] = {
+	"X-HTTP-Method-Override",
+	"X-HTTP-Method",
+	"X-Method-Override",
+	"X-Original-URL",
+	"X-Rewrite-URL",
+	"X-Original-Host",
+	"X-Host",
+	"Forwarded",
+	"X-Forwarded-For",
+	"X-Forwarded-Host",
+	"X-Forwarded-Port",
+	"X-Forwarded-Proto",
+	"X-Forwarded-Scheme",
+	"X-Forwarded-Server",
+	"X-Forwarded-Prefix",
+	"X-Forwarded-Path",
+	"X-Forwarded-Uri",
+	"X-Forwarded-Method",
+	"X-Real-IP",
+	"HTTP2-Settings",
+	"Expect",
+};
+
+static int
+set_host(struct exchange *x, struct err *e)
+{
+	char host[CANON_HOST_SIZE + 8];
+	struct text t;
+
+	text_init(&t, host, sizeof(host));
+	text_add(&t, x->o.host);
+	if (x->o.port != (x->o.tls ? 443u : 80u))
+		text_addf(&t, ":%u", x->o.port);
+	return http1_head_set(x->o.head, "Host", host, t.len, e);
+}
+
+/* What is scrubbed must come whole and as it is. */
+static int
+set_scrubbing(struct exchange *x, struct err *e)
+{
+	if (!x->scrubbing)
+		return 0;
+	(void)http1_head_remove(x->o.head, "Range");
+	(void)http1_head_remove(x->o.head, "If-Range");
+	return http1_head_set(x->o.head, "Accept-Encoding", "identity", 8, e);
+}
+
+static int
+exchange_edit(struct exchange *x, const struct inject_found *found,
+    const char *target, struct err *e)
+{
+	struct http1_head *h = x->o.head;
+	struct inject_secrets secrets = { 0 };
+	size_t i;
+
+	http1_head_remove_hop(h);
+	for (i = 0; i < countof(overrides); i++)
+		(void)http1_head_remove(h, overrides[i]);
+	(void)http1_head_remove(h, "Content-Length");
+	if (http1_head_set_target(h, target, e) == -1 || set_host(x, e) == -1 ||
+	    set_scrubbing(x, e) == -1 ||
+	    http1_head_add(h, "Via", PROXY_VIA, sizeof(PROXY_VIA) - 1, e) ==
+		-1 ||
+	    guest_secrets(x->o.guest, &x->verdict, &secrets, e) == -1)
+		return -1;
+	return inject_apply(x->o.guest->inject, found, &x->verdict, &secrets, h,
+	    e);
+}
+
+static void
+exchange_call(struct exchange *x)
+{
+	struct upstream_request r = {
+		.host = x->o.host,
+		.port = x->o.port,
+		.tls = x->o.tls,
+		.target = x->targets.target[x->next++],
+		.head = x->o.head,
+		.framing = x->framing,
+		.length = x->length,
+		.events = { on_body, on_head, on_data, on_done, x },
+	};
+	struct err e = { 0 };
+
+	if (guest_pool(x->o.guest, &x->verdict, &r.pool, &e) == -1 ||
+	    upstream_start(&r, &x->call, &e) == -1)
+		exchange_fail(x, 503, REFUSAL_unavailable, e.msg);
+}
+
+static void
+on_reached(void *arg, const struct reach_result *r)
+{
+	struct exchange *x = arg;
+
+	x->reach = NULL;
+	if (r->denied) {
+		exchange_refuse(x, &r->intent, &r->verdict);
+		return;
+	}
+	if (r->n == 0) {
+		exchange_fail(x, 502, REFUSAL_unavailable, r->why);
+		return;
+	}
+	x->targets = *r;
+	exchange_call(x);
+}
+
+/* ---- time -------------------------------------------------------------------------------------- */
+
+static uint64_t
+exchange_moved(const struct exchange *x)
+{
+	return x->o.stream->moved + x->body.bytes + x->received;
+}
+
+static void
+on_idle(void *arg)
+{
+	struct exchange *x = arg;
+	uint64_t moved = exchange_moved(x);
+
+	if (moved == x->moved) {
+		exchange_fail(x, 504, REFUSAL_unavailable,
+		    "nothing came or went for too long");
+		return;
+	}
+	x->moved = moved;
+	if (loop_timer_set(x->idle, PROXY_IDLE_MS, NULL) == -1)
+		exchange_end(x, EXCHANGE_BREAK);
+}
+
+/* ---- from outside ------------------------------------------------------------------------------ */
+
+void
+exchange_ready(struct exchange *x)
+{
+	if (x->call == NULL)
+		return;
+	if (buf_size(&x->o.stream->in) > 0 || x->o.stream->eof)
+		upstream_send(x->call);
+	if (stream_has_room(x->o.stream))
+		upstream_receive(x->call);
+}
+
+static void
+exchange_bodies(struct exchange *x)
+{
+	const struct http1_facts *f = &x->o.head->facts;
+
+	x->framing = http1_head_framing(x->o.head, NULL, &x->length);
+	http1_body_init(&x->body, x->framing, x->length, NULL);
+	x->body_done = x->framing == HTTP1_BODY_NONE ||
+		       (x->framing == HTTP1_BODY_LENGTH && x->length == 0);
+	x->owes_continue =
+	    f->wants_continue && !x->body_done && x->o.head->minor > 0;
+	buf_init(&x->filtered, 2 * PROXY_BUFFER_BYTES);
+	x->filtering = x->o.guest->placeholders > 0;
+	if (x->filtering)
+		inject_body_begin(&x->filter, x->o.guest->inject, emit_filtered,
+		    x);
+	x->scrubbing = guest_scrubs(x->o.guest, &x->verdict);
+	if (x->scrubbing)
+		scrub_begin(&x->scrub, x->o.guest->scrub, emit_response, x);
+}
+
+int
+exchange_create(const struct exchange_options *o, struct exchange **ret,
+    struct err *e)
+{
+	struct exchange *x = calloc(1, sizeof(*x));
+	struct loop *loop = o->guest->proxy->loop;
+
+	if (x == NULL)
+		return err_sys(e, ENOMEM, "a request");
+	x->o = *o;
+	x->verdict = *o->verdict;
+	x->o.verdict = NULL;
+	x->o.found = NULL;
+	x->o.target = NULL;
+	exchange_bodies(x);
+	http1_body_init(&x->response, HTTP1_BODY_NONE, 0, NULL);
+	if (exchange_edit(x, o->found, o->target, e) == -1 ||
+	    loop_timer_create(loop, on_idle, x, &x->idle, e) == -1 ||
+	    loop_timer_set(x->idle, PROXY_IDLE_MS, e) == -1 ||
+	    reach_start(o->guest, x->o.host, x->o.port, x->verdict.service,
+		on_reached, x, &x->reach, e) == -1) {
+		exchange_destroy(x);
+		return -1;
+	}
+	*ret = x;
+	return 0;
+}

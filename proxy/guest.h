@@ -1,0 +1,145 @@
+/*
+ * guest.h: a jail, as warder-proxy sees it.
+ *
+ * It is known by its listeners alone: whoever connects there is the jail, and
+ * is judged by its plan.  What one guest does must not slow another: each has
+ * its own caps, and accepting pauses at them.
+ */
+#ifndef GUEST_H
+#define GUEST_H
+
+#include <sys/queue.h>
+
+#include "inject.h"
+#include "msg_proxy.h"
+#include "policy/authorize.h"
+#include "proxy.h"
+
+struct conn;
+struct listener;
+struct mint;
+struct tls_identity;
+struct tls_server;
+struct upstream_pool;
+
+enum {
+	GUEST_LISTENERS_MAX = 72, /* capture.h: 2 * (32 ports + 3) */
+	GUEST_POOLS_MAX = 64, /* with a few descriptors each */
+};
+
+TAILQ_HEAD(guest_conns, conn);
+
+/* The connections of one service with one set of credentials. */
+struct guest_pool {
+	struct upstream_pool *pool; /* NULL: free */
+	uint32_t service;
+	uint32_t injects; /* bit for each of the service's */
+	uint64_t used; /* when: the least recent one goes */
+};
+
+/* A service's own authorities, PEM. */
+struct guest_ca {
+	char *text; /* NULL: the system's */
+	size_t size;
+};
+
+/* Read by the other parts of the proxy, changed by guest.c but for counts. */
+struct guest {
+	struct proxy *proxy;
+	uint32_t number; /* the launcher's */
+	int failed; /* only to be removed */
+	int prepared;
+	char run[PROXY_RUN_MAX];
+	const struct plan_net *net; /* checked */
+	size_t net_size;
+	struct proxy_count *counts; /* a service's, and one more */
+
+	struct listener *listeners[GUEST_LISTENERS_MAX];
+	unsigned nlisteners;
+	struct guest_conns conns;
+	unsigned nconns;
+	unsigned nnames; /* names being resolved */
+
+	/* Secrets and what stands for them. */
+	unsigned char seed[PROXY_SEED_SIZE];
+	struct secret **tokens; /* a credential's; NULL: not known */
+	char (*values)[PROXY_PLACEHOLDER_MAX]; /* "": it has none */
+	unsigned placeholders; /* that are not "" */
+	struct inject_set *inject;
+	struct scrub *scrub; /* NULL: nothing is scrubbed */
+
+	/* Towards the client, and towards the world. */
+	struct mint *mint; /* NULL: nothing is inspected */
+	struct tls_server *tls;
+	struct guest_ca *cas; /* a service's */
+	struct guest_pool pools[GUEST_POOLS_MAX];
+	uint64_t pool_uses;
+
+	uint64_t logged_ms; /* record.c: when lines were last earned */
+	unsigned log_credit, log_lost;
+};
+
+/* ERR_CORRUPT if the table is full: the launcher counts. */
+must_check int guest_create(struct proxy *p, uint32_t number,
+    struct guest **ret, struct err *e);
+
+/* Close everything, forget it. */
+void guest_destroy(struct guest *g);
+
+/* Close everything; the number stays until it is removed. */
+void guest_fail(struct guest *g);
+int guest_failed(const struct guest *g);
+uint32_t guest_number(const struct guest *g);
+struct guest *guest_find(const struct proxy *p, uint32_t number);
+
+/* What the messages bring; m and fd are borrowed. */
+must_check int guest_load(struct guest *g, const struct proxy_jail_add *m,
+    int plan, struct err *e);
+must_check int guest_set_ca(struct guest *g, uint32_t service, int file,
+    struct err *e);
+must_check int guest_set_token(struct guest *g, uint32_t credential,
+    const void *p, size_t n, struct err *e);
+must_check int guest_prepare(struct guest *g, struct proxy_ready *ret,
+    int *ret_fd, struct err *e);
+/* fd is taken. */
+must_check int guest_listen(struct guest *g, uint32_t role, int fd,
+    struct err *e);
+must_check int guest_summary(const struct guest *g, struct proxy_removed *ret,
+    int *ret_fd, struct err *e);
+
+/* Whether another connection may be accepted. */
+int guest_has_room(const struct guest *g);
+
+/* A connection came, or went: then accepting may go on. */
+void guest_enter(struct guest *g);
+void guest_leave(struct guest *g);
+
+/*
+ * What a client meant by an address: the name that it stands for in this
+ * jail, otherwise the address itself.
+ */
+void guest_name_of(struct guest *g, const struct net_address *a,
+    char ret[CANON_HOST_SIZE]);
+
+/* The certificate for a host of the plan: see mint_leaf. */
+must_check int guest_leaf(struct guest *g, const char *host,
+    const struct tls_identity **ret, struct err *e);
+
+/*
+ * The secrets that an allowing verdict puts in; one that is not there and not
+ * required is taken out of the verdict, ERR_NOT_FOUND if it is required.
+ */
+must_check int guest_secrets(struct guest *g, struct verdict *v,
+    struct inject_secrets *ret, struct err *e);
+
+/* Whether the response to such a request is scrubbed. */
+int guest_scrubs(const struct guest *g, const struct verdict *v);
+
+/* Where the connections for such a request are kept; borrowed. */
+must_check int guest_pool(struct guest *g, const struct verdict *v,
+    struct upstream_pool **ret, struct err *e);
+
+/* The counts of a service, or with PLAN_NET_NONE those of none. */
+struct proxy_count *guest_count(struct guest *g, uint32_t service);
+
+#endif /* !GUEST_H */

@@ -1,0 +1,98 @@
+/*
+ * limits_proxy.h: the numbers of warder-proxy, each with its reason.
+ *
+ * docs/limits.md is generated from the table.
+ */
+#ifndef LIMITS_PROXY_H
+#define LIMITS_PROXY_H
+
+enum {
+	PROXY_JAILS_MAX = 64,
+	PROXY_CONNECTIONS_MAX = 256,
+	PROXY_FILES_MAX = 4096,
+	PROXY_FILES_RESERVE = 64,
+	PROXY_BUFFER_BYTES = 64 * 1024,
+	PROXY_ADDRESSES_MAX = 16,
+	PROXY_RESOLVE_MS = 10 * 1000,
+	PROXY_RESOLVES_MAX = 64,
+	PROXY_DIAL_MS = 10 * 1000,
+	PROXY_HELLO_MS = 10 * 1000,
+	PROXY_HEAD_MS = 30 * 1000,
+	PROXY_KEEP_MS = 2 * 60 * 1000,
+	PROXY_IDLE_MS = 10 * 60 * 1000,
+	PROXY_LINGER_MS = 2 * 1000,
+	PROXY_LINGER_BYTES = 256 * 1024,
+	PROXY_REQUESTS_MAX = 10000,
+	PROXY_INFORMATIONAL_MAX = 8,
+	PROXY_DNS_TCP_MAX = 16,
+	PROXY_DNS_TCP_MS = 10 * 1000,
+	PROXY_DNS_BATCH = 32,
+};
+
+/* clang-format off */
+/*   name, unit, reason, one past it */
+#define LIMITS_PROXY(X) \
+	X(PROXY_JAILS_MAX, "jails a proxy", \
+	    "a fixed table; a tenant with more gets more proxies", \
+	    "the jail is refused before it starts") \
+	X(PROXY_CONNECTIONS_MAX, "connections a jail", \
+	    "browsers and package managers open dozens", \
+	    "the next ones wait unaccepted") \
+	X(PROXY_FILES_MAX, "descriptors of the proxy", \
+	    "all jails of a tenant at their cap still fit on average", \
+	    "accepting pauses before it is reached") \
+	X(PROXY_FILES_RESERVE, "descriptors", \
+	    "those who were accepted must still be able to dial", \
+	    "accepting pauses while fewer are free") \
+	X(PROXY_BUFFER_BYTES, "bytes a direction of a connection", \
+	    "four TLS records: fewer wake-ups than bytes would make", \
+	    "reading the other side pauses") \
+	X(PROXY_ADDRESSES_MAX, "addresses of a name", \
+	    "more than any service needs to be reached", \
+	    "the rest is not looked at") \
+	X(PROXY_RESOLVE_MS, "ms", \
+	    "two tries at two servers", \
+	    "502, unavailable") \
+	X(PROXY_RESOLVES_MAX, "queries in flight a jail", \
+	    "the resolver's memory and its server's patience", \
+	    "502, unavailable") \
+	X(PROXY_DIAL_MS, "ms an address", \
+	    "three lost SYN packets", \
+	    "the next address, at the end 502, unavailable") \
+	X(PROXY_HELLO_MS, "ms", \
+	    "a client that has connected says so at once", \
+	    "the connection is closed") \
+	X(PROXY_HEAD_MS, "ms", \
+	    "a head comes in one packet or a few", \
+	    "408 or, where nothing had come, the connection is closed") \
+	X(PROXY_KEEP_MS, "ms between two requests", \
+	    "above what clients keep a connection for", \
+	    "the connection is closed") \
+	X(PROXY_IDLE_MS, "ms without a byte either way", \
+	    "above the pauses of models that think and of long polls", \
+	    "the connection is closed") \
+	X(PROXY_LINGER_MS, "ms", \
+	    "a refusal must arrive before the reset would overtake it", \
+	    "the connection is closed") \
+	X(PROXY_LINGER_BYTES, "bytes", \
+	    "of a body that is thrown away after a refusal", \
+	    "the connection is closed") \
+	X(PROXY_REQUESTS_MAX, "requests a connection", \
+	    "memory of libraries behind a connection grows slowly", \
+	    "the response says Connection: close") \
+	X(PROXY_INFORMATIONAL_MAX, "1xx responses before a final one", \
+	    "servers send one or two", \
+	    "502") \
+	X(PROXY_DNS_TCP_MAX, "DNS connections over TCP a jail", \
+	    "they are rare: only answers cut off lead to them", \
+	    "the oldest is closed") \
+	X(PROXY_DNS_TCP_MS, "ms", \
+	    "a resolver that has connected asks at once", \
+	    "the connection is closed") \
+	X(PROXY_DNS_BATCH, "queries a turn", \
+	    "a flood of queries must not starve connections", \
+	    "the rest waits for the next turn")
+
+/* clang-format on */
+
+#endif /* !LIMITS_PROXY_H */

@@ -1,0 +1,639 @@
+#include "upstream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "dial.h"
+#include "log.h"
+#include "tls.h"
+#include "transfer.h"
+
+enum {
+	UPSTREAM_IDLE_MAX = 64, /* connections kept in a pool */
+	UPSTREAM_HANDLES_MAX = 64, /* libcurl's handles kept in a pool */
+	UPSTREAM_CONNECT_MS = 2 * PROXY_DIAL_MS, /* with the TLS handshake */
+	UPSTREAM_READ_BYTES = 64 * 1024,
+	UPSTREAM_URL_MAX = 8 + CANON_HOST_SIZE + 8,
+	UPSTREAM_LINE_MAX = HTTP1_FIELD_MAX + 8,
+};
+
+static const char system_authorities[] = "/etc/ssl/certs/ca-certificates.crt";
+
+struct upstream {
+	struct loop *loop;
+	/* The system's authorities: text until somebody needs them. */
+	char *text;
+	size_t size;
+	X509_STORE *store;
+};
+
+TAILQ_HEAD(upstream_calls, upstream_call);
+
+struct upstream_pool {
+	struct upstream *upstream;
+	struct transfers *transfers;
+	X509_STORE *store; /* NULL: the system's */
+	struct loop_call *later; /* for what libcurl's callbacks must not do */
+	struct upstream_calls live, spare;
+	unsigned nspare;
+};
+
+/*
+ *	live ──done or cancelled──► spare (its handle is used again)
+ */
+struct upstream_call {
+	TAILQ_ENTRY(upstream_call) next;
+	struct upstream_pool *pool;
+	CURL *easy;
+	struct curl_slist *fields, *connect_to;
+	struct reach_target target;
+	struct upstream_events events;
+	struct http1_head head;
+	unsigned informational;
+	int headed; /* the final head is there */
+	int cancelled;
+	unsigned paused; /* CURLPAUSE_SEND | CURLPAUSE_RECV */
+	unsigned wake; /* those that are to go on */
+	char error[CURL_ERROR_SIZE];
+};
+
+/* ---- authorities ------------------------------------------------------------ */
+
+static X509_STORE *
+store_parse(const void *text, size_t size)
+{
+	BIO *b = BIO_new_mem_buf(text, (int)size);
+	X509_STORE *s = X509_STORE_new();
+	X509 *x;
+
+	while (b != NULL && s != NULL &&
+	       (x = PEM_read_bio_X509_AUX(b, NULL, NULL, NULL)) != NULL) {
+		(void)X509_STORE_add_cert(s, x);
+		X509_free(x);
+	}
+	/* a file of one server's own certificate is its own anchor */
+	if (s != NULL)
+		(void)X509_STORE_set_flags(s,
+		    X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST);
+	ERR_clear_error();
+	(void)BIO_free(b);
+	return s;
+}
+
+static X509_STORE *
+pool_store(struct upstream_pool *p)
+{
+	struct upstream *u = p->upstream;
+
+	if (p->store != NULL)
+		return p->store;
+	if (u->store == NULL && u->text != NULL)
+		u->store = store_parse(u->text, u->size);
+	return u->store;
+}
+
+/* Without authorities nothing is believed: the handshake fails. */
+static CURLcode
+on_context(CURL *easy, void *context, void *arg)
+{
+	struct upstream_pool *p = arg;
+	X509_STORE *s = pool_store(p);
+
+	(void)easy;
+	if (s == NULL)
+		return CURLE_SSL_CACERT_BADFILE;
+	SSL_CTX_set1_cert_store(context, s);
+	return CURLE_OK;
+}
+
+static int
+upstream_authorities(struct upstream *u, struct err *e)
+{
+	autofd fd = open(system_authorities, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	ssize_t n;
+
+	/* A host without them can still use services with a CA of their own. */
+	if (fd == -1 || fstat(fd, &st) == -1)
+		return 0;
+	if (st.st_size <= 0 || st.st_size > TLS_PEM_MAX)
+		return err_set(e, ERR_LIMIT, "%s: %lld bytes",
+		    system_authorities, (long long)st.st_size);
+	u->text = malloc((size_t)st.st_size);
+	if (u->text == NULL)
+		return err_sys(e, ENOMEM, "%s", system_authorities);
+	while (
+	    (n = read(fd, u->text + u->size, (size_t)st.st_size - u->size)) > 0)
+		u->size += (size_t)n;
+	return 0;
+}
+
+/* ---- what libcurl asks --------------------------------------------------------- */
+
+/* Only the address that was vetted for this transfer. */
+static curl_socket_t
+on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	struct upstream_call *c = arg;
+	struct sockaddr_storage sa;
+	socklen_t size = dial_sockaddr(&c->target, &sa);
+
+	if (purpose != CURLSOCKTYPE_IPCXN || a->addrlen < size ||
+	    a->family != sa.ss_family || memcmp(&a->addr, &sa, size) != 0)
+		return CURL_SOCKET_BAD;
+	return socket(a->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+static size_t
+on_body(char *p, size_t size, size_t n, void *arg)
+{
+	struct upstream_call *c = arg;
+	long got = c->cancelled ? UPSTREAM_STOP
+				: c->events.body(c->events.arg, p, size * n);
+
+	if (got == UPSTREAM_LATER) {
+		c->paused |= CURLPAUSE_SEND;
+		return CURL_READFUNC_PAUSE;
+	}
+	if (got >= 0)
+		return (size_t)got;
+	return CURL_READFUNC_ABORT;
+}
+
+/* 1xx are for this hop; the final head is the caller's. */
+static int
+call_headed(struct upstream_call *c)
+{
+	if (c->head.status >= 200) {
+		c->headed = 1;
+		return c->events.head(c->events.arg, &c->head);
+	}
+	if (c->head.status == 101 ||
+	    ++c->informational > PROXY_INFORMATIONAL_MAX)
+		return UPSTREAM_STOP;
+	http1_head_reset(&c->head);
+	return 0;
+}
+
+static size_t
+on_line(char *p, size_t size, size_t n, void *arg)
+{
+	struct upstream_call *c = arg;
+	size_t used = 0, all = size * n;
+	int rc = 0;
+
+	/* trailers are in the raw body too */
+	if (c->headed && !c->cancelled)
+		return all;
+	switch (http1_head_read(&c->head, p, all, &used)) {
+	case HTTP1_MORE:
+		break;
+	case HTTP1_DONE:
+		rc = c->cancelled || used != all ? UPSTREAM_STOP
+						 : call_headed(c);
+		break;
+	case HTTP1_REFUSED:
+		(void)snprintf(c->error, sizeof(c->error),
+		    "the response is malformed: %s",
+		    http1_fault_text(c->head.fault));
+		rc = UPSTREAM_STOP;
+		break;
+	}
+	return rc == 0 ? all : 0;
+}
+
+static size_t
+on_data(char *p, size_t size, size_t n, void *arg)
+{
+	struct upstream_call *c = arg;
+	int rc = UPSTREAM_STOP;
+
+	if (!c->cancelled && c->headed)
+		rc = c->events.data(c->events.arg, p, size * n);
+	if (rc == UPSTREAM_LATER) {
+		c->paused |= CURLPAUSE_RECV;
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	return rc == 0 ? size * n : 0;
+}
+
+/* ---- calls --------------------------------------------------------------------- */
+
+/* Its handle waits for the next one; libcurl has let go of it. */
+static void
+call_retire(struct upstream_call *c)
+{
+	struct upstream_pool *p = c->pool;
+
+	TAILQ_REMOVE(&p->live, c, next);
+	curl_slist_free_all(c->fields);
+	curl_slist_free_all(c->connect_to);
+	c->fields = c->connect_to = NULL;
+	http1_head_finish(&c->head);
+	if (p->nspare == UPSTREAM_HANDLES_MAX) {
+		curl_easy_cleanup(c->easy);
+		free(c);
+		return;
+	}
+	TAILQ_INSERT_HEAD(&p->spare, c, next);
+	p->nspare++;
+}
+
+static int
+is_verification(CURLcode code)
+{
+	return code == CURLE_PEER_FAILED_VERIFICATION ||
+	       code == CURLE_SSL_CACERT_BADFILE ||
+	       code == CURLE_SSL_CONNECT_ERROR;
+}
+
+static void
+call_done(void *arg, CURLcode code)
+{
+	struct upstream_call *c = arg;
+	struct upstream_events events = c->events;
+	char why[CURL_ERROR_SIZE];
+	struct upstream_end end = { .good = code == CURLE_OK && c->headed,
+		.unreached = code == CURLE_COULDNT_CONNECT ||
+			     (code == CURLE_OPERATION_TIMEDOUT && !c->headed),
+		.unverified = is_verification(code),
+		.why = why };
+
+	(void)snprintf(why, sizeof(why), "%s",
+	    c->error[0] != '\0' ? c->error : curl_easy_strerror(code));
+	if (!c->cancelled) {
+		call_retire(c);
+		events.done(events.arg, &end);
+	} else
+		call_retire(c);
+}
+
+/* Unpausing may call back at once, so it is done here, from the loop. */
+static void
+call_wake(struct upstream_call *c)
+{
+	unsigned wake = c->wake & c->paused;
+
+	c->wake = 0;
+	if (wake == 0)
+		return;
+	c->paused &= ~wake;
+	(void)curl_easy_pause(c->easy, (int)c->paused);
+}
+
+static void
+pool_later(void *arg)
+{
+	struct upstream_pool *p = arg;
+	struct upstream_call *c, *following;
+
+	for (c = TAILQ_FIRST(&p->live); c != NULL; c = following) {
+		following = TAILQ_NEXT(c, next);
+		if (!c->cancelled) {
+			call_wake(c);
+			continue;
+		}
+		transfers_remove(p->transfers, c->easy);
+		call_retire(c);
+	}
+}
+
+static void
+call_defer(struct upstream_call *c)
+{
+	struct err e = { 0 };
+
+	if (loop_call_set(c->pool->later, &e) == -1)
+		log_err(LOG_LEVEL_ERROR, "upstream", &e);
+}
+
+void
+upstream_cancel(struct upstream_call *c)
+{
+	if (c == NULL)
+		return;
+	c->cancelled = 1;
+	call_defer(c);
+}
+
+void
+upstream_send(struct upstream_call *c)
+{
+	if ((c->paused & CURLPAUSE_SEND) == 0)
+		return;
+	c->wake |= CURLPAUSE_SEND;
+	call_defer(c);
+}
+
+void
+upstream_receive(struct upstream_call *c)
+{
+	if ((c->paused & CURLPAUSE_RECV) == 0)
+		return;
+	c->wake |= CURLPAUSE_RECV;
+	call_defer(c);
+}
+
+/* ---- a handle -------------------------------------------------------------------------- */
+
+#define SET(option, value)                                             \
+	do {                                                           \
+		if (curl_easy_setopt(easy, option, value) != CURLE_OK) \
+			return -1;                                     \
+	} while (0)
+
+/* What is the same for every request of a pool. */
+static int
+handle_fix(struct upstream_call *c)
+{
+	struct upstream_pool *p = c->pool;
+	CURL *easy = c->easy;
+
+	SET(CURLOPT_PROTOCOLS_STR, "http,https");
+	SET(CURLOPT_REDIR_PROTOCOLS_STR, "https");
+	SET(CURLOPT_FOLLOWLOCATION, 0L);
+	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	SET(CURLOPT_PROXY, "");
+	SET(CURLOPT_NOPROXY, "*");
+	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	SET(CURLOPT_SSL_ENABLE_ALPN, 1L);
+	SET(CURLOPT_HTTP09_ALLOWED, 0L);
+	SET(CURLOPT_PATH_AS_IS, 1L);
+	SET(CURLOPT_HTTP_TRANSFER_DECODING, 0L);
+	SET(CURLOPT_HTTP_CONTENT_DECODING, 0L);
+	SET(CURLOPT_SSL_VERIFYPEER, 1L);
+	SET(CURLOPT_SSL_VERIFYHOST, 2L);
+	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	SET(CURLOPT_CAINFO, NULL);
+	SET(CURLOPT_CAPATH, NULL);
+	SET(CURLOPT_SSL_CTX_FUNCTION, on_context);
+	SET(CURLOPT_SSL_CTX_DATA, p);
+	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)UPSTREAM_CONNECT_MS);
+	SET(CURLOPT_BUFFERSIZE, (long)UPSTREAM_READ_BYTES);
+	SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
+	SET(CURLOPT_OPENSOCKETDATA, c);
+	SET(CURLOPT_READFUNCTION, on_body);
+	SET(CURLOPT_READDATA, c);
+	SET(CURLOPT_HEADERFUNCTION, on_line);
+	SET(CURLOPT_HEADERDATA, c);
+	SET(CURLOPT_WRITEFUNCTION, on_data);
+	SET(CURLOPT_WRITEDATA, c);
+	SET(CURLOPT_ERRORBUFFER, c->error);
+	return 0;
+}
+
+/* The method, and how the body comes. */
+static int
+handle_method(CURL *easy, const struct upstream_request *r)
+{
+	const char *method = http1_head_method(r->head);
+
+	SET(CURLOPT_NOBODY, 0L);
+	SET(CURLOPT_CUSTOMREQUEST, NULL);
+	if (r->framing == HTTP1_BODY_NONE) {
+		SET(CURLOPT_HTTPGET, 1L);
+		if (strcmp(method, "HEAD") == 0)
+			SET(CURLOPT_NOBODY, 1L);
+		else
+			SET(CURLOPT_CUSTOMREQUEST, method);
+		return 0;
+	}
+	SET(CURLOPT_UPLOAD, 1L);
+	SET(CURLOPT_INFILESIZE_LARGE, r->framing == HTTP1_BODY_LENGTH
+					  ? (curl_off_t)r->length
+					  : (curl_off_t)-1);
+	SET(CURLOPT_CUSTOMREQUEST, method);
+	return 0;
+}
+
+/*
+ * libcurl sends a request again when a kept connection ends before the first
+ * byte of the response.  That is right for methods that may be repeated; a
+ * body cannot be sent twice, so only the others need a connection of their
+ * own.
+ */
+static int
+may_repeat(const struct upstream_request *r)
+{
+	static const char *const methods[] = { "GET", "HEAD", "OPTIONS", "PUT",
+		"DELETE", "PROPFIND", "REPORT", "SEARCH", "QUERY" };
+	const char *method = http1_head_method(r->head);
+	size_t i;
+
+	if (r->framing == HTTP1_BODY_CHUNKED ||
+	    (r->framing == HTTP1_BODY_LENGTH && r->length > 0))
+		return 1;
+	for (i = 0; i < countof(methods); i++)
+		if (strcmp(methods[i], method) == 0)
+			return 1;
+	return 0;
+}
+
+static int
+handle_where(struct upstream_call *c, const struct upstream_request *r)
+{
+	char url[UPSTREAM_URL_MAX], to[CANON_HOST_SIZE + 16];
+	char address[CANON_HOST_SIZE];
+	CURL *easy = c->easy;
+
+	canon_address(&r->target.address, address);
+	(void)snprintf(url, sizeof(url), "%s://%s:%u/",
+	    r->tls ? "https" : "http", r->host, r->port);
+	(void)snprintf(to, sizeof(to), "::%s:%u", address, r->target.port);
+	c->connect_to = curl_slist_append(NULL, to);
+	if (c->connect_to == NULL)
+		return -1;
+	SET(CURLOPT_URL, url);
+	SET(CURLOPT_CONNECT_TO, c->connect_to);
+	SET(CURLOPT_REQUEST_TARGET, http1_head_target(r->head));
+	SET(CURLOPT_FRESH_CONNECT, may_repeat(r) ? 0L : 1L);
+	return 0;
+}
+
+static int
+add_line(struct upstream_call *c, const char *line)
+{
+	struct curl_slist *l = curl_slist_append(c->fields, line);
+
+	if (l == NULL)
+		return -1;
+	c->fields = l;
+	return 0;
+}
+
+/* "Name;" is libcurl's way to write a field without a value. */
+static int
+add_field(struct upstream_call *c, const struct http1_field *f)
+{
+	char line[UPSTREAM_LINE_MAX];
+	int n = f->value_size == 0
+		    ? snprintf(line, sizeof(line), "%s;", f->name)
+		    : snprintf(line, sizeof(line), "%s: %s", f->name, f->value);
+	int rc = n < 0 || (size_t)n >= sizeof(line) ? -1 : add_line(c, line);
+
+	explicit_bzero(line, sizeof(line));
+	return rc;
+}
+
+/* Ours, all of them, and none of libcurl's own. */
+static int
+handle_fields(struct upstream_call *c, const struct upstream_request *r)
+{
+	static const char *const defaults[] = { "Accept", "User-Agent",
+		"Expect", "Content-Type", "TE" };
+	size_t i, n = http1_head_count(r->head);
+	CURL *easy = c->easy;
+
+	for (i = 0; i < n; i++) {
+		struct http1_field f = http1_head_field(r->head, i);
+
+		if (add_field(c, &f) == -1)
+			return -1;
+	}
+	for (i = 0; i < countof(defaults); i++) {
+		char line[32];
+
+		if (http1_head_get(r->head, defaults[i]) != NULL)
+			continue;
+		(void)snprintf(line, sizeof(line), "%s:", defaults[i]);
+		if (add_line(c, line) == -1)
+			return -1;
+	}
+	SET(CURLOPT_HTTPHEADER, c->fields);
+	return 0;
+}
+
+static struct upstream_call *
+call_take(struct upstream_pool *p)
+{
+	struct upstream_call *c = TAILQ_FIRST(&p->spare);
+
+	if (c != NULL) {
+		TAILQ_REMOVE(&p->spare, c, next);
+		p->nspare--;
+		return c;
+	}
+	c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		return NULL;
+	c->pool = p;
+	c->easy = curl_easy_init();
+	if (c->easy == NULL || handle_fix(c) == -1) {
+		curl_easy_cleanup(c->easy);
+		free(c);
+		return NULL;
+	}
+	return c;
+}
+
+int
+upstream_start(const struct upstream_request *r, struct upstream_call **ret,
+    struct err *e)
+{
+	struct upstream_pool *p = r->pool;
+	struct upstream_call *c = call_take(p);
+
+	if (c == NULL)
+		return err_sys(e, ENOMEM, "a request");
+	c->target = r->target;
+	c->events = r->events;
+	c->informational = 0;
+	c->headed = c->cancelled = 0;
+	c->paused = c->wake = 0;
+	c->error[0] = '\0';
+	http1_head_init(&c->head, HTTP1_RESPONSE, NULL);
+	TAILQ_INSERT_TAIL(&p->live, c, next);
+	if (handle_where(c, r) == -1 || handle_method(c->easy, r) == -1 ||
+	    handle_fields(c, r) == -1) {
+		call_retire(c);
+		return err_set(e, ERR_SYSTEM, "libcurl refuses a request");
+	}
+	if (transfers_add(p->transfers, c->easy, call_done, c, e) == -1) {
+		call_retire(c);
+		return -1;
+	}
+	*ret = c;
+	return 0;
+}
+
+/* ---- pools ----------------------------------------------------------------------------- */
+
+int
+upstream_pool_create(struct upstream *u, const void *ca, size_t ca_size,
+    struct upstream_pool **ret, struct err *e)
+{
+	struct upstream_pool *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return err_sys(e, ENOMEM, "a pool of connections");
+	p->upstream = u;
+	TAILQ_INIT(&p->live);
+	TAILQ_INIT(&p->spare);
+	if (ca != NULL)
+		p->store = store_parse(ca, ca_size);
+	if ((ca != NULL && p->store == NULL) ||
+	    loop_call_create(u->loop, pool_later, p, &p->later, e) == -1 ||
+	    transfers_create(u->loop, UPSTREAM_IDLE_MAX, &p->transfers, e) ==
+		-1) {
+		upstream_pool_destroy(p);
+		return -1;
+	}
+	*ret = p;
+	return 0;
+}
+
+void
+upstream_pool_destroy(struct upstream_pool *p)
+{
+	struct upstream_call *c;
+
+	if (p == NULL)
+		return;
+	if (p->transfers != NULL)
+		transfers_destroy(p->transfers);
+	while ((c = TAILQ_FIRST(&p->live)) != NULL)
+		call_retire(c);
+	while ((c = TAILQ_FIRST(&p->spare)) != NULL) {
+		TAILQ_REMOVE(&p->spare, c, next);
+		curl_easy_cleanup(c->easy);
+		free(c);
+	}
+	X509_STORE_free(p->store);
+	loop_call_destroy(p->later);
+	free(p);
+}
+
+int
+upstream_pool_is_idle(const struct upstream_pool *p)
+{
+	return TAILQ_EMPTY(&p->live);
+}
+
+int
+upstream_create(struct loop *l, struct upstream **ret, struct err *e)
+{
+	struct upstream *u = calloc(1, sizeof(*u));
+	SSL_CTX *warm;
+
+	if (u == NULL)
+		return err_sys(e, ENOMEM, "upstream");
+	u->loop = l;
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return err_set(e, ERR_UNSUPPORTED, "libcurl does not start");
+	/* What OpenSSL reads for its first context, it reads now. */
+	warm = SSL_CTX_new(TLS_method());
+	if (warm == NULL)
+		return err_set(e, ERR_UNSUPPORTED, "OpenSSL does not start");
+	SSL_CTX_free(warm);
+	if (upstream_authorities(u, e) == -1)
+		return -1;
+	*ret = u;
+	return 0;
+}

@@ -1,0 +1,652 @@
+#include "egress.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "child.h"
+#include "memfd.h"
+
+enum {
+	EGRESS_JAIL = 1, /* its number: there is one a proxy */
+};
+
+struct egress {
+	struct egress_options o;
+	pid_t pid;
+	int fd;
+	int ready;
+	struct run *run_watched;
+	struct err why;
+	uint16_t ports[PLAN_NET_DESTINATIONS_MAX];
+	struct capture_request capture;
+	char run[PROXY_RUN_MAX];
+	char *authority;
+	char hash[PROXY_HASH_SIZE];
+	struct egress_variable variables[EGRESS_VARS_MAX];
+	size_t nvariables;
+	struct proxy_placeholder placeholders[PLAN_NET_CREDENTIALS_MAX];
+	struct ipc_msg msg;
+};
+
+/* ---- what is known before ------------------------------------------------- */
+
+/* UUIDv7: sorted by time, and hard to guess. */
+static int
+make_run(char ret[PROXY_RUN_MAX], struct err *e)
+{
+	unsigned char b[16];
+	struct timespec now;
+	uint64_t ms;
+	int i;
+
+	if (getrandom(b, sizeof(b), 0) != sizeof(b))
+		return err_set(e, ERR_SYSTEM, "getrandom");
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	for (i = 0; i < 6; i++)
+		b[i] = (unsigned char)(ms >> (40 - 8 * i));
+	b[6] = 0x70 | (b[6] & 0x0f);
+	b[8] = 0x80 | (b[8] & 0x3f);
+	(void)snprintf(ret, PROXY_RUN_MAX,
+	    "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-"
+	    "%02x%02x%02x%02x%02x%02x",
+	    b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10],
+	    b[11], b[12], b[13], b[14], b[15]);
+	return 0;
+}
+
+static int
+has_port(const struct egress *x, uint32_t port)
+{
+	uint32_t i;
+
+	for (i = 0; i < x->capture.nports; i++)
+		if (x->ports[i] == port)
+			return 1;
+	return 0;
+}
+
+static void
+find_ports(struct egress *x)
+{
+	const struct plan_net *net = x->o.net;
+	uint32_t i, n = plan_net_count(net, PLAN_NET_DESTINATIONS);
+
+	x->capture.ports = x->ports;
+	for (i = 0; i < n; i++) {
+		uint32_t port = plan_net_destination(net, i)->port;
+
+		if (!has_port(x, port))
+			x->ports[x->capture.nports++] = (uint16_t)port;
+	}
+}
+
+static int
+send_message(struct egress *x, uint32_t type, const void *body, size_t size,
+    int fd, struct err *e)
+{
+	if (ipc_send(x->fd, type, body, size, &fd, fd >= 0, e) == -1)
+		return err_wrap(e, "warder-proxy");
+	return 0;
+}
+
+static int
+send_plan(struct egress *x, struct err *e)
+{
+	struct proxy_jail_add m = { .version = PROXY_VERSION,
+		.jail = EGRESS_JAIL };
+	autofd plan =
+	    memfd_create_sealed("warder-network", x->o.net, x->o.net->size, e);
+	int rc;
+
+	if (plan == -1)
+		return -1;
+	if (getrandom(m.seed, sizeof(m.seed), 0) != sizeof(m.seed))
+		return err_set(e, ERR_SYSTEM, "getrandom");
+	memcpy(m.run, x->run, sizeof(m.run));
+	rc = send_message(x, PROXY_JAIL_ADD, &m, sizeof(m), plan, e);
+	explicit_bzero(m.seed, sizeof(m.seed));
+	return rc;
+}
+
+/* A regular file, whole, with room for one byte more; its size, or -1. */
+static ssize_t
+read_file(const char *path, char *to, size_t max, struct err *e)
+{
+	autofd fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	size_t n = 0;
+	ssize_t r = 1;
+
+	if (fd == -1 || fstat(fd, &st) == -1)
+		return err_set(e, ERR_SYSTEM, "%s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, ERR_INVALID, "%s: not a regular file", path);
+	while (r > 0 && n <= max) {
+		r = read(fd, to + n, max + 1 - n);
+		if (r == -1 && errno == EINTR)
+			r = 1;
+		else if (r > 0)
+			n += (size_t)r;
+	}
+	if (r == -1)
+		return err_set(e, ERR_SYSTEM, "%s", path);
+	if (n > max)
+		return err_set(e, ERR_LIMIT, "%s: more than %zu bytes", path,
+		    max);
+	return (ssize_t)n;
+}
+
+/* The proxy could not open it: we may, since it is our user's policy. */
+static int
+send_ca(struct egress *x, uint32_t service, struct err *e)
+{
+	struct proxy_jail_ca m = { .jail = EGRESS_JAIL, .service = service };
+	const struct plan_net_service *s = plan_net_service(x->o.net, service);
+	autofree char *text = NULL;
+	autofd file = -1;
+	ssize_t n;
+
+	if (s->ca == 0)
+		return 0;
+	text = malloc(PROXY_CA_FILE_MAX + 1);
+	if (text == NULL)
+		return err_sys(e, ENOMEM, "reading a CA file");
+	n = read_file(plan_net_string(x->o.net, s->ca), text, PROXY_CA_FILE_MAX,
+	    e);
+	if (n == -1)
+		return err_wrap(e, "%s", plan_net_string(x->o.net, s->origin));
+	file = memfd_create_sealed("warder-ca", text, (size_t)n, e);
+	return file == -1
+		   ? -1
+		   : send_message(x, PROXY_JAIL_CA, &m, sizeof(m), file, e);
+}
+
+static int
+send_cas(struct egress *x, struct err *e)
+{
+	uint32_t i, n = plan_net_count(x->o.net, PLAN_NET_SERVICES);
+
+	for (i = 0; i < n; i++)
+		if (send_ca(x, i, e) == -1)
+			return -1;
+	return 0;
+}
+
+/* ---- secrets of {env:} and {file:} ------------------------------------------ */
+
+static ssize_t
+find_env(const struct egress *x, const char *name, char *to, struct err *e)
+{
+	char *const *v = x->o.environ;
+	size_t n = strlen(name), size;
+
+	for (; v != NULL && *v != NULL; v++) {
+		if (strncmp(*v, name, n) != 0 || (*v)[n] != '=')
+			continue;
+		size = strlen(*v + n + 1);
+		if (size > PROXY_TOKEN_MAX)
+			return err_set(e, ERR_LIMIT, "$%s: more than %d bytes",
+			    name, PROXY_TOKEN_MAX);
+		memcpy(to, *v + n + 1, size);
+		return (ssize_t)size;
+	}
+	return err_set(e, ERR_NOT_FOUND, "$%s is not set", name);
+}
+
+/* A file's last newline is its editor's, not the secret's. */
+static ssize_t
+find_secret(const struct egress *x, const struct plan_net_credential *c,
+    char *to, struct err *e)
+{
+	const char *name = plan_net_string(x->o.net, c->source_name);
+	ssize_t n;
+
+	if (c->source == PLAN_NET_SOURCE_ENV)
+		return find_env(x, name, to, e);
+	n = read_file(name, to, PROXY_TOKEN_MAX, e);
+	if (n > 0 && to[n - 1] == '\n')
+		n--;
+	if (n > 0 && to[n - 1] == '\r')
+		n--;
+	return n;
+}
+
+static int
+send_token(struct egress *x, uint32_t credential, struct err *e)
+{
+	const struct plan_net_credential *c =
+	    plan_net_credential(x->o.net, credential);
+
+	struct {
+		struct proxy_jail_token m;
+		char bytes[PROXY_TOKEN_MAX + 1];
+	} t = { .m = { .jail = EGRESS_JAIL, .credential = credential } };
+
+	ssize_t n;
+	int rc = -1;
+
+	if (c->source == PLAN_NET_SOURCE_VAULT)
+		return err_set(e, ERR_UNSUPPORTED,
+		    "%s: credential %s: this build has no warder-vault; its "
+		    "sources are {env: …} and {file: …}",
+		    plan_net_string(x->o.net, c->origin),
+		    plan_net_string(x->o.net, c->name));
+	n = find_secret(x, c, t.bytes, e);
+	if (n == 0)
+		(void)err_set(e, ERR_INVALID, "it is empty");
+	if (n > 0) {
+		t.m.size = (uint32_t)n;
+		rc = send_message(x, PROXY_JAIL_TOKEN, &t,
+		    sizeof(t.m) + (size_t)n, -1, e);
+	}
+	explicit_bzero(&t, sizeof(t));
+	return rc == 0 ? 0
+		       : err_wrap(e, "%s: credential %s",
+			     plan_net_string(x->o.net, c->origin),
+			     plan_net_string(x->o.net, c->name));
+}
+
+static int
+send_tokens(struct egress *x, struct err *e)
+{
+	uint32_t i, n = plan_net_count(x->o.net, PLAN_NET_CREDENTIALS);
+
+	for (i = 0; i < n; i++)
+		if (send_token(x, i, e) == -1)
+			return -1;
+	return 0;
+}
+
+/* ---- starting ---------------------------------------------------------------- */
+
+static int
+start_proxy(struct egress *x, struct err *e)
+{
+	struct child_spec s = { .path = x->o.proxy_path,
+		.name = "warder-proxy",
+		.uid = child_uid("_warderproxy", EGRESS_UID),
+		.nfds = 1 };
+	struct timeval patience = { .tv_sec = EGRESS_READY_MS / 1000 };
+	int pair[2], rc;
+
+	if (ipc_pair(pair, e) == -1)
+		return -1;
+	x->fd = pair[0];
+	s.fds[0] = pair[1];
+	/* one that does not read must not hold us up for ever */
+	(void)setsockopt(x->fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
+	    sizeof(patience));
+	rc = child_start(&s, &x->pid, e);
+	fd_closep(&pair[1]);
+	return rc;
+}
+
+static int
+send_all(struct egress *x, struct err *e)
+{
+	struct proxy_jail_prepare m = { .jail = EGRESS_JAIL };
+
+	if (send_plan(x, e) == -1 || send_cas(x, e) == -1 ||
+	    send_tokens(x, e) == -1)
+		return -1;
+	return send_message(x, PROXY_JAIL_PREPARE, &m, sizeof(m), -1, e);
+}
+
+int
+egress_start(const struct egress_options *o, struct egress **ret, struct err *e)
+{
+	struct egress *x = mmap(NULL, sizeof(*x), PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (x == MAP_FAILED)
+		return err_set(e, ERR_SYSTEM, "mmap: egress");
+	x->o = *o;
+	x->fd = -1;
+	find_ports(x);
+	if (make_run(x->run, e) == -1 || start_proxy(x, e) == -1 ||
+	    send_all(x, e) == -1) {
+		egress_end(x, NULL);
+		return -1;
+	}
+	*ret = x;
+	return 0;
+}
+
+/* ---- its answers --------------------------------------------------------------- */
+
+/* One message within its time: 1; 0: end of file. */
+static int
+receive(struct egress *x, int timeout_ms, struct err *e)
+{
+	struct pollfd p = { .fd = x->fd, .events = POLLIN };
+	int rc;
+
+	do
+		rc = poll(&p, 1, timeout_ms);
+	while (rc == -1 && errno == EINTR);
+	if (rc <= 0)
+		return err_set(e, ERR_LIMIT, "no answer within %d ms",
+		    timeout_ms);
+	return ipc_recv(x->fd, &x->msg, e);
+}
+
+static int
+refuse_message(struct err *e, const char *what)
+{
+	return err_set(e, ERR_CORRUPT, "%s", what);
+}
+
+static int
+explain_failed(const struct ipc_msg *m, struct err *e)
+{
+	struct proxy_failed f;
+
+	if (m->size != sizeof(f))
+		return refuse_message(e, "a malformed failure");
+	memcpy(&f, m->body, sizeof(f));
+	f.text[sizeof(f.text) - 1] = '\0';
+	if (f.code == ERR_OK || f.code >= ERR__MAX)
+		f.code = ERR_CORRUPT;
+	(void)err_set(e, (enum err_code)f.code, "%s", f.text);
+	e->sys = f.sys;
+	/* the message has the errno's text already */
+	(void)snprintf(e->msg, sizeof(e->msg), "%s", f.text);
+	return -1;
+}
+
+/* A message of that type with a descriptor, which is *ret_fd. */
+static int
+expect(struct egress *x, uint32_t type, size_t size, int timeout_ms,
+    int *ret_fd, struct err *e)
+{
+	int rc = receive(x, timeout_ms, e);
+
+	if (rc == 0)
+		return err_set(e, ERR_CONFLICT, "it has ended");
+	if (rc == -1)
+		return -1;
+	if (x->msg.type == PROXY_FAILED)
+		rc = explain_failed(&x->msg, e);
+	else if (x->msg.type != type || x->msg.size != size || x->msg.nfds != 1)
+		rc = refuse_message(e, "an unexpected message");
+	else
+		*ret_fd = ipc_take_fd(&x->msg, 0);
+	ipc_drop_fds(&x->msg);
+	return rc == -1 ? -1 : 0;
+}
+
+/* ---- the jail's variables ---------------------------------------------------- */
+
+static void
+add_variable(struct egress *x, const char *name, const char *value, int yields)
+{
+	/* EGRESS_VARS_MAX has room for all that is ever added */
+	x->variables[x->nvariables++] =
+	    (struct egress_variable){ name, value, yields };
+}
+
+/*
+ * Convenience for programs that look for a proxy: whoever ignores it is led
+ * to the same place by the address.  Both cases, since programs disagree;
+ * what takes ALL_PROXY for other schemes finds CONNECT there.
+ */
+static void
+add_proxy(struct egress *x)
+{
+	static const char *const names[] = { "HTTP_PROXY", "http_proxy",
+		"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy" };
+	static const char none[] = "localhost,127.0.0.1,::1";
+	size_t i;
+
+	for (i = 0; i < countof(names); i++)
+		add_variable(x, names[i], "http://127.0.0.1:3128", 1);
+	add_variable(x, "NO_PROXY", none, 1);
+	add_variable(x, "no_proxy", none, 1);
+}
+
+/* A word of the environment: what a shell or a program takes as one. */
+static int
+is_word(const char *s, size_t size)
+{
+	size_t i;
+
+	if (memchr(s, '\0', size) == NULL)
+		return 0;
+	for (i = 0; s[i] != '\0'; i++)
+		if (s[i] <= ' ' || s[i] > '~')
+			return 0;
+	return 1;
+}
+
+static int
+add_placeholder(struct egress *x, uint32_t credential, struct err *e)
+{
+	const struct proxy_placeholder *p = &x->placeholders[credential];
+	const struct plan_net_credential *c =
+	    plan_net_credential(x->o.net, credential);
+
+	if (!is_word(p->value, sizeof(p->value)))
+		return refuse_message(e, "a malformed placeholder");
+	if (c->placeholder_env != 0)
+		add_variable(x, plan_net_string(x->o.net, c->placeholder_env),
+		    p->value, 0);
+	return 0;
+}
+
+static int
+take_authority(struct egress *x, const struct proxy_ready *m, const char *text,
+    struct err *e)
+{
+	if (m->ca_size == 0)
+		return 0;
+	if (memchr(text, '\0', m->ca_size) != NULL ||
+	    memchr(m->ca_hash, '\0', sizeof(m->ca_hash)) == NULL)
+		return refuse_message(e, "a malformed certificate");
+	memcpy(x->hash, m->ca_hash, sizeof(x->hash));
+	x->authority = strndup(text, m->ca_size);
+	return x->authority == NULL ? err_sys(e, ENOMEM, "certificate") : 0;
+}
+
+static int
+take_ready(struct egress *x, const struct proxy_ready *m, const char *p,
+    size_t n, struct err *e)
+{
+	uint32_t i, count = plan_net_count(x->o.net, PLAN_NET_CREDENTIALS);
+
+	if (m->credentials != count || m->ca_size > PROXY_CA_MAX ||
+	    n != m->ca_size + count * sizeof(x->placeholders[0]) + 1)
+		return refuse_message(e, "a malformed answer");
+	if (take_authority(x, m, p, e) == -1)
+		return -1;
+	memcpy(x->placeholders, p + m->ca_size,
+	    count * sizeof(x->placeholders[0]));
+	add_proxy(x);
+	for (i = 0; i < count; i++)
+		if (add_placeholder(x, i, e) == -1)
+			return -1;
+	return 0;
+}
+
+int
+egress_ready(struct egress *x, struct err *e)
+{
+	struct proxy_ready m;
+	const void *p;
+	autofd fd = -1;
+	size_t n;
+	int rc;
+
+	if (expect(x, PROXY_READY, sizeof(m), EGRESS_READY_MS, &fd, e) == -1 ||
+	    memfd_map(fd,
+		PROXY_CA_MAX +
+		    PLAN_NET_CREDENTIALS_MAX *
+			sizeof(struct proxy_placeholder) +
+		    1,
+		&p, &n, e) == -1)
+		return err_wrap(e, "warder-proxy");
+	memcpy(&m, x->msg.body, sizeof(m));
+	rc = take_ready(x, &m, p, n, e);
+	memfd_unmap(p, n);
+	x->ready = rc == 0;
+	return rc == 0 ? 0 : err_wrap(e, "warder-proxy");
+}
+
+/* ---- listeners ------------------------------------------------------------------ */
+
+static const uint32_t roles[] = {
+	[CAPTURE_TCP] = PROXY_ROLE_CAPTURE,
+	[CAPTURE_DNS_UDP] = PROXY_ROLE_DNS,
+	[CAPTURE_DNS_TCP] = PROXY_ROLE_DNS_TCP,
+	[CAPTURE_PROXY] = PROXY_ROLE_EXPLICIT,
+};
+
+static int
+send_listeners(struct egress *x, const struct capture_listeners *l,
+    struct err *e)
+{
+	uint32_t i = 0;
+
+	while (i < l->n) {
+		struct proxy_jail_listen m = { .jail = EGRESS_JAIL };
+		int fds[IPC_FDS_MAX];
+
+		for (; i < l->n && m.count < IPC_FDS_MAX; i++, m.count++) {
+			m.role[m.count] = roles[l->at[i].kind];
+			fds[m.count] = l->at[i].fd;
+		}
+		if (ipc_send(x->fd, PROXY_JAIL_LISTEN, &m, sizeof(m), fds,
+			(int)m.count, e) == -1)
+			return err_wrap(e, "warder-proxy");
+	}
+	return 0;
+}
+
+/* While the jail runs it has nothing to say: whatever comes is its end. */
+static void
+on_lost(void *ctx, int fd)
+{
+	struct egress *x = ctx;
+	int got = -1;
+
+	if (expect(x, PROXY_FAILED, sizeof(struct proxy_failed), 0, &got,
+		&x->why) == 0)
+		(void)refuse_message(&x->why, "an unexpected message");
+	fd_closep(&got);
+	(void)err_wrap(&x->why, "warder-proxy");
+	run_remove_watch(x->run_watched, fd);
+	run_stop(x->run_watched, RUN_PROXY);
+}
+
+int
+egress_attach(struct egress *x, struct jail *j, struct run *r, struct err *e)
+{
+	if (send_listeners(x, jail_listeners(j), e) == -1)
+		return -1;
+	jail_drop_listeners(j);
+	x->run_watched = r;
+	return run_add_watch(r, x->fd, on_lost, x, e);
+}
+
+/* ---- the rest --------------------------------------------------------------------- */
+
+const struct capture_request *
+egress_capture(const struct egress *x)
+{
+	return &x->capture;
+}
+
+const struct egress_variable *
+egress_variables(const struct egress *x, size_t *ret_n)
+{
+	*ret_n = x->nvariables;
+	return x->variables;
+}
+
+int
+egress_environ(const struct egress *x, struct environ *v, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < x->nvariables; i++) {
+		const struct egress_variable *a = &x->variables[i];
+
+		if (environ_add(v, a->name, a->value, a->yields, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+const char *
+egress_authority(const struct egress *x)
+{
+	return x->authority;
+}
+
+const char *
+egress_authority_hash(const struct egress *x)
+{
+	return x->authority != NULL ? x->hash : NULL;
+}
+
+const char *
+egress_run(const struct egress *x)
+{
+	return x->run;
+}
+
+const struct err *
+egress_why(const struct egress *x)
+{
+	return &x->why;
+}
+
+static int
+take_summary(struct egress *x, struct egress_summary *ret, struct err *e)
+{
+	struct proxy_jail_remove ask = { .jail = EGRESS_JAIL };
+	uint32_t services = plan_net_count(x->o.net, PLAN_NET_SERVICES);
+	const void *p;
+	autofd fd = -1;
+	size_t n;
+
+	if (send_message(x, PROXY_JAIL_REMOVE, &ask, sizeof(ask), -1, e) ==
+		-1 ||
+	    expect(x, PROXY_REMOVED, sizeof(struct proxy_removed),
+		EGRESS_END_MS, &fd, e) == -1 ||
+	    memfd_map(fd, sizeof(ret->count), &p, &n, e) == -1)
+		return -1;
+	if (n == (services + 1) * sizeof(ret->count[0])) {
+		memcpy(ret->count, p, n);
+		ret->services = services;
+	}
+	memfd_unmap(p, n);
+	return 0;
+}
+
+void
+egress_end(struct egress *x, struct egress_summary *ret)
+{
+	struct err e;
+
+	if (x == NULL)
+		return;
+	if (ret != NULL)
+		ret->services = 0;
+	if (ret != NULL && x->ready)
+		(void)take_summary(x, ret, &e);
+	fd_closep(&x->fd);
+	(void)child_end(x->pid);
+	free(x->authority);
+	(void)munmap(x, sizeof(*x));
+}

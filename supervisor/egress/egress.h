@@ -1,0 +1,108 @@
+/*
+ * egress.h: the launcher's side of a jail's way out.
+ *
+ * Starts warder-proxy, gives it the network half of the plan, the secrets of
+ * {env:} and {file:} sources and the jail's listeners, and learns from it
+ * what the jail must be told: the certificate of its authority and the values
+ * of its variables.  For every launcher alike; libc only.  The proxy starts
+ * beside the jail's preparation, so:
+ *
+ *	egress_start ──► (prepare the jail) ──► egress_ready ──► launch
+ *	──► egress_attach ──► (the run) ──► egress_end
+ *
+ * The proxy is less privileged than we are: what it says is bounded, and
+ * checked before it is used.  A proxy that is gone answers nothing: closed.
+ */
+#ifndef EGRESS_H
+#define EGRESS_H
+
+#include <stdint.h>
+
+#include "jail/capture.h"
+#include "jail/environ.h"
+#include "jail/jail.h"
+#include "jail/run.h"
+#include "msg_proxy.h"
+#include "plan_net.h"
+
+enum {
+	EGRESS_READY_MS = 10 * 1000, /* for the proxy to be ready */
+	EGRESS_END_MS = 1000, /* for its last words */
+	EGRESS_UID = 1879048191, /* below the jails' blocks */
+	EGRESS_VARS_MAX = 16 + PLAN_NET_CREDENTIALS_MAX,
+};
+
+struct egress;
+
+struct egress_options {
+	const char *proxy_path; /* of warder-proxy */
+	const struct plan_net *net; /* checked; borrowed */
+	char *const *environ; /* for sources {env:}; may be NULL */
+};
+
+/*
+ * Start it and say all that is known now; waits for nothing.  ERR_INVALID if
+ * a source or a CA file cannot be read.
+ */
+must_check int egress_start(const struct egress_options *o, struct egress **ret,
+    struct err *e);
+
+/* The ports that the plan names, for a struct capture_request; borrowed. */
+const struct capture_request *egress_capture(const struct egress *x);
+
+/*
+ * Wait until it is ready, at most EGRESS_READY_MS.  After that the next two
+ * have something to say, borrowed until egress_end().
+ */
+must_check int egress_ready(struct egress *x, struct err *e);
+
+/*
+ * What the jail's environment is to have besides.  A placeholder replaces
+ * what was there; what yields is for convenience and leaves a policy's own
+ * setting alone.
+ */
+struct egress_variable {
+	const char *name, *value;
+	int yields;
+};
+
+const struct egress_variable *egress_variables(const struct egress *x,
+    size_t *ret_n);
+
+/* The same, into an environment. */
+must_check int egress_environ(const struct egress *x, struct environ *v,
+    struct err *e);
+
+/*
+ * The jail's authority, PEM with its NUL, and the hash of its name in hex;
+ * NULL: nothing is inspected.  Not looked into here.
+ */
+const char *egress_authority(const struct egress *x);
+const char *egress_authority_hash(const struct egress *x);
+
+/*
+ * Hand the launched jail's listeners over and close ours; from then on the
+ * run is watched: when the proxy fails it ends with RUN_PROXY.
+ */
+must_check int egress_attach(struct egress *x, struct jail *j, struct run *r,
+    struct err *e);
+
+/* Why the run ended with RUN_PROXY. */
+const struct err *egress_why(const struct egress *x);
+
+/* The run's id, as the proxy logs it. */
+const char *egress_run(const struct egress *x);
+
+/* What went out, a service of the plan each and a last one for none. */
+struct egress_summary {
+	uint32_t services; /* 0: nothing was learnt */
+	struct proxy_count count[PLAN_NET_SERVICES_MAX + 1];
+};
+
+/*
+ * End the proxy; ret may be NULL.  Accepts NULL and one that never got
+ * ready.  Waits at most EGRESS_END_MS.
+ */
+void egress_end(struct egress *x, struct egress_summary *ret);
+
+#endif /* !EGRESS_H */

@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""The way out: what the policy names is reached, and nothing else is."""
+
+import os
+import signal
+import subprocess
+import sys
+
+from flow import check, descendants, equal, holds, main, name_of, test
+from upstream import Echo, Web
+
+CURL = "curl -sS -m 10 -w '%{http_code}\\n' "
+
+
+def policy(w, services, more=""):
+    text = "policy: 1\nname: out\nnetwork:\n  services:\n"
+    for name, lines in services.items():
+        text += f"    {name}:\n"
+        text += "".join(f"      {line}\n" for line in lines)
+    return w.file("out.yaml", text + more)
+
+
+def web(port, *rules, to="web.internal:80"):
+    rules = rules or ("{methods: read, path: /ok/**}",
+                      "{methods: [POST], path: /post}")
+    return [f"to: {to}", "tls: none", f"dial: 127.0.0.1:{port}",
+            "allow: [" + ", ".join(rules) + "]"]
+
+
+def tcp(port, to="echo.internal:7000"):
+    return [f"to: {to}", "protocol: tcp", "allow: any",
+            f"dial: 127.0.0.1:{port}"]
+
+
+CONNECT = """
+import socket, sys
+s = socket.create_connection(("127.0.0.1", 3128)); s.settimeout(10)
+s.sendall(f"CONNECT {sys.argv[1]} HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n".encode())
+f = s.makefile("rb")
+print(f.readline().decode().split()[1], flush=True)
+if len(sys.argv) > 2:
+    while f.readline() != b"\\r\\n": pass
+    s.sendall(sys.argv[2].encode()); s.shutdown(socket.SHUT_WR)
+    print(f.read().decode())
+"""
+
+
+@test
+def a_request_by_the_explicit_proxy(w):
+    with Web() as up:
+        r = w.exec(CURL + "http://web.internal/ok/a?b=1", "--policy",
+                   policy(w, {"web": web(up.port)}))
+        r.expect(0, "GET /ok/a?b=1 0\n200\n")
+        equal(up.targets(), ["GET /ok/a?b=1"])
+        equal(up.requests[0].get("host"), "web.internal")
+        holds(r.said, "network: web: 1 allowed")
+
+
+@test
+def a_refusal_says_why_and_reaches_nobody(w):
+    with Web() as up:
+        r = w.exec(CURL + "http://web.internal/other/a", "--policy",
+                   policy(w, {"web": web(up.port)})).expect(0)
+        holds(r.text, '"code":"path"', '"service":"web"', "403\n",
+              "out.yaml:9", '"run":"')
+        holds(r.said, "ev=refused code=path", "network: web: 0 allowed, "
+              "1 refused")
+        equal((up.connections, up.received), (0, b""))
+
+
+@test
+def bodies_of_every_framing(w):
+    with Web() as up:
+        r = w.exec(
+            "head -c 3000000 /dev/zero >/tmp/b; "
+            f"{CURL} --data-binary @/tmp/b http://web.internal/post; "
+            f"{CURL} -T - -X POST http://web.internal/post </tmp/b; "
+            f"{CURL} -d '' http://web.internal/post; "
+            f"{CURL} -I http://web.internal/ok/ | tail -n 1", "--policy",
+            policy(w, {"web": web(up.port)}))
+        r.expect(0, "POST /post 3000000\n200\n" * 2 + "POST /post 0\n200\n"
+                 "200\n")
+        equal([len(x.body) for x in up.requests], [3000000, 3000000, 0, 0])
+        check(all(x.body.strip(b"\0") == b"" for x in up.requests), "changed")
+
+
+@test
+def a_tunnel_of_a_tcp_service(w):
+    with Echo() as up:
+        p = policy(w, {"echo": tcp(up.port)})
+        r = w.exec(["python3", "-c", CONNECT, "echo.internal:7000", "hello"],
+                   "--policy", p).expect(0, "200\nHELLOend\n")
+        equal(up.received, b"hello")
+        r = w.exec(["python3", "-c", CONNECT, "echo.internal:7001"],
+                   "--policy", p).expect(0, "403\n")
+        holds(r.said, "code=port")
+        equal(up.connections, 1)
+
+
+@test
+def a_raw_address_is_reset_with_a_line(w):
+    with Echo() as up:
+        r = w.exec(["python3", "-c", "import socket\n"
+                    "s = socket.create_connection(('10.9.8.7', 99), 5)\n"
+                    "try: print(s.recv(1))\n"
+                    "except ConnectionResetError: print('reset')"],
+                   "--policy", policy(w, {"echo": tcp(up.port)}))
+        check(r.text == "reset\n" or "ConnectionReset" in r.said or
+              "refused" in r.said, r.said)
+        holds(r.said, "way=capture", "connect 10.9.8.7:99")
+        equal(up.connections, 0)
+
+
+def proxy_of(launcher):
+    found = [x for x in descendants(launcher.pid)
+             if name_of(x) == "warder-proxy"]
+    equal(len(found), 1, "proxies")
+    return found[0]
+
+
+@test
+def the_proxy_s_death_ends_the_run(w):
+    with Echo() as up:
+        p = w.start(["sh", "-c", "echo up; sleep 30"], "--policy",
+                    policy(w, {"echo": tcp(up.port)}))
+        equal(p.line(), "up\n")
+        os.kill(proxy_of(p), signal.SIGKILL)
+        r = p.finish(10).expect(125)
+        holds(r.said, "warder-proxy: it has ended",
+              "was ended, because its proxy has failed")
+
+
+def status(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii",
+              errors="replace") as f:
+        return f.read()
+
+
+@test
+def it_is_locked_down(w):
+    with Echo() as up:
+        p = w.start(["sh", "-c", "echo up; sleep 1"], "--policy",
+                    policy(w, {"echo": tcp(up.port)}))
+        equal(p.line(), "up\n")
+        text = status(proxy_of(p))
+        holds(text, "Seccomp:\t2", "NoNewPrivs:\t1", "CapEff:\t0000000000000000")
+        if w.root:
+            check("Uid:\t0\t" not in text, text)
+        p.finish(10).expect(0)
+
+
+@test
+def by_hand_it_does_nothing(w):
+    proxy = os.path.join(os.path.dirname(os.path.dirname(w.program)),
+                         "libexec/warder/warder-proxy")
+    r = subprocess.run([proxy], stdin=subprocess.DEVNULL, check=False,
+                       capture_output=True, text=True, timeout=10)
+    equal(r.returncode, 2)
+    holds(r.stderr, "started by warder(1)")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -32,6 +32,8 @@ enum {
 	INIT_STRINGS_MAX = 8 * 1024 * 1024, /* the kernel's own bound is less */
 	INIT_ARGS_MAX = 128 * 1024, /* arguments and variables together */
 
+	INIT_EVERYBODY = 0, /* no command's id */
+
 	INIT_UID = 999, /* of warder-init, where there is a second uid */
 	AGENT_UID = 1000, /* of everything else in the jail; the gid too */
 };
@@ -74,7 +76,7 @@ struct init_start {
 };
 
 struct init_signal {
-	uint32_t id;
+	uint32_t id; /* of a command: its process group; 0: everybody */
 	uint32_t signo;
 };
 

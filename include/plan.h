@@ -3,8 +3,10 @@
  *
  * policy/ writes plans, jail/ and (later) proxy/ run them, and warderd
  * compares them field by field with the operator's ceiling, which is a plan
- * too.  A plan is flat, bounded, pointer-free and versioned; its SHA-256
- * digest, taken over every other byte that is used, is inside.  Strings are
+ * too.  A plan is flat, bounded, pointer-free and versioned, and its SHA-256
+ * digest is inside: of all that it means, so that one meaning has one digest.
+ * Where a mount was written down ("origin") means nothing; those strings come
+ * last and have a digest of their own.  Strings are
  * offsets into the pool at the end; offset 0 is the empty string and means
  * "not given".  Only plan_size() bytes are stored or sent: the pool comes
  * last and its unused tail is cut off.
@@ -21,7 +23,7 @@
 
 enum {
 	PLAN_MAGIC = 0x4e4c5057, /* "WPLN" */
-	PLAN_VERSION = 2,
+	PLAN_VERSION = 3,
 
 	PLAN_ENV_MAX = 128,
 	PLAN_MOUNT_MAX = 64,
@@ -104,9 +106,12 @@ struct plan {
 	uint32_t magic;
 	uint32_t version;
 	uint32_t size; /* == plan_size() */
-	uint32_t kind; /* enum plan_kind */
-	unsigned char digest[SHA256_SIZE];
+	uint32_t nstrings; /* bytes of the pool in use, the first NUL too */
+	unsigned char digest[SHA256_SIZE]; /* of what follows, but origins */
+	unsigned char origins_digest[SHA256_SIZE]; /* with the one above */
 
+	uint32_t kind; /* enum plan_kind */
+	uint32_t nmeant; /* bytes of the pool before the first origin */
 	plan_str name;
 	plan_str cwd;
 	uint32_t rootfs; /* enum plan_rootfs */
@@ -137,7 +142,6 @@ struct plan {
 	uint32_t nprotect;
 	uint32_t nsyscall_allow;
 	uint32_t nsyscall_deny;
-	uint32_t nstrings; /* bytes of the pool in use, the first NUL too */
 	/* The filter compiled for this host's architecture. */
 	unsigned char seccomp_digest[SHA256_SIZE];
 
@@ -160,6 +164,10 @@ void plan_init(struct plan *p);
 must_check int plan_add_string(struct plan *p, const char *s, plan_str *ret,
     struct err *e);
 
+/* The same for an origin; these come when all other strings are there. */
+must_check int plan_add_origin(struct plan *p, const char *s, plan_str *ret,
+    struct err *e);
+
 /* The string at an offset that plan_check() has accepted. */
 const char *plan_string(const struct plan *p, plan_str s);
 
@@ -169,14 +177,14 @@ size_t plan_size(const struct plan *p);
 /* 1 if there is a network half that belongs to the plan. */
 int plan_has_net(const struct plan *p);
 
-/* Set size and digest; call it last. */
+/* Set size and digests; call it last. */
 void plan_seal(struct plan *p);
 
 /*
  * Decide whether the "size" bytes at p are a whole, well-formed plan: magic,
  * version, sizes, counts, enumerations, every string inside the pool and
  * ended, paths absolute and canonical, mounts sorted and distinct, numbers
- * in their ranges, digest right.  ERR_CORRUPT with the first defect.  p must
+ * in their ranges, digests right.  ERR_CORRUPT with the first defect.  p must
  * have room for sizeof(struct plan).
  */
 must_check int plan_check(const struct plan *p, size_t size, struct err *e);

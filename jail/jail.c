@@ -267,6 +267,9 @@ jail_open_sources(struct jail *j, struct err *e)
 		.rootless = j->posture.rootless,
 		.agent = { ids->agent_uid, ids->agent_gid },
 		.runtime_dir = j->options.runtime_dir,
+		.config_dir = j->options.config_dir,
+		.state_root = j->options.state_root,
+		.cache_dir = j->options.cache_dir,
 	};
 	int r = jail_try_sources(j, &c, e);
 
@@ -585,6 +588,45 @@ jail_signal(struct jail *j, uint32_t id, int signo)
 
 /* ---- launching ---- */
 
+/*
+ * What ended its pid 1.  Whoever has closed the socket is ending, or broken:
+ * the signal changes nothing for the one, and the other does not hold us.
+ */
+static int
+jail_end_status(struct jail *j)
+{
+	siginfo_t s = { 0 };
+	int r;
+
+	jail_kill(j);
+	do
+		r = j->init > 0 ? waitid(P_PID, (id_t)j->init, &s,
+				      WEXITED | WNOWAIT | __WALL)
+				: -1;
+	while (r == -1 && j->init > 0 && errno == EINTR);
+	if (r == -1)
+		return -1;
+	/* as wait(2) packs it */
+	return s.si_code == CLD_EXITED ? s.si_status << 8 : s.si_status;
+}
+
+/* No step failed: its first process is no more. */
+static int
+jail_explain_end(struct jail *j, const char *step, struct err *e)
+{
+	int status;
+
+	j->init = __atomic_load_n(&j->stage->init_pid, __ATOMIC_ACQUIRE);
+	status = jail_end_status(j);
+	if (status != -1 && WIFEXITED(status))
+		return err_set(e, ERR_CONFLICT,
+		    "warder-init ended by itself, status %d",
+		    WEXITSTATUS(status));
+	return err_set(e, ERR_CONFLICT,
+	    "the jail was killed while it started (step \"%s\")",
+	    step != NULL ? step : "clone");
+}
+
 /* Which stage failed, where, and why. */
 static int
 jail_explain(struct jail *j, struct err *e)
@@ -594,9 +636,7 @@ jail_explain(struct jail *j, struct err *e)
 	if (__atomic_load_n(&r->sys, __ATOMIC_ACQUIRE) == 0)
 		r = &j->stage->two;
 	if (__atomic_load_n(&r->sys, __ATOMIC_ACQUIRE) == 0)
-		return err_set(e, ERR_CONFLICT,
-		    "the jail was killed while it started (step \"%s\")",
-		    r->step != NULL ? r->step : "clone");
+		return jail_explain_end(j, r->step, e);
 	return err_sys(e, r->sys, "%s%s%s", r->step,
 	    r->what[0] != '\0' ? ": " : "", r->what);
 }
@@ -930,28 +970,6 @@ jail_dispatch(struct jail *j, struct jail_event *ret, struct err *e)
 		    "warder-init: message %u, %u bytes, %d descriptors",
 		    m->type, m->size, m->nfds);
 	return jail_events[m->type].handle(j, ret, e);
-}
-
-/*
- * What ended its pid 1.  Whoever has closed the socket is ending, or broken:
- * the signal changes nothing for the one, and the other does not hold us.
- */
-static int
-jail_end_status(struct jail *j)
-{
-	siginfo_t s = { 0 };
-	int r;
-
-	jail_kill(j);
-	do
-		r = j->init > 0 ? waitid(P_PID, (id_t)j->init, &s,
-				      WEXITED | WNOWAIT | __WALL)
-				: -1;
-	while (r == -1 && j->init > 0 && errno == EINTR);
-	if (r == -1)
-		return -1;
-	/* as wait(2) packs it */
-	return s.si_code == CLD_EXITED ? s.si_status << 8 : s.si_status;
 }
 
 int

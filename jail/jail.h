@@ -37,6 +37,8 @@ struct jail_options {
 	const char *runtime_dir; /* /run/warder or the user's; 0700, exists */
 	/* Where sized directories lie that are too large for memory. */
 	const char *state_dir; /* 0700, exists; NULL or "": there is none */
+	/* These, like the two above, never enter a jail; NULL or "": none. */
+	const char *config_dir, *cache_dir, *state_root;
 	const char *name; /* from jail_new_name(); NULL: a new one is made */
 	/* Removed by the janitor if we are killed; NULL: nothing. */
 	const char *janitor_unlink;
@@ -46,7 +48,7 @@ struct jail_options {
 };
 
 struct jail_command {
-	uint32_t id; /* unique among the living ones of this jail */
+	uint32_t id; /* not 0, unique among the living ones of this jail */
 	const char *const *argv; /* NULL-terminated, at least one */
 	const char *const *envp; /* NULL-terminated, complete */
 	const char *cwd; /* in the jail; NULL: the plan's */
@@ -149,7 +151,10 @@ int jail_fd(const struct jail *j);
 must_check int jail_receive(struct jail *j, struct jail_event *ret,
     struct err *e);
 
-/* To the command's process group; a jail that has ended needs none. */
+/*
+ * To the command's process group; with id 0 to everything in the jail but its
+ * pid 1.  A jail that has ended needs none.
+ */
 void jail_signal(struct jail *j, uint32_t id, int signo);
 
 /* SIGKILL to everything in it, at once; does not wait. */

@@ -75,7 +75,7 @@ places_state(struct places *p, struct err *e)
 {
 	static const char path[] = "/var/lib/warder/sandboxes";
 
-	(void)mkdir("/var/lib/warder", 0700);
+	(void)mkdir(p->state_root, 0700);
 	if (mkdir(path, 0700) == -1 && errno != EEXIST)
 		return 0;
 	if (places_own_dir(path, e) == -1)
@@ -88,7 +88,8 @@ places_root(struct places *p, struct err *e)
 {
 	if (places_set(p->config, "/etc/warder", "", e) == -1 ||
 	    places_set(p->runtime, "/run/warder", "", e) == -1 ||
-	    places_set(p->cache, "/var/cache/warder", "", e) == -1)
+	    places_set(p->cache, "/var/cache/warder", "", e) == -1 ||
+	    places_set(p->state_root, "/var/lib/warder", "", e) == -1)
 		return -1;
 	return places_state(p, e);
 }
@@ -155,6 +156,9 @@ places_user(struct places *p, struct err *e)
 	if (places_xdg(p->config, "XDG_CONFIG_HOME", p->home, ".config", e) ==
 		-1 ||
 	    places_below(p->config, "warder", e) == -1 ||
+	    places_xdg(p->state_root, "XDG_STATE_HOME", p->home, ".local/state",
+		e) == -1 ||
+	    places_below(p->state_root, "warder", e) == -1 ||
 	    places_xdg(p->cache, "XDG_CACHE_HOME", p->home, ".cache", e) == -1)
 		return -1;
 	(void)mkdir(p->cache, 0700);
@@ -168,7 +172,7 @@ places_find(struct places *ret, const char *program, struct err *e)
 {
 	int root = geteuid() == 0;
 
-	ret->state[0] = '\0';
+	ret->state[0] = ret->state_root[0] = '\0';
 	if (places_set(ret->home, places_home(), "", e) == -1 ||
 	    places_program(ret, program, e) == -1)
 		return -1;

@@ -84,32 +84,78 @@ source_real(int fd, char *ret, size_t size, struct err *e)
 	return 0;
 }
 
-/* Whoever reaches a jail's socket there commands every jail of this user. */
+/*
+ * Where a directory of Warder's is or will be: what does not exist yet could
+ * be made by a jail that is given a directory above it.
+ */
 static int
-source_judge_runtime(const char *real, const char *runtime_dir, struct err *e)
+source_real_dir(const char *path, char *ret, size_t size, struct err *e)
 {
-	char ours[4096];
-	autofd dir = open(runtime_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char above[STAGE_PATH_MAX];
+	size_t n = strlen(path), used;
+	autofd fd = -1;
 
-	if (dir == -1)
-		return err_set(e, ERR_SYSTEM, "%s", runtime_dir);
-	if (source_real(dir, ours, sizeof(ours), e) == -1)
+	if (path[0] != '/' || n >= sizeof(above))
+		return err_set(e, ERR_INVALID, "%s: path too long", path);
+	memcpy(above, path, n + 1);
+	while ((fd = open(above, O_PATH | O_CLOEXEC)) == -1) {
+		if (errno != ENOENT || n == 1)
+			return err_set(e, ERR_SYSTEM, "%s", path);
+		while (n > 1 && above[n - 1] != '/')
+			n--;
+		n -= n > 1; /* the slash, unless it is the root's */
+		above[n] = '\0';
+	}
+	if (source_real(fd, ret, size, e) == -1)
 		return -1;
-	if (source_below(real, ours) || source_below(ours, real))
-		return err_set(e, ERR_DENIED,
-		    "%s holds Warder's sockets, which never enter a jail",
-		    ours);
+	used = strlen(ret);
+	if (used + strlen(path + n) + 1 > size)
+		return err_set(e, ERR_INVALID, "%s: path too long", path);
+	memcpy(ret + used, path + n, strlen(path + n) + 1);
+	return 0;
+}
+
+/*
+ * A user's lie where the environment says.  Whoever reaches a jail's socket
+ * commands every jail of this user, a policy decides over the next ones, and
+ * what is cached is run.
+ */
+static int
+source_judge_own(const char *real, const struct source_caller *c, struct err *e)
+{
+	const struct {
+		const char *dir, *what;
+	} rows[] = {
+		{ c->runtime_dir, "sockets" },
+		{ c->config_dir, "configuration" },
+		{ c->state_root, "state" },
+		{ c->cache_dir, "cache" },
+	};
+
+	char ours[STAGE_PATH_MAX];
+	size_t i;
+
+	for (i = 0; i < countof(rows); i++) {
+		if (rows[i].dir == NULL || rows[i].dir[0] == '\0')
+			continue;
+		if (source_real_dir(rows[i].dir, ours, sizeof(ours), e) == -1)
+			return -1;
+		if (source_below(real, ours) || source_below(ours, real))
+			return err_set(e, ERR_DENIED,
+			    "%s holds Warder's %s, which never enters a jail",
+			    ours, rows[i].what);
+	}
 	return 0;
 }
 
 static int
-source_judge_place(int fd, const char *runtime_dir, struct err *e)
+source_judge_place(int fd, const struct source_caller *c, struct err *e)
 {
 	char real[4096];
 	size_t i;
 
 	if (source_real(fd, real, sizeof(real), e) == -1 ||
-	    source_judge_runtime(real, runtime_dir, e) == -1)
+	    source_judge_own(real, c, e) == -1)
 		return -1;
 	for (i = 0; i < countof(source_places); i++) {
 		if (source_below(real, source_places[i]))
@@ -258,8 +304,8 @@ source_judge_sockets(int fd, struct err *e)
 }
 
 static int
-source_judge(int fd, const struct stat *st, int write, const char *runtime_dir,
-    struct err *e)
+source_judge(int fd, const struct stat *st, int write,
+    const struct source_caller *c, struct err *e)
 {
 	if (!S_ISDIR(st->st_mode) && !S_ISREG(st->st_mode))
 		return err_set(e, ERR_DENIED,
@@ -272,7 +318,7 @@ source_judge(int fd, const struct stat *st, int write, const char *runtime_dir,
 		    "it belongs to root; give a directory of another owner "
 		    "(chown it, or work on a copy)");
 	if (source_judge_system(fd, e) == -1 ||
-	    source_judge_place(fd, runtime_dir, e) == -1)
+	    source_judge_place(fd, c, e) == -1)
 		return -1;
 	return S_ISDIR(st->st_mode) ? source_judge_sockets(fd, e) : 0;
 }
@@ -382,7 +428,7 @@ source_open(const struct plan *p, uint32_t i, struct source_caller *c,
 	struct stat st;
 	autofd fd = source_open_path(from, &st, e);
 
-	if (fd == -1 || source_judge(fd, &st, write, c->runtime_dir, e) == -1)
+	if (fd == -1 || source_judge(fd, &st, write, c, e) == -1)
 		return err_wrap(e, "%s: %s", plan_string(p, m->origin), from);
 	s.is_dir = S_ISDIR(st.st_mode);
 	if (c->rootless)
@@ -405,7 +451,7 @@ source_open_rootfs(const struct plan *p, const struct source_caller *c,
 	struct stat st;
 	autofd fd = source_open_path(dir, &st, e);
 
-	if (fd == -1 || source_judge(fd, &st, 0, c->runtime_dir, e) == -1)
+	if (fd == -1 || source_judge(fd, &st, 0, c, e) == -1)
 		return err_wrap(e, "rootfs: %s", dir);
 	if (!S_ISDIR(st.st_mode))
 		return err_set(e, ERR_INVALID, "rootfs: %s: not a directory",

@@ -18,7 +18,8 @@
 struct source_caller {
 	int rootless;
 	struct idmap_owner agent; /* outside */
-	const char *runtime_dir; /* never enters, nor what holds it */
+	/* Never enter, nor what holds them; the others may be NULL or "". */
+	const char *runtime_dir, *config_dir, *state_root, *cache_dir;
 	/*
 	 * The directory, on a file system without idmapped mounts, whose
 	 * owner "agent" is for its sake; NULL: it is of the jail's own block.

@@ -266,6 +266,9 @@ library_options(const struct warder_policy *p, struct jail_options *o)
 		.init_path = p->warder->init_path,
 		.runtime_dir = p->warder->places.runtime,
 		.state_dir = p->warder->places.state,
+		.config_dir = p->warder->places.config,
+		.cache_dir = p->warder->places.cache,
+		.state_root = p->warder->places.state_root,
 	};
 }
 

@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include "builtin.h"
 #include "cache.h"
@@ -268,6 +270,118 @@ cache_load(int dir, const unsigned char key[SHA256_SIZE],
 	return files_are_fresh(dirs, entry->files);
 }
 
+/* ---- what is too much ---- */
+
+/* As many as one look at the directory remembers, oldest first. */
+enum {
+	OLDEST_MAX = 32,
+	OLDEST_ROUNDS = 16,
+	ENTRIES_BUFFER = 8192,
+};
+
+struct oldest {
+	unsigned count; /* entries there are, and their bytes */
+	uint64_t bytes;
+	unsigned known;
+
+	struct oldest_entry {
+		char name[SHA256_HEX_SIZE];
+		struct timespec time;
+		uint64_t bytes;
+	} entry[OLDEST_MAX];
+};
+
+static int
+is_earlier(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec
+				      : a->tv_nsec < b->tv_nsec;
+}
+
+static void
+remember(struct oldest *o, const char *name, const struct stat *st)
+{
+	unsigned i = o->known;
+
+	if (i < OLDEST_MAX)
+		o->known++;
+	else if (!is_earlier(&st->st_mtim, &o->entry[--i].time))
+		return;
+	for (; i > 0 && is_earlier(&st->st_mtim, &o->entry[i - 1].time); i--)
+		o->entry[i] = o->entry[i - 1];
+	memcpy(o->entry[i].name, name, SHA256_HEX_SIZE);
+	o->entry[i].time = st->st_mtim;
+	o->entry[i].bytes = (uint64_t)st->st_size;
+}
+
+/* An entry, or what cache_store() writes before it is one; others stay. */
+static void
+look_at(struct oldest *o, int dir, const char *name)
+{
+	struct stat st;
+	size_t digits = strspn(name, "0123456789abcdef");
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1 ||
+	    !S_ISREG(st.st_mode))
+		return;
+	if (name[0] == '.' && strspn(name + 1, "0123456789abcdef") == 16 &&
+	    time(NULL) - st.st_mtime > CACHE_STALE_S)
+		(void)unlinkat(dir, name, 0);
+	if (digits != SHA256_HEX_SIZE - 1 || name[digits] != '\0')
+		return;
+	o->count++;
+	o->bytes += (uint64_t)st.st_size;
+	remember(o, name, &st);
+}
+
+/* getdents64(2) itself: readdir would allocate. */
+static int
+look_through(struct oldest *o, int dir)
+{
+	struct entry {
+		uint64_t inode;
+		int64_t offset;
+		unsigned short size;
+		unsigned char type;
+		char name[];
+	};
+
+	unfilled _Alignas(struct entry) char buf[ENTRIES_BUFFER];
+	long n, at;
+
+	memset(o, 0, sizeof(*o));
+	if (lseek(dir, 0, SEEK_SET) == -1)
+		return -1;
+	while ((n = syscall(SYS_getdents64, dir, buf, sizeof(buf))) > 0) {
+		for (at = 0; at < n;) {
+			const struct entry *d = (const void *)(buf + at);
+
+			look_at(o, dir, d->name);
+			at += d->size;
+		}
+	}
+	return n == 0 ? 0 : -1;
+}
+
+void
+cache_trim(int dir, unsigned entries, uint64_t bytes)
+{
+	unfilled struct oldest o;
+	unsigned round, i;
+
+	for (round = 0; round < OLDEST_ROUNDS; round++) {
+		if (look_through(&o, dir) == -1)
+			return;
+		for (i = 0; i < o.known; i++) {
+			if (o.count <= entries && o.bytes <= bytes)
+				return;
+			(void)unlinkat(dir, o.entry[i].name, 0);
+			o.count--;
+			o.bytes -= o.entry[i].bytes;
+		}
+	}
+}
+
 int
 cache_store(int dir, const unsigned char key[SHA256_SIZE],
     const struct cache_entry *entry, struct err *e)
@@ -304,5 +418,6 @@ cache_store(int dir, const unsigned char key[SHA256_SIZE],
 		(void)unlinkat(dir, temporary, 0);
 		return -1;
 	}
+	cache_trim(dir, CACHE_ENTRIES_MAX, CACHE_BYTES_MAX);
 	return 0;
 }

@@ -7,11 +7,21 @@
  * it is what a compilation would give now.  Everything read is checked as
  * if a stranger had written it.  Only the launcher writes the directory; a
  * damaged entry is a miss.  libc only, no allocation, no fsync.
+ *
+ * Bounded by count and bytes: each store removes the oldest entries above
+ * that, and what a store that was killed has left.  A removed entry is a miss
+ * for whoever comes next; whoever has it open reads on.
  */
 #ifndef CACHE_H
 #define CACHE_H
 
 #include "client.h"
+
+enum {
+	CACHE_ENTRIES_MAX = 512, /* some hundred projects' policies */
+	CACHE_BYTES_MAX = 32 * 1024 * 1024,
+	CACHE_STALE_S = 60, /* a store takes milliseconds */
+};
 
 struct cache_entry {
 	struct plan *plan;
@@ -33,6 +43,9 @@ void cache_key(const struct policy_request *rq, unsigned char ret[SHA256_SIZE]);
 /* 1 with *entry filled, or 0: a miss for whatever reason. */
 int cache_load(int dir, const unsigned char key[SHA256_SIZE],
     const struct find_dirs *dirs, const struct cache_entry *entry);
+
+/* Remove what is too much: all but "entries" and "bytes" at the most. */
+void cache_trim(int dir, unsigned entries, uint64_t bytes);
 
 /* Write the entry in place of any other; a failure costs only time later. */
 int cache_store(int dir, const unsigned char key[SHA256_SIZE],

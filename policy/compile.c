@@ -12,6 +12,9 @@ struct compile {
 	const struct yaml_node *root;
 	int ceiling;
 	int failed;
+	/* Whose place becomes an origin, when all other strings are there. */
+	const struct yaml_node *mount[PLAN_MOUNT_MAX];
+	const struct yaml_node *protect[PLAN_PROTECT_MAX];
 };
 
 /* Nodes on their way into a sorted array. */
@@ -33,12 +36,13 @@ section(const struct compile *c, const char *name, const char *key)
 }
 
 static plan_str
-put(struct compile *c, const char *s)
+put_by(struct compile *c, const char *s,
+    int (*add)(struct plan *, const char *, plan_str *, struct err *))
 {
 	struct err e;
 	plan_str at = 0;
 
-	if (!c->failed && plan_add_string(c->p, s, &at, &e) == -1) {
+	if (!c->failed && add(c->p, s, &at, &e) == -1) {
 		diag_error(&c->r->diag,
 		    (struct diag_place){ c->root->source->name, 0, 0 },
 		    "the policy is too large: %s", e.msg);
@@ -48,14 +52,20 @@ put(struct compile *c, const char *s)
 }
 
 static plan_str
+put(struct compile *c, const char *s)
+{
+	return put_by(c, s, plan_add_string);
+}
+
+static plan_str
 put_origin(struct compile *c, const struct yaml_node *n)
 {
 	char text[CONFIG_PATH_MAX + 16];
 
 	if (n->line == 0)
-		return put(c, n->source->name);
+		return put_by(c, n->source->name, plan_add_origin);
 	(void)snprintf(text, sizeof(text), "%s:%u", n->source->name, n->line);
-	return put(c, text);
+	return put_by(c, text, plan_add_origin);
 }
 
 static const char *
@@ -175,12 +185,12 @@ static void
 compile_mount(struct compile *c, const struct bag_entry *b)
 {
 	const struct yaml_node *size = yaml_get(b->node, "size");
-	struct plan_mount *m = &c->p->mounts[c->p->nmounts++];
+	struct plan_mount *m = &c->p->mounts[c->p->nmounts];
 
+	c->mount[c->p->nmounts++] = b->node;
 	m->kind = b->kind;
 	m->from = put(c, text_of(b->node, "from"));
 	m->path = put(c, b->sort);
-	m->origin = put_origin(c, b->node);
 	if (!is_sized(m->kind))
 		return;
 	m->size_bytes = size == NULL ? BOUND_MOUNT_MAX : size->number;
@@ -196,9 +206,9 @@ add_everything(struct compile *c, const char *list, uint32_t kind)
 	if (!c->ceiling || section(c, "filesystem", list) != NULL ||
 	    c->p->nmounts == PLAN_MOUNT_MAX)
 		return;
-	m = &c->p->mounts[c->p->nmounts++];
+	m = &c->p->mounts[c->p->nmounts];
+	c->mount[c->p->nmounts++] = c->root;
 	m->kind = kind;
-	m->origin = put_origin(c, c->root);
 	if (!is_sized(kind))
 		m->from = put(c, "/");
 	else {
@@ -242,9 +252,9 @@ compile_protect(struct compile *c)
 		plan_str path = put(c, b.entry[i].sort);
 
 		if (last == NULL || last->path != path) {
-			last = &c->p->protect[c->p->nprotect++];
+			last = &c->p->protect[c->p->nprotect];
+			c->protect[c->p->nprotect++] = b.entry[i].node;
 			last->path = path;
-			last->origin = put_origin(c, b.entry[i].node);
 		}
 		last->tree |= b.entry[i].kind;
 	}
@@ -410,6 +420,17 @@ compile_seccomp(struct compile *c, struct seccomp_program *program)
 	    p->seccomp_digest);
 }
 
+static void
+compile_origins(struct compile *c)
+{
+	uint32_t i;
+
+	for (i = 0; i < c->p->nmounts; i++)
+		c->p->mounts[i].origin = put_origin(c, c->mount[i]);
+	for (i = 0; i < c->p->nprotect; i++)
+		c->p->protect[i].origin = put_origin(c, c->protect[i]);
+}
+
 static uint32_t
 count_of(const struct yaml_node *n)
 {
@@ -437,6 +458,7 @@ compile_policy(struct resolve *r, struct plan *ret,
 	compile_limits(&c);
 	compile_requires(&c);
 	compile_seccomp(&c, ret_program);
+	compile_origins(&c);
 	ret->nservices = count_of(section(&c, "network", "services"));
 	ret->ncredentials = count_of(yaml_get(c.root, "credentials"));
 	if (compile_net(r, ret_net) == -1)

@@ -57,6 +57,47 @@ find_dirs_init(struct find_dirs *d, const char *home)
 	find_share(d->share);
 }
 
+/* The owner of the directory that an open file lies in; -1: none is known. */
+static int
+find_dir_owner(int fd, uid_t *ret)
+{
+	char link[64], path[CONFIG_PATH_MAX], *slash;
+	struct stat st;
+	ssize_t n;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n <= 0 || path[0] != '/')
+		return -1;
+	path[n] = '\0';
+	slash = strrchr(path, '/');
+	slash[slash == path] = '\0';
+	if (stat(path, &st) == -1)
+		return -1;
+	*ret = st.st_uid;
+	return 0;
+}
+
+static int
+find_judge(const char *path, int fd, const struct stat *st, struct err *e)
+{
+	uid_t owner;
+
+	if ((st->st_mode & S_IWOTH) != 0 ||
+	    ((st->st_mode & S_IWGRP) != 0 && st->st_gid != st->st_uid))
+		return err_set(e, ERR_DENIED,
+		    "%s: others than its owner can write to it; chmod go-w",
+		    path);
+	if (st->st_uid == 0 || st->st_uid == geteuid())
+		return 0;
+	if (find_dir_owner(fd, &owner) == -1 || owner != st->st_uid)
+		return err_set(e, ERR_DENIED,
+		    "%s: it belongs to uid %u, who is neither root nor you nor "
+		    "the owner of its directory",
+		    path, st->st_uid);
+	return 0;
+}
+
 int
 find_open_file(const char *path, int *ret_fd, struct err *e)
 {
@@ -74,6 +115,8 @@ find_open_file(const char *path, int *ret_fd, struct err *e)
 		return err_set(e, ERR_SYSTEM, "%s", path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_INVALID, "%s: not a regular file", path);
+	if (find_judge(path, fd, &st, e) == -1)
+		return -1;
 	if (st.st_size > CONFIG_FILE_MAX)
 		return err_set(e, ERR_LIMIT, "%s: larger than 1 MiB", path);
 	*ret_fd = take_fd(&fd);

@@ -7,6 +7,11 @@
  *	                /etc/warder, the user's folder, share/warder
  *	the ceiling     /etc/warder/ceiling.yaml
  *
+ * A file decides what a jail is given, so none is taken that somebody else
+ * could have written or put there: it belongs to root, to the caller, or to
+ * the owner of the directory that it lies in, and nobody but its owner (and
+ * the group of the same number) can write to it.
+ *
  * ".yaml" is added where it is missing.  Nothing of the environment counts.
  * Runs in the launcher, with its rights, for references out of files that
  * nobody vouches for; libc only, no allocation.

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -85,7 +86,7 @@ plan_init(struct plan *p)
 	memset(p, 0, sizeof(*p));
 	p->magic = PLAN_MAGIC;
 	p->version = PLAN_VERSION;
-	p->nstrings = 1;
+	p->nstrings = p->nmeant = 1;
 }
 
 /* The string that begins at *s; *s moves to the next. */
@@ -98,8 +99,8 @@ pool_next(const struct plan *p, uint32_t *s)
 	return text;
 }
 
-int
-plan_add_string(struct plan *p, const char *s, plan_str *ret, struct err *e)
+static int
+pool_add(struct plan *p, const char *s, plan_str *ret, struct err *e)
 {
 	size_t n = strlen(s) + 1;
 	uint32_t at, next = 0;
@@ -121,6 +122,22 @@ plan_add_string(struct plan *p, const char *s, plan_str *ret, struct err *e)
 	return 0;
 }
 
+int
+plan_add_string(struct plan *p, const char *s, plan_str *ret, struct err *e)
+{
+	assert(p->nmeant == p->nstrings);
+	if (pool_add(p, s, ret, e) == -1)
+		return -1;
+	p->nmeant = p->nstrings;
+	return 0;
+}
+
+int
+plan_add_origin(struct plan *p, const char *s, plan_str *ret, struct err *e)
+{
+	return pool_add(p, s, ret, e);
+}
+
 const char *
 plan_string(const struct plan *p, plan_str s)
 {
@@ -133,15 +150,50 @@ plan_size(const struct plan *p)
 	return PLAN_HEAD + p->nstrings;
 }
 
+/* From one field up to another. */
+static void
+hash_fields(struct sha256 *s, const void *from, const void *to)
+{
+	sha256_update(s, from, (size_t)((const char *)to - (const char *)from));
+}
+
+/* Every byte that says what a jail is to be, and the version it says it in. */
 static void
 plan_digest(const struct plan *p, unsigned char ret[SHA256_SIZE])
 {
-	size_t after = offsetof(struct plan, digest) + SHA256_SIZE;
+	const struct plan_protect *t;
+	const struct plan_mount *m;
 	struct sha256 s;
 
 	sha256_init(&s);
-	sha256_update(&s, p, offsetof(struct plan, digest));
-	sha256_update(&s, (const char *)p + after, plan_size(p) - after);
+	hash_fields(&s, &p->magic, &p->size);
+	hash_fields(&s, &p->kind, p->mounts);
+	for (m = p->mounts; m < p->mounts + PLAN_MOUNT_MAX; m++) {
+		hash_fields(&s, m, &m->origin);
+		hash_fields(&s, &m->size_bytes, m + 1);
+	}
+	for (t = p->protect; t < p->protect + PLAN_PROTECT_MAX; t++) {
+		hash_fields(&s, t, &t->origin);
+		hash_fields(&s, &t->tree, t + 1);
+	}
+	hash_fields(&s, p->syscall_allow, p->strings + p->nmeant);
+	sha256_finish(&s, ret);
+}
+
+/* The rest, so that no byte of a plan changes unseen. */
+static void
+origins_digest(const struct plan *p, unsigned char ret[SHA256_SIZE])
+{
+	struct sha256 s;
+	size_t i;
+
+	sha256_init(&s);
+	hash_fields(&s, &p->size, p->origins_digest);
+	for (i = 0; i < countof(p->mounts); i++)
+		sha256_update(&s, &p->mounts[i].origin, sizeof(plan_str));
+	for (i = 0; i < countof(p->protect); i++)
+		sha256_update(&s, &p->protect[i].origin, sizeof(plan_str));
+	hash_fields(&s, p->strings + p->nmeant, p->strings + p->nstrings);
 	sha256_finish(&s, ret);
 }
 
@@ -156,8 +208,10 @@ plan_has_net(const struct plan *p)
 void
 plan_seal(struct plan *p)
 {
+	assert(p->nmeant <= p->nstrings && p->nstrings <= PLAN_STRINGS_MAX);
 	p->size = (uint32_t)plan_size(p);
 	plan_digest(p, p->digest);
+	origins_digest(p, p->origins_digest);
 }
 
 const char *
@@ -191,7 +245,10 @@ check_frame(const struct plan *p, size_t size, struct err *e)
 	if (p->nstrings == 0 || p->nstrings > PLAN_STRINGS_MAX ||
 	    plan_size(p) != size || p->size != size)
 		return bad(e, "its size is not what it says");
-	if (p->strings[0] != '\0' || p->strings[p->nstrings - 1] != '\0')
+	if (p->nmeant == 0 || p->nmeant > p->nstrings)
+		return bad(e, "its origins are outside the pool");
+	if (p->strings[0] != '\0' || p->strings[p->nstrings - 1] != '\0' ||
+	    p->strings[p->nmeant - 1] != '\0')
 		return bad(e, "the pool is not ended");
 	return 0;
 }
@@ -223,9 +280,16 @@ check_numbers(const struct plan *p, struct err *e)
 
 /* An offset is the start of a string in the used part of the pool. */
 static int
-is_string(const struct plan *p, plan_str s)
+is_origin(const struct plan *p, plan_str s)
 {
 	return s < p->nstrings && (s == 0 || p->strings[s - 1] == '\0');
+}
+
+/* Nothing that counts lies among the origins, where the digest ends. */
+static int
+is_string(const struct plan *p, plan_str s)
+{
+	return s < p->nmeant && is_origin(p, s);
 }
 
 static int
@@ -354,7 +418,7 @@ mount_defect(const struct plan *p, const struct plan_mount *m)
 	if (m->kind >= PLAN_MOUNT__MAX)
 		return "is of no known kind";
 	if (!is_string(p, m->from) || !is_string(p, m->path) ||
-	    !is_string(p, m->origin))
+	    !is_origin(p, m->origin))
 		return "is outside the pool";
 	path = p->strings + m->path;
 	/* In a ceiling no path means any path. */
@@ -396,7 +460,7 @@ check_protect(const struct plan *p, struct err *e)
 	for (i = 0; i < p->nprotect; i++) {
 		const struct plan_protect *t = &p->protect[i];
 
-		if (!is_path(p, t->path) || !is_string(p, t->origin) ||
+		if (!is_path(p, t->path) || !is_origin(p, t->origin) ||
 		    t->tree > 1)
 			return bad_entry(e, "protect", i, "is malformed");
 		if (strcmp(last, p->strings + t->path) >= 0)
@@ -447,6 +511,9 @@ check_digest(const struct plan *p, struct err *e)
 	plan_digest(p, digest);
 	if (memcmp(digest, p->digest, sizeof(digest)) != 0)
 		return bad(e, "the digest does not fit the contents");
+	origins_digest(p, digest);
+	if (memcmp(digest, p->origins_digest, sizeof(digest)) != 0)
+		return bad(e, "the origins' digest does not fit them");
 	return 0;
 }
 

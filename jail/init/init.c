@@ -460,13 +460,21 @@ init_on_START(void)
 
 /* ---- INIT_SIGNAL ---- */
 
-/* Each command leads a session, so its group is what the signal is for. */
+/*
+ * Each command leads a session, so its group is what the signal is for.
+ * Everybody is sent it under one lock of the kernel's: nobody sees another
+ * stopped and goes on.
+ */
 static void
 init_on_SIGNAL(void)
 {
 	const struct init_signal *s = (const void *)message.body;
 	size_t i;
 
+	if (s->id == INIT_EVERYBODY) {
+		(void)SYS(SYS_kill, -1, s->signo);
+		return;
+	}
 	for (i = 0; i < countof(commands); i++) {
 		if (commands[i].pid == 0 || commands[i].id != s->id)
 			continue;

@@ -448,6 +448,9 @@ jail_try(struct doctor *d, const struct canaries *c, int program, struct err *e)
 		.init_path = init,
 		.runtime_dir = d->places.runtime,
 		.state_dir = d->places.state,
+		.config_dir = d->places.config,
+		.cache_dir = d->places.cache,
+		.state_root = d->places.state_root,
 	};
 	struct jail *j = NULL;
 	int r;

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -230,12 +231,14 @@ exec_callers(struct exec *x)
 	x->run.caller[2] = STDERR_FILENO;
 }
 
+/* ^Z is for the whole job, whatever groups its processes have made. */
 static void
 exec_signal(void *ctx, int signo)
 {
 	struct run *r = ctx;
+	int whole = signo == SIGSTOP || signo == SIGCONT;
 
-	jail_signal(r->jail, r->id, signo);
+	jail_signal(r->jail, whole ? 0 : r->id, signo);
 }
 
 /* ---- the way out ---- */
@@ -365,6 +368,9 @@ exec_jail(struct exec *x, struct err *e)
 		.init_path = x->init_path,
 		.runtime_dir = x->paths.runtime,
 		.state_dir = x->paths.state,
+		.config_dir = x->paths.config,
+		.cache_dir = x->paths.cache,
+		.state_root = x->paths.state_root,
 		.keep = x->keep != NULL,
 	};
 	int r;

@@ -188,7 +188,7 @@ def the_printed_policy_is_the_same_plan(w):
 
 @test
 def the_printed_policy_gives_the_same_directories(w):
-    """Not the same digest: a plan says which line each of them is from."""
+    """And the same digest, though each is from another line of a file."""
     folder, show = w.owned(), "cut -d' ' -f5,6 /proc/self/mountinfo"
     path = w.file("f", "text\n")
     rows = (["--ro", f"{path}:/mnt/f"], ["--rw", f"{folder}:/workspace"],
@@ -198,6 +198,10 @@ def the_printed_policy_gives_the_same_directories(w):
         policy = w.file("printed.yaml", r.text)
         equal(w.exec(show, "--policy", policy, cwd=w.home).expect(0).text,
               w.exec(show, *flags, cwd=folder).expect(0).text, str(flags))
+        equal(digest(w, "--policy", policy, cwd=w.home),
+              digest(w, *flags, cwd=folder), str(flags))
+    check(digest(w, "--ro", f"{path}:/mnt/f") !=
+          digest(w, "--ro", f"{path}:/mnt/g"), "control")
 
 
 @test

@@ -111,8 +111,8 @@ def warders_own_directories(w):
         refused(w, "--ro", place, "never enters a jail")
     if not w.root:
         refused(w, "--ro", w.runtime + "/warder",
-                "sockets, which never enter a jail")
-        refused(w, "--rw", w.runtime, "never enter")
+                "sockets", "never enters a jail")
+        refused(w, "--rw", w.runtime, "sockets", "never enters a jail")
         # nor what holds one of them
         refused(w, "--ro", os.path.join(w.home, ".config"),
                 "it contains", "never enters a jail")
@@ -322,6 +322,32 @@ def two_jails_with_one_directory(w):
     for jail in jails:
         jail.finish().expect(0)
     equal(len(os.listdir(folder)), 200)
+
+
+@test(modes=["rootless"])
+def own_directories_never_enter_wherever_they_are(w):
+    """XDG_* may move them; what is not there yet could be made."""
+    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        # without a cache it does not start at all
+        for exists in (True, False)[:1 + (variable != "XDG_CACHE_HOME")]:
+            base = w.owned(f"{variable}-{exists}".lower())
+            moved = os.path.join(base, "deep", "moved")
+            if exists:
+                os.makedirs(os.path.join(moved, "warder", "x"))
+                for folder, _, _ in os.walk(base):
+                    os.chmod(folder, 0o700)
+                    w.give(folder)
+            env = dict(w.environment(), **{variable: moved})
+            w.exec("true", "--rw", f"{base}:/mnt/w").expect(0)  # control
+            given = [base]
+            if exists:
+                given += [moved, os.path.join(moved, "warder"),
+                          os.path.join(moved, "warder", "x")]
+            for path in given:
+                for flag in ("--ro", "--rw"):
+                    r = w.exec("true", flag, f"{path}:/mnt/w", env=env)
+                    equal(r.status, 125, f"{variable} {flag} {path}")
+                    holds(r.said, "never enters a jail")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 import os
 import sys
 
-from flow import check, equal, holds, main, test
+from flow import Skip, check, equal, holds, main, test
 
 
 def policy(w, text, folder=None, name="p.yaml"):
@@ -70,6 +70,51 @@ def extends(w):
     equal(report["limits"]["pids"], 60)
     equal(report["limits"]["memory_bytes"], 100 << 20)
     equal(report["policy"]["name"], "top")
+
+
+@test
+def files_that_others_may_write_are_refused(w):
+    """The policy itself and what it extends, by the same rule."""
+    folder = w.scratch()
+    floor = policy(w, "policy: 1\nname: floor\n", folder, "floor.yaml")
+    path = policy(w, "policy: 1\nextends: [./floor]\n", folder)
+    for file in (path, floor):
+        for mode, fine in ((0o644, True), (0o646, False), (0o400, True)):
+            os.chmod(file, mode)
+            r = w.exec("echo ran", "--policy", path)
+            if fine:
+                r.expect(0, "ran\n")
+                continue
+            equal((r.status, r.text), (125, ""))
+            holds(r.said, f"{file}: others than its owner can write")
+        os.chmod(file, 0o644)
+    # the group of the same number is the user's own
+    os.chmod(floor, 0o664)
+    w.exec("echo ran", "--policy", path).expect(0, "ran\n")
+    if os.geteuid() == 0:
+        os.chown(floor, w.uid, w.gid + 1)
+        holds(w.exec("echo ran", "--policy", path).refused().said,
+              "others than its owner")
+
+
+@test
+def files_of_strangers_are_refused(w):
+    if os.geteuid() != 0:
+        raise Skip("needs root to make a file of somebody else's")
+    folder = w.scratch()
+    floor = policy(w, "policy: 1\nname: floor\n", folder, "floor.yaml")
+    path = policy(w, "policy: 1\nextends: [./floor]\n", folder)
+    stranger = w.uid + 7
+    for file in (path, floor):
+        os.chown(file, stranger, stranger)
+        r = w.exec("echo ran", "--policy", path)
+        equal((r.status, r.text), (125, ""))
+        holds(r.said, f"{file}: it belongs to uid {stranger}")
+        os.chown(file, w.uid, w.gid)
+    # who owns the directory says what is in it
+    for place in (folder, path, floor):
+        os.chown(place, stranger, stranger)
+    w.exec("echo ran", "--policy", path).expect(0, "ran\n")
 
 
 @test

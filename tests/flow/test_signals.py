@@ -99,6 +99,39 @@ def a_stopped_jail_does_no_work(w):
 
 
 @test
+def the_whole_jail_stops(w):
+    """What has left the command's group and session is the job's too."""
+    folder = w.owned()
+    loop = "while :; do echo x >>/mnt/w/%s; sleep 0.02; done"
+    jail, _ = w.running(f"(setsid sh -c '{loop % 'away'}' &); echo up; " +
+                        loop % "here", "--rw", f"{folder}:/mnt/w")
+
+    def grows(name):
+        path = os.path.join(folder, name)
+        before = os.path.getsize(path)
+        time.sleep(0.4)
+        return os.path.getsize(path) > before
+
+    names = ("here", "away")
+    wait_until(lambda: all(os.path.exists(os.path.join(folder, n))
+                           for n in names), what="both to begin")
+    for name in names:
+        check(grows(name), f"control: {name} works")
+    jail.signal(signal.SIGTSTP)
+    wait_until(lambda: jail.state() == "T", what="the launcher stopping")
+    time.sleep(0.2)
+    for name in names:
+        check(not grows(name), f"{name} works on")
+    jail.signal(signal.SIGCONT)
+    wait_until(lambda: jail.state() != "T", what="the launcher going on")
+    time.sleep(0.2)
+    for name in names:
+        check(grows(name), f"{name} does not go on")
+    jail.signal(signal.SIGTERM)
+    equal(jail.finish(10).status, 143)
+
+
+@test
 def start_state_is_clean(w):
     """Whatever the caller blocked or ignored (SG-05)."""
     def odd():

@@ -63,7 +63,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	plan.magic = PLAN_MAGIC;
 	plan.version = PLAN_VERSION;
 	plan.nstrings = 1 + plan.nstrings % PLAN_STRINGS_MAX;
+	plan.nmeant = 1 + plan.nmeant % plan.nstrings;
 	plan.strings[0] = plan.strings[plan.nstrings - 1] = '\0';
+	plan.strings[plan.nmeant - 1] = '\0';
 	plan_seal(&plan);
 	if (plan_check(&plan, plan_size(&plan), NULL) == 0)
 		read_through();

@@ -5,6 +5,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <grp.h>
 #include <signal.h>
@@ -322,6 +323,88 @@ cache_load__no_filter__is_a_miss(void **state)
 	assert_int_equal(0, cache_load(dir, key, &dirs, &entry));
 	load(&rq);
 	assert_int_equal(1, cache_load(dir, key, &dirs, &entry));
+	assert_int_equal(0, close(dir));
+}
+
+/* Old entries by age; what is not the cache's own stays. */
+static void
+cache_trim__too_many__oldest_go_first(void **state)
+{
+	char cache[128], name[SHA256_HEX_SIZE];
+	int dir, i, fd;
+
+	(void)state;
+	(void)snprintf(cache, sizeof(cache), "%s/cache6", tmp);
+	dir = cache_open(cache, NULL);
+	assert_true(dir >= 0);
+	for (i = 0; i < 100; i++) {
+		/* made in another order than that of their age */
+		int age = (i * 37) % 100;
+		struct timespec t[2] = { { .tv_sec = 1000000 + age },
+			{ .tv_sec = 1000000 + age } };
+
+		(void)snprintf(name, sizeof(name), "%064x", age);
+		fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+		assert_true(fd >= 0);
+		assert_int_equal(10, write(fd, "0123456789", 10));
+		assert_int_equal(0, futimens(fd, t));
+		assert_int_equal(0, close(fd));
+	}
+	close(openat(dir, "README", O_WRONLY | O_CREAT, 0600));
+	close(openat(dir, ".0123456789abcdef.1", O_WRONLY | O_CREAT, 0600));
+	close(openat(dir, ".0123456789abcdee.1", O_WRONLY | O_CREAT, 0600));
+	assert_int_equal(0,
+	    utimensat(dir, ".0123456789abcdee.1",
+		(struct timespec[2]){ { .tv_sec = 1 }, { .tv_sec = 1 } }, 0));
+	cache_trim(dir, 100, 1000);
+	for (i = 0; i < 100; i++) {
+		(void)snprintf(name, sizeof(name), "%064x", i);
+		assert_int_equal(0, faccessat(dir, name, F_OK, 0));
+	}
+	cache_trim(dir, 40, 1000);
+	for (i = 0; i < 100; i++) {
+		(void)snprintf(name, sizeof(name), "%064x", i);
+		assert_int_equal(i < 60 ? -1 : 0,
+		    faccessat(dir, name, F_OK, 0));
+	}
+	cache_trim(dir, 40, 55);
+	for (i = 60; i < 100; i++) {
+		(void)snprintf(name, sizeof(name), "%064x", i);
+		assert_int_equal(i < 95 ? -1 : 0,
+		    faccessat(dir, name, F_OK, 0));
+	}
+	assert_int_equal(0, faccessat(dir, "README", F_OK, 0));
+	assert_int_equal(0, faccessat(dir, ".0123456789abcdef.1", F_OK, 0));
+	assert_int_equal(-1, faccessat(dir, ".0123456789abcdee.1", F_OK, 0));
+	assert_int_equal(0, close(dir));
+}
+
+/* Every store keeps the bound, with the new entry among those that stay. */
+static void
+cache_store__full__makes_room(void **state)
+{
+	struct policy_request rq = request("policy: 1\nlimits: {pids: 15}\n");
+	char cache[128], name[SHA256_HEX_SIZE];
+	unsigned char key[SHA256_SIZE];
+	int dir, i;
+
+	(void)state;
+	(void)snprintf(cache, sizeof(cache), "%s/cache7", tmp);
+	dir = cache_open(cache, NULL);
+	for (i = 0; i < CACHE_ENTRIES_MAX + 50; i++) {
+		(void)snprintf(name, sizeof(name), "%064x", i);
+		close(openat(dir, name, O_WRONLY | O_CREAT, 0600));
+		assert_int_equal(0, utimensat(dir, name,
+					(struct timespec[2]){ { .tv_sec = 1 },
+					    { .tv_sec = 1 } },
+					0));
+	}
+	rq.cache_dir = cache;
+	load(&rq);
+	assert_int_equal(CACHE_ENTRIES_MAX, count_entries(cache));
+	cache_key(&rq, key);
+	sha256_hex(key, name);
+	assert_int_equal(0, faccessat(dir, name, F_OK, 0));
 	assert_int_equal(0, close(dir));
 }
 
@@ -656,6 +739,8 @@ main(int argc, char **argv)
 		    cache_load__dependency_changes__compiles_again),
 		cmocka_unit_test(cache_load__damaged__compiles_again),
 		cmocka_unit_test(cache_load__no_filter__is_a_miss),
+		cmocka_unit_test(cache_trim__too_many__oldest_go_first),
+		cmocka_unit_test(cache_store__full__makes_room),
 		cmocka_unit_test(cache_open__open_to_others__refused),
 	};
 

@@ -16,6 +16,15 @@ put(const char *s)
 	return at;
 }
 
+static plan_str
+origin(const char *s)
+{
+	plan_str at = 0;
+
+	assert_int_equal(0, plan_add_origin(&plan, s, &at, NULL));
+	return at;
+}
+
 /* A grant with one of everything. */
 static void
 make_plan(void)
@@ -35,8 +44,7 @@ make_plan(void)
 	plan.nmounts = 2;
 	plan.mounts[0] = (struct plan_mount){ .kind = PLAN_MOUNT_READ,
 		.from = put("/srv/data"),
-		.path = put("/data"),
-		.origin = put("p.yaml:3") };
+		.path = put("/data") };
 	plan.mounts[1] = (struct plan_mount){ .kind = PLAN_MOUNT_NEW,
 		.path = put("/workspace"),
 		.size_bytes = 1 << 30,
@@ -59,6 +67,31 @@ plan_check__whole_plan__accepted(void **state)
 	make_plan();
 	if (plan_check(&plan, plan_size(&plan), &e) == -1)
 		fail_msg("%s", e.msg);
+}
+
+/* Where it was written does not change what it means. */
+static void
+plan_seal__other_origins__same_digest(void **state)
+{
+	unsigned char digest[SHA256_SIZE], origins[SHA256_SIZE];
+	struct err e;
+
+	(void)state;
+	make_plan();
+	memcpy(digest, plan.digest, sizeof(digest));
+	memcpy(origins, plan.origins_digest, sizeof(origins));
+	plan.mounts[0].origin = origin("p.yaml:3");
+	plan.protect[0].origin = origin("/a/longer/name.yaml:12");
+	plan_seal(&plan);
+	if (plan_check(&plan, plan_size(&plan), &e) == -1)
+		fail_msg("%s", e.msg);
+	assert_memory_equal(digest, plan.digest, sizeof(digest));
+	assert_memory_not_equal(origins, plan.origins_digest, sizeof(origins));
+	assert_string_equal("p.yaml:3",
+	    plan_string(&plan, plan.mounts[0].origin));
+	plan.protect[0].tree = 0;
+	plan_seal(&plan);
+	assert_memory_not_equal(digest, plan.digest, sizeof(digest));
 }
 
 static void
@@ -87,6 +120,9 @@ plan_check__any_byte_changed__refused(void **state)
 
 	(void)state;
 	make_plan();
+	plan.mounts[0].origin = origin("p.yaml:3");
+	plan.protect[0].origin = origin("p.yaml:7");
+	plan_seal(&plan);
 	size = plan_size(&plan);
 	for (i = 0; i < size; i++) {
 		bytes[i] ^= 1;
@@ -163,6 +199,12 @@ plan_check__any_byte_changed__refused(void **state)
 	X(syscall_order, plan.syscall_deny[1] = plan.syscall_deny[0],          \
 	    "sorted")                                                          \
 	X(syscall_name, plan.syscall_deny[0] = put("A"), "no system call")     \
+	X(meant_none, plan.nmeant = 0, "origins are outside")                  \
+	X(meant_cut, plan.nmeant--, "not ended")                               \
+	X(mount_among_origins, plan.mounts[0].path = origin("/new"),           \
+	    "outside the pool")                                                \
+	X(origin_outside, plan.mounts[0].origin = UINT32_MAX, "outside")       \
+	X(protect_origin, plan.protect[0].origin = UINT32_MAX, "malformed")    \
 	X(pool_end, plan.strings[plan.nstrings - 1] = 'x', "not ended")        \
 	X(pool_start, plan.strings[0] = 'x', "not ended")
 
@@ -295,6 +337,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plan_check__whole_plan__accepted),
+		cmocka_unit_test(plan_seal__other_origins__same_digest),
 		cmocka_unit_test(plan_check__another_size__refused),
 		cmocka_unit_test(plan_check__any_byte_changed__refused),
 		cmocka_unit_test(plan_check__one_defect__named),

@@ -54,7 +54,7 @@ INIT_LDFLAGS := -static -nostdlib -no-pie -Wl,-z,noexecstack,-z,norelro \
 	-Wl,--build-id=none,-z,noseparate-code
 
 # Sources, by the program that they become part of.
-BASE_PLAIN := base/child.c base/err.c base/ipc.c base/lockdown.c \
+BASE_PLAIN := base/audit.c base/child.c base/err.c base/ipc.c base/lockdown.c \
 	base/memfd.c base/sha256.c base/text.c
 BASE_ALL := $(wildcard base/*.c)
 POLICY_PLAIN := $(addprefix policy/,plan.c plan_net.c canon.c address.c \

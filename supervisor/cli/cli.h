@@ -20,6 +20,7 @@ int live_enter(int argc, char **argv);
 int live_ps(int argc, char **argv);
 int live_kill(int argc, char **argv);
 int cli_policy(int argc, char **argv);
+int cli_audit(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 int cli_completion(int argc, char **argv);
 
@@ -35,7 +36,8 @@ struct cli_verb {
 	const char *name;
 	int (*run)(int argc, char **argv);
 	const struct opt_verb *options; /* NULL: another program knows them */
-	/* What follows them: COMMAND, JAIL,COMMAND, JAILS, POLICY, SHELL. */
+	/* What follows them: COMMAND, JAIL,COMMAND, JAILS, SHELL;
+	 * POLICY, VERBS: verbs of its own, then policies, or any files. */
 	const char *operands; /* NULL: nothing */
 	const char *help;
 };

@@ -24,6 +24,8 @@ const struct cli_verb main_verbs[] = {
 	    "end running jails" },
 	{ "policy",     cli_policy,     NULL,             "POLICY",
 	    "check, show and explain policy files" },
+	{ "audit",      cli_audit,      NULL,             "VERBS",
+	    "check that an audit log is whole" },
 	{ "doctor",     cli_doctor,     &doctor_verb,     NULL,
 	    "say what this host offers, and whether a jail holds" },
 	{ "completion", cli_completion, &completion_verb, "SHELL",

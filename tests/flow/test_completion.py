@@ -67,7 +67,7 @@ def bash_offers_every_option(w):
         shown = {word.rstrip(",") for line in text.splitlines()
                  for word in line.split()[:2]
                  if line.startswith("  ") and word.startswith("--")}
-        if verb == "policy":
+        if verb in ("policy", "audit", "credential"):
             continue  # its verbs have the options
         check(verb in ("kill", "completion") or shown, f"{verb}: no option")
         for option in shown:
@@ -117,6 +117,8 @@ def bash_offers_running_jails(w):
 def bash_asks_policy_for_its_verbs(w):
     holds(offers(w, w.program, "policy", ""), "check", "show", "schema")
     holds(offers(w, w.program, "policy", "show", "--"), "--resolved")
+    holds(offers(w, w.program, "audit", ""), "verify")
+    holds(offers(w, w.program, "audit", "verify", "--"), "--head")
     folder = folder_with_files(w)
     equal(offers(w, w.program, "policy", "check", "bo", folder=folder),
           ["box.yaml", "boxes"])
@@ -164,6 +166,7 @@ def zsh_completes(w):
         ("warder enter --tt", "warder enter --tty "),
         ("warder completion z", "warder completion zsh "),
         ("warder policy sch", "warder policy schema "),
+        ("warder audit v", "warder audit verify "),
         ("warder policy show --res", "warder policy show --resolved "),
         ("warder policy show box.", "warder policy show box.yaml "),
     )

@@ -22,9 +22,13 @@ def verbs(w):
             if line.startswith("  ")]
 
 
-def options(w, verb):
-    text = w.verb(verb, "--help").expect(0).text
-    return re.findall(r"^ +(?:-\w, )?--([a-z-]+)", text, re.M)
+def options(w, *verb):
+    text = w.verb(*verb, "--help").expect(0).text
+    found = re.findall(r"^ +(?:-\w, )?--([a-z-]+)", text, re.M)
+    if len(verb) == 1:  # it may have verbs of its own
+        for inner in re.findall(r"^  ([a-z][a-z-]*) ", text, re.M):
+            found += options(w, *verb, inner)
+    return found
 
 
 @test(modes=("root",))

@@ -59,17 +59,18 @@ _warder_command()
 	fi
 }
 
-# "warder policy" has verbs and options of its own, and says which.
-_warder_policy()
+# A verb with verbs and options of its own, which says itself what they are;
+# files whose names end as $2 says.
+_warder_verbs()
 {
 	if ((COMP_CWORD == 2)); then
-		_warder_words "--help $(_warder_self policy --help |
+		_warder_words "--help $(_warder_self "$1" --help |
 			sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p')"
 	elif [[ $cur == -* ]]; then
-		_warder_words "--help $(_warder_self policy "${COMP_WORDS[2]}" \
+		_warder_words "--help $(_warder_self "$1" "${COMP_WORDS[2]}" \
 			--help | sed -n 's/^  *\(--[a-z-]*\).*/\1/p')"
 	else
-		_warder_files '\.(yaml|yml|json)$'
+		_warder_files "$2"
 	fi
 }
 
@@ -128,7 +129,9 @@ _warder()
 	if [[ $takes != - ]]; then
 		_warder_value "$option" "$takes" "${helps[$option]-}"
 	elif [[ $operand == POLICY ]]; then
-		_warder_policy
+		_warder_verbs "$verb" '\.(yaml|yml|json)$'
+	elif [[ $operand == VERBS ]]; then
+		_warder_verbs "$verb" ''
 	elif [[ $dashes$operands == 00 && $cur == -* ]]; then
 		_warder_words "$options"
 	else

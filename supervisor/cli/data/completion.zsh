@@ -14,19 +14,20 @@ _warder_keys() {
 	compadd -S = -a keys
 }
 
-# "warder policy" has verbs and options of its own, and says which.
-_warder_policy() {
+# A verb with verbs and options of its own, which says itself what they are;
+# then files, of which $2 is the pattern.
+_warder_verbs() {
 	local -a found
 	if (( CURRENT == 2 )); then
-		found=(${(f)"$(_call_program verbs $warder policy --help |
+		found=(${(f)"$(_call_program verbs $warder $1 --help |
 			sed -n 's/^  \([a-z][a-z-]*\) */\1:/p')"})
 		_describe verb found
 	elif [[ $PREFIX == -* ]]; then
-		found=(${(f)"$(_call_program options $warder policy $words[2] \
+		found=(${(f)"$(_call_program options $warder $1 $words[2] \
 			--help | sed -n 's/^  *\(--[a-z-]*\) */\1:/p')"})
 		_describe option found
 	else
-		_files -g '*.(yaml|yml|json)'
+		_files -g "$2"
 	fi
 }
 
@@ -71,7 +72,9 @@ _warder() {
 	shift words
 	(( CURRENT-- ))
 	if [[ $operand == POLICY ]]; then
-		_warder_policy
+		_warder_verbs $verb '*.(yaml|yml|json)'
+	elif [[ $operand == VERBS ]]; then
+		_warder_verbs $verb '*'
 	else
 		_arguments -s -S : $specs
 	fi

@@ -1,0 +1,209 @@
+#include "audit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- writing ---- */
+
+void
+audit_init(struct audit *a, int fd)
+{
+	*a = (struct audit){ .fd = fd };
+}
+
+static void
+audit_time(char ret[32])
+{
+	struct timespec t;
+	struct tm tm;
+	char second[24];
+	unsigned ms;
+
+	(void)clock_gettime(CLOCK_REALTIME, &t);
+	if (gmtime_r(&t.tv_sec, &tm) == NULL ||
+	    strftime(second, sizeof(second), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
+		(void)snprintf(second, sizeof(second), "1970-01-01T00:00:00");
+	ms = (unsigned)(t.tv_nsec / 1000000) % 1000;
+	(void)snprintf(ret, 32, "%s.%03uZ", second, ms);
+}
+
+void
+audit_begin(struct audit_line *l, struct audit *a, const char *kind)
+{
+	char prev[SHA256_HEX_SIZE], now[32];
+
+	l->audit = a;
+	sha256_hex(a->head.digest, prev);
+	audit_time(now);
+	text_init(&l->text, l->buf, sizeof(l->buf));
+	text_addf(&l->text,
+	    "{\"seq\":%llu,\"prev\":\"%s\",\"time\":\"%s\",\"kind\":\"%s\"",
+	    (unsigned long long)(a->head.seq + 1), prev, now, kind);
+}
+
+void
+audit_add_json(struct audit_line *l, const char *name, const char *json)
+{
+	text_addf(&l->text, ",\"%s\":", name);
+	text_add(&l->text, json);
+}
+
+void
+audit_add(struct audit_line *l, const char *name, const char *value)
+{
+	text_addf(&l->text, ",\"%s\":", name);
+	text_add_json(&l->text, value);
+}
+
+void
+audit_add_int(struct audit_line *l, const char *name, uint64_t value)
+{
+	text_addf(&l->text, ",\"%s\":%llu", name, (unsigned long long)value);
+}
+
+/* Half a line is worse than none: the next one would not be found. */
+static int
+audit_write(struct audit *a, const char *p, size_t n, struct err *e)
+{
+	ssize_t w;
+
+	do
+		w = write(a->fd, p, n);
+	while (w == -1 && errno == EINTR);
+	if (w == (ssize_t)n)
+		return 0;
+	a->failed = w == -1 ? errno : ENOSPC;
+	return err_sys(e, a->failed, "writing the audit log");
+}
+
+int
+audit_end(struct audit_line *l, struct err *e)
+{
+	struct audit *a = l->audit;
+
+	text_add(&l->text, "}\n");
+	if (a->failed != 0)
+		return err_sys(e, a->failed, "the audit log has failed before");
+	if (l->text.truncated) {
+		a->failed = EMSGSIZE;
+		return err_set(e, ERR_LIMIT,
+		    "a line of the audit log would exceed %d bytes",
+		    AUDIT_LINE_MAX);
+	}
+	if (audit_write(a, l->buf, l->text.len, e) == -1)
+		return -1;
+	sha256_buffer(l->buf, l->text.len, a->head.digest);
+	a->head.seq++;
+	return 0;
+}
+
+/* ---- checking ---- */
+
+void
+audit_check_init(struct audit_check *c)
+{
+	*c = (struct audit_check){ 0 };
+}
+
+/* Take a constant off the front; 0 if something else is there. */
+static int
+audit_take(const char **p, size_t *n, const char *constant)
+{
+	size_t k = strlen(constant);
+
+	if (*n < k || memcmp(*p, constant, k) != 0)
+		return 0;
+	*p += k;
+	*n -= k;
+	return 1;
+}
+
+/* A number without zeros in front, of at most 19 digits. */
+static int
+audit_take_number(const char **p, size_t *n, uint64_t *ret)
+{
+	size_t i = 0;
+
+	*ret = 0;
+	while (i < *n && i < 19 && (*p)[i] >= '0' && (*p)[i] <= '9')
+		*ret = *ret * 10 + (uint64_t)((*p)[i++] - '0');
+	if (i == 0 || (*p)[0] == '0')
+		return 0;
+	*p += i;
+	*n -= i;
+	return 1;
+}
+
+static int
+audit_same_form(const char *p, size_t n, uint64_t *ret_seq,
+    const char **ret_prev, const char **ret_kind)
+{
+	const char *quote;
+
+	if (!audit_take(&p, &n, "{\"seq\":") ||
+	    !audit_take_number(&p, &n, ret_seq) ||
+	    !audit_take(&p, &n, ",\"prev\":\"") || n < SHA256_HEX_SIZE)
+		return 0;
+	*ret_prev = p;
+	p += SHA256_HEX_SIZE - 1;
+	n -= SHA256_HEX_SIZE - 1;
+	if (!audit_take(&p, &n, "\",\"time\":\"") ||
+	    (quote = memchr(p, '"', n)) == NULL)
+		return 0;
+	n -= (size_t)(quote - p);
+	p = quote;
+	if (!audit_take(&p, &n, "\",\"kind\":\""))
+		return 0;
+	*ret_kind = p;
+	return memchr(p, '"', n) != NULL;
+}
+
+static int
+audit_check_order(const struct audit_check *c, uint64_t seq, const char *prev,
+    const char *kind, struct err *e)
+{
+	char hex[SHA256_HEX_SIZE];
+
+	if (c->closed)
+		return err_set(e, ERR_CORRUPT, "a line after \"close\"");
+	if (seq != c->head.seq + 1)
+		return err_set(e, ERR_CORRUPT,
+		    "number %llu where %llu was to come",
+		    (unsigned long long)seq,
+		    (unsigned long long)c->head.seq + 1);
+	sha256_hex(c->head.digest, hex);
+	if (memcmp(prev, hex, SHA256_HEX_SIZE - 1) != 0)
+		return err_set(e, ERR_CORRUPT,
+		    "the line before it is not the one that it was written "
+		    "after");
+	if ((seq == 1) != (strncmp(kind, "open\"", 5) == 0))
+		return err_set(e, ERR_CORRUPT,
+		    seq == 1 ? "the first line is not \"open\""
+			     : "\"open\" in the middle");
+	return 0;
+}
+
+int
+audit_check_line(struct audit_check *c, const char *line, size_t n,
+    struct err *e)
+{
+	const char *prev, *kind;
+	uint64_t seq;
+
+	if (n == 0 || n > AUDIT_LINE_MAX || line[n - 1] != '\n' ||
+	    memchr(line, '\0', n) != NULL)
+		return err_set(e, ERR_CORRUPT,
+		    "it has no end, a NUL, or more than %d bytes",
+		    AUDIT_LINE_MAX);
+	if (!audit_same_form(line, n, &seq, &prev, &kind))
+		return err_set(e, ERR_CORRUPT,
+		    "it does not begin as a line of this log does");
+	if (audit_check_order(c, seq, prev, kind, e) == -1)
+		return -1;
+	sha256_buffer(line, n, c->head.digest);
+	c->head.seq = seq;
+	c->closed = strncmp(kind, "close\"", 6) == 0;
+	return 0;
+}

@@ -1,0 +1,93 @@
+/*
+ * audit.h: an append-only log whose lines are chained by their hashes.
+ *
+ * Written by warder-proxy (later by others), checked by "warder audit
+ * verify".  A segment is one file of JSON lines:
+ *
+ *	{"seq":1,"prev":"000…","time":"2026-01-31T12:00:00.123Z","kind":"open",
+ *	 "run":"…","policy":"sha256:…", …}
+ *	{"seq":2,"prev":"SHA-256 of line 1 with its newline","time":…,"kind":…}
+ *	…
+ *	{"seq":N,"prev":"…","time":…,"kind":"close", …}
+ *
+ * Nothing can be changed, taken out or put in without every later line
+ * showing it; what is cut off at the end shows by the missing "close", or by a
+ * head (number and hash of the last line) that was kept elsewhere.  Who can
+ * write the whole file anew can make another chain: the head is what is worth
+ * keeping off the host.
+ *
+ * A line is one write(2), on the disk's way before what it tells of happens.
+ * If it cannot be written whole, the segment has failed and takes no more, and
+ * whoever wanted it must not act.
+ */
+#ifndef AUDIT_H
+#define AUDIT_H
+
+#include <stdint.h>
+
+#include "sha256.h"
+#include "text.h"
+
+enum {
+	AUDIT_LINE_MAX = 8192, /* bytes with the newline */
+	AUDIT_HEAD_SIZE = 160, /* room that seq, prev, time and kind take */
+};
+
+/* The number and the hash of a line. */
+struct audit_head {
+	uint64_t seq; /* 0: there is none yet */
+	unsigned char digest[SHA256_SIZE];
+};
+
+struct audit {
+	int fd; /* borrowed; opened O_APPEND, empty */
+	struct audit_head head;
+	int failed; /* errno of the write that did not succeed */
+};
+
+/* A segment that begins in the empty file fd. */
+void audit_init(struct audit *a, int fd);
+
+/* A line under construction. */
+struct audit_line {
+	struct audit *audit;
+	struct text text;
+	char buf[AUDIT_LINE_MAX];
+};
+
+/*
+ * Begin a line of a kind (a word of the program's), add members, end it.
+ * Names are constants of the program; values are escaped.  A line without
+ * "open" before it is the caller's defect.
+ */
+void audit_begin(struct audit_line *l, struct audit *a, const char *kind);
+void audit_add(struct audit_line *l, const char *name, const char *value);
+void audit_add_int(struct audit_line *l, const char *name, uint64_t value);
+/* An object, an array: what it is made of is JSON already. */
+void audit_add_json(struct audit_line *l, const char *name, const char *json);
+
+/*
+ * Write it.  ERR_LIMIT for a line that is too long, ERR_SYSTEM when it cannot
+ * be written; the segment has then failed, and every later call fails too.
+ */
+must_check int audit_end(struct audit_line *l, struct err *e);
+
+/* ---- checking ---- */
+
+/* Whether a segment is whole, as far as it has been read. */
+struct audit_check {
+	struct audit_head head; /* of the last line */
+	int closed; /* that was "close" */
+};
+
+void audit_check_init(struct audit_check *c);
+
+/*
+ * The next line, n bytes with its newline.  ERR_CORRUPT with what is wrong:
+ * not a line of this form, a number out of turn, another line before it than
+ * it says, something behind the end.  Hostile bytes.
+ */
+must_check int audit_check_line(struct audit_check *c, const char *line,
+    size_t n, struct err *e);
+
+#endif /* !AUDIT_H */

@@ -24,7 +24,7 @@
 /* ---- what every jail has ---- */
 
 /* clang-format off */
-enum { FS_OPTIONAL = 1, FS_FILE = 2 };
+enum { FS_OPTIONAL = 1, FS_FILE = 2, FS_CERTS = 4 };
 
 /* Read-only from the host, under the same name. */
 static const struct {
@@ -35,7 +35,7 @@ static const struct {
 	{ "/etc/ld.so.cache",        FS_OPTIONAL | FS_FILE },
 	{ "/etc/ld.so.conf",         FS_OPTIONAL | FS_FILE },
 	{ "/etc/ld.so.conf.d",       FS_OPTIONAL },
-	{ "/etc/ssl/certs",          FS_OPTIONAL },
+	{ "/etc/ssl/certs",          FS_OPTIONAL | FS_CERTS },
 	{ "/etc/ssl/openssl.cnf",    FS_OPTIONAL | FS_FILE },
 	{ "/etc/ca-certificates",    FS_OPTIONAL },
 	{ "/etc/alternatives",       FS_OPTIONAL },
@@ -154,8 +154,9 @@ fs_files(struct stage *s)
 		if (fs_yields(s, f))
 			continue;
 		stage_what(&s->two, f->path);
-		r = f->same != NULL
-			? mount_make_same(s, f->same, f->path)
+		r = f->same != NULL ? mount_make_same(s, f->same, f->path)
+		    : f->link != NULL
+			? mount_make_link(s, f->link, f->path)
 			: fs_write(mount_make_file(s, f->path, O_EXCL), f->text,
 			      f->size);
 	}
@@ -216,6 +217,29 @@ fs_host_one(struct stage *s, const char *path, int flags, uint64_t attributes)
 	return r == -ENOENT && (flags & FS_OPTIONAL) ? 0 : r;
 }
 
+/*
+ * Generated files lie in etc/ssl/certs already: the host's directory goes
+ * below them, by way of a place that proc will cover.  Named relative to the
+ * root, so that mountinfo tells nothing.
+ */
+static long
+fs_certs(struct stage *s)
+{
+	static const struct mount_option o[] = {
+		{ "lowerdir", "etc/ssl/certs:proc/certs" },
+	};
+	long r;
+
+	stage_what(&s->two, "/etc/ssl/certs");
+	r = mount_bind(s, "/etc/ssl/certs", "/proc/certs", 1, MOUNT_RO);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0 || (r = SYS(SYS_fchdir, s->root_fd)) < 0)
+		return r;
+	return mount_over(s, mount_new("overlay", o, countof(o), MOUNT_RO),
+	    "/etc/ssl/certs");
+}
+
 static long
 fs_usr_link(struct stage *s, const char *path)
 {
@@ -242,7 +266,10 @@ fs_rootfs_host(struct stage *s)
 	if (s->plan->rootfs == PLAN_ROOTFS_DIR)
 		return 0;
 	for (i = 0; i < countof(fs_host) && r >= 0; i++)
-		r = fs_host_one(s, fs_host[i].path, fs_host[i].flags, MOUNT_RO);
+		r = s->certs && fs_host[i].flags & FS_CERTS
+			? fs_certs(s)
+			: fs_host_one(s, fs_host[i].path, fs_host[i].flags,
+			      MOUNT_RO);
 	for (i = 0; i < countof(fs_usr_links) && r >= 0; i++)
 		r = fs_usr_link(s, fs_usr_links[i]);
 	stage_what(&s->two, "/var/tmp");

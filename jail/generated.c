@@ -300,6 +300,7 @@ generated_make(struct generated *g, const struct plan *p, struct err *e)
 		f->path = generated_table[i].path;
 		f->over = generated_table[i].over;
 		f->yields = (uint32_t)generated_table[i].yields;
+		f->link = NULL;
 		f->same = generated_same(i);
 		if (f->same != NULL)
 			continue;
@@ -311,6 +312,27 @@ generated_make(struct generated *g, const struct plan *p, struct err *e)
 		f->text = t.buf;
 		f->size = (uint32_t)t.len;
 		g->used += (uint32_t)t.len + 1;
+	}
+	return 0;
+}
+
+int
+generated_add(struct generated *g, const struct trust_file *f, size_t n,
+    struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (g->nfiles == GENERATED_FILES_MAX)
+			return err_set(e, ERR_LIMIT,
+			    "more than %d generated files",
+			    GENERATED_FILES_MAX);
+		g->files[g->nfiles++] = (struct stage_file){
+			.path = f[i].path,
+			.text = f[i].bytes,
+			.size = (uint32_t)f[i].size,
+			.link = f[i].link,
+		};
 	}
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include "err.h"
 #include "plan.h"
 #include "stage.h"
+#include "trust.h"
 
 enum {
 	GENERATED_FILES_MAX = 40,
@@ -27,5 +28,12 @@ struct generated {
 /* ERR_SYSTEM if randomness or the host's /proc cannot be read. */
 must_check int generated_make(struct generated *g, const struct plan *p,
     struct err *e);
+
+/*
+ * Append files whose bytes are given, borrowed until stage two has ended.
+ * ERR_LIMIT if they are more than there is room for.
+ */
+must_check int generated_add(struct generated *g, const struct trust_file *f,
+    size_t n, struct err *e);
 
 #endif /* !GENERATED_H */

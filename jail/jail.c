@@ -830,6 +830,22 @@ jail_forget_texts(struct jail *j)
 	j->generated = NULL;
 }
 
+static int
+jail_generate(struct jail *j, struct err *e)
+{
+	const struct trust *t = j->options.trust;
+
+	if (generated_make(j->generated, j->options.plan, e) == -1)
+		return -1;
+	if (t != NULL && t->nfiles > 0) {
+		if (generated_add(j->generated, t->files, t->nfiles, e) == -1)
+			return -1;
+		j->stage->certs = 1;
+	}
+	j->stage->nfiles = j->generated->nfiles;
+	return 0;
+}
+
 int
 jail_launch(struct jail *j, const struct jail_command *first, int ret_stdio[3],
     struct err *e)
@@ -840,9 +856,8 @@ jail_launch(struct jail *j, const struct jail_command *first, int ret_stdio[3],
 	int spared = jail_is_spared();
 	int r;
 
-	if (generated_make(j->generated, j->options.plan, e) == -1)
+	if (jail_generate(j, e) == -1)
 		return -1;
-	j->stage->nfiles = j->generated->nfiles;
 	if (jail_await_quota(j, e) == -1)
 		return -1;
 	if (first != NULL && !spared && jail_start(j, first, stdio, e) == -1)

@@ -23,6 +23,7 @@
 #include "plan.h"
 #include "quota.h"
 #include "seccomp_program.h"
+#include "trust.h"
 
 struct jail;
 
@@ -45,6 +46,8 @@ struct jail_options {
 	int keep; /* 1: jail_keep() will be called */
 	/* Needed when the plan has services; borrowed until launched. */
 	const struct capture_request *capture;
+	/* Read by jail_launch(), which borrows it; NULL or empty: none. */
+	const struct trust *trust;
 };
 
 struct jail_command {

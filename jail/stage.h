@@ -68,6 +68,7 @@ struct stage_file {
 	const char *text;
 	const char *over; /* mounted over this, of proc, too; or NULL */
 	const char *same; /* the path of an earlier one of this text; or NULL */
+	const char *link; /* in place of text: a symbolic link to this */
 	uint32_t size;
 	uint32_t yields; /* 1: a given root file system's own is kept */
 };
@@ -118,6 +119,7 @@ struct stage {
 	const struct stage_source *sources; /* by mount, PLAN_MOUNT_MAX */
 	const struct stage_file *files;
 	uint32_t nfiles;
+	int certs; /* 1: some of them lie in etc/ssl/certs */
 	int rootless;
 	int rootfs_fd; /* rootfs {dir: …}: as struct stage_source's; or -1 */
 	const int *fresh; /* by place of quota.h: a mount on disk, or -1 */

@@ -23,7 +23,8 @@
 #include "err.h"
 
 enum {
-	TRUST_BUNDLE_MAX = 4 << 20, /* bytes of a root's bundle */
+	TRUST_BUNDLE_MAX = 1 << 20, /* bytes of a root's bundle: twice that
+				     is half of LIMITS_ROOT_BYTES */
 	TRUST_AUTHORITY_MAX = 64 * 1024, /* bytes of our PEM with the NUL */
 	TRUST_CERTIFICATES_MAX = 4096, /* in a bundle, for Java */
 	TRUST_FILES_MAX = 16,

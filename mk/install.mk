@@ -11,7 +11,9 @@ DEPS_CHECK := $(DEPS) clang-14 libclang-rt-14-dev libcmocka-dev \
 	python3-jsonschema python3-yaml iproute2 nftables
 DEPS_LINT := clang-format-14 clang-tidy-14 cppcheck mandoc shellcheck
 DEPS_TEST := $(DEPS_CHECK) $(DEPS_LINT) strace qemu-system-x86 busybox-static \
-	bindfs linux-image-amd64 bubblewrap crun runc
+	bindfs linux-image-amd64 bubblewrap crun runc curl wget git \
+	gnutls-bin nodejs openjdk-17-jdk-headless python3-requests \
+	python3-httpx
 
 # NO_DEPS=1: the machine has what is needed, by other names.
 NO_DEPS :=

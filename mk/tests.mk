@@ -43,6 +43,13 @@ $(CAPTURED_BIN): $(B)/native/tests/flow/captured.o $(B)/libtest.a
 	@mkdir -p $(@D)
 	$(CC) -pie $(NATIVE_LDFLAGS) $^ -o $@
 
+# TLS servers with a jail's certificates, for other people's clients.
+MINTED_BIN := $(B)/tests/conformance/minted
+
+$(MINTED_BIN): $(B)/native/tests/conformance/minted.o $(B)/libtest.a
+	@mkdir -p $(@D)
+	$(CC) -pie $(NATIVE_LDFLAGS) $^ $(TEST_LIBS) -o $@
+
 # What the comparison of the HTTP codec with another parser reads with.
 HTTP1_READ_BIN := $(B)/tests/flow/http1_read
 
@@ -72,7 +79,7 @@ $(FUZZ_BIN): build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o build/fuzz/libfuzz.a
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # What the tests run.  A binary whose source is gone must not be run.
-test-programs: all $(UNIT_BIN) $(INJECT_BIN) $(CAPTURED_BIN) \
+test-programs: all $(UNIT_BIN) $(INJECT_BIN) $(CAPTURED_BIN) $(MINTED_BIN) \
     $(HTTP1_READ_BIN) $(FUZZ_BIN)
 	@rm -f $(filter-out $(UNIT_BIN) $(UNIT_BIN:%=%.d), \
 	    $(wildcard $(B)/tests/unit/test_*))

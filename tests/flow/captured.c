@@ -9,6 +9,9 @@
  * is made and before anything else is done with it: a message for each
  * listener, its kind and the descriptor, then "up PID MODE LESSENED
  * POSTURE".
+ *
+ * With CAPTURED_TRUST in the environment, "HASH FILE": the jail trusts the
+ * certificate in FILE, with files and variables as jail/trust makes them.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,11 +22,16 @@
 #include "jail/places.h"
 #include "jail/posture.h"
 #include "jail/run.h"
+#include "jail/trust.h"
 #include "msg_config.h"
 #include "policy/find.h"
 #include "policy/load.h"
 
 extern char **environ;
+
+enum {
+	TRUST_HASH_END = TRUST_HASH_BYTES + 1
+};
 
 struct captured {
 	struct places places;
@@ -34,6 +42,7 @@ struct captured {
 	uint16_t ports[CAPTURE_PORTS_MAX + 1];
 	struct capture_request request;
 	struct environ env;
+	struct trust trust;
 	struct jail *jail;
 	struct run run;
 };
@@ -86,6 +95,41 @@ captured_ports(struct captured *c, const char *text)
 }
 
 static int
+captured_trust(struct captured *c, char *hash, struct err *e)
+{
+	static char pem[TRUST_AUTHORITY_MAX];
+	struct trust_root root = { .bundle = NULL };
+	autofd slash = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	autofd fd = -1;
+	int rc;
+
+	if (hash == NULL || strlen(hash) <= TRUST_HASH_END)
+		return 0;
+	fd = open(hash + TRUST_HASH_END, O_RDONLY | O_CLOEXEC);
+	hash[TRUST_HASH_BYTES] = '\0';
+	if (fd == -1 || read(fd, pem, sizeof(pem) - 1) <= 0)
+		return err_set(e, ERR_SYSTEM, "%s", hash + TRUST_HASH_END);
+	if (trust_read(slash, &root, e) == -1)
+		return -1;
+	rc = trust_make(&root, pem, hash, &c->trust, e);
+	trust_root_finish(&root);
+	return rc;
+}
+
+static int
+captured_environ(struct captured *c, struct err *e)
+{
+	size_t i, n;
+	const struct trust_variable *v = trust_variables(&n);
+	int r = environ_make(&c->env, &c->plan, environ, e);
+
+	for (i = 0; i < n && c->trust.nfiles > 0 && r == 0; i++)
+		if (trust_wants(&c->trust, &v[i]))
+			r = environ_add(&c->env, v[i].name, v[i].value, 1, e);
+	return r;
+}
+
+static int
 captured_tell(struct captured *c, int to, struct err *e)
 {
 	const struct capture_listeners *l = jail_listeners(c->jail);
@@ -118,13 +162,13 @@ captured_run(struct captured *c, int to, const char *const *argv, struct err *e)
 		.init_path = c->init_path,
 		.runtime_dir = c->places.runtime,
 		.capture = &c->request,
+		.trust = &c->trust,
 	};
 	struct jail_command command = { .id = 1, .argv = argv, .no_stdin = 1 };
 	struct run_report report;
 	int ours[3] = { -1, -1, -1 };
 
-	if (jail_create(&o, &c->jail, e) == -1 ||
-	    environ_make(&c->env, &c->plan, environ, e) == -1)
+	if (jail_create(&o, &c->jail, e) == -1 || captured_environ(c, e) == -1)
 		return -1;
 	command.envp = c->env.vector;
 	run_init(&c->run, c->jail, &c->plan, command.id);
@@ -154,9 +198,11 @@ main(int argc, char **argv)
 	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	captured_ports(&c, argv[2]);
 	if (places_find(&c.places, NULL, &e) == 0 &&
-	    captured_policy(&c, argv[3], &e) == 0)
+	    captured_policy(&c, argv[3], &e) == 0 &&
+	    captured_trust(&c, getenv("CAPTURED_TRUST"), &e) == 0)
 		status =
 		    captured_run(&c, fd, (const char *const *)argv + 4, &e);
+	trust_finish(&c.trust);
 	if (jail_destroy(c.jail) == -1 && status != -1)
 		status = err_set(&e, ERR_CONFLICT, "something is left");
 	if (status == -1)

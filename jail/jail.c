@@ -104,16 +104,31 @@ jail_map(struct jail *j, struct err *e)
 	return 0;
 }
 
+/* Who we are is known at once; a block of uids is claimed when it is needed. */
+static int
+jail_caller(struct jail *j, struct err *e)
+{
+	struct stage_ids *ids = &j->stage->ids;
+
+	(void)e;
+	j->maker = geteuid();
+	j->posture.rootless = j->stage->rootless = j->maker != 0;
+	if (j->posture.rootless) {
+		ids->init_uid = ids->agent_uid = geteuid();
+		ids->init_gid = ids->agent_gid = getegid();
+	}
+	j->stage->cgroup = &j->cgroup;
+	j->stage->launcher_pid = getpid();
+	return 0;
+}
+
 static int
 jail_ids(struct jail *j, struct err *e)
 {
 	struct stage_ids *ids = &j->stage->ids;
 	uid_t base;
 
-	j->posture.rootless = j->stage->rootless = geteuid() != 0;
 	if (j->posture.rootless) {
-		ids->init_uid = ids->agent_uid = geteuid();
-		ids->init_gid = ids->agent_gid = getegid();
 		j->posture.supplementary_groups = getgroups(0, NULL);
 		if (j->posture.supplementary_groups == -1)
 			return err_set(e, ERR_SYSTEM, "getgroups");
@@ -136,7 +151,6 @@ jail_fill_stage(struct jail *j, struct err *e)
 	(void)e;
 	s->plan = j->options.plan;
 	s->program = j->options.program;
-	s->cgroup = &j->cgroup;
 	s->sources = j->sources;
 	s->files = j->generated->files;
 	s->fresh = j->quota.fd;
@@ -146,7 +160,6 @@ jail_fill_stage(struct jail *j, struct err *e)
 	if (j->options.janitor_unlink != NULL)
 		(void)snprintf(s->janitor_unlink, sizeof(s->janitor_unlink),
 		    "%s", j->options.janitor_unlink);
-	s->launcher_pid = getpid();
 	return 0;
 }
 
@@ -319,12 +332,16 @@ jail_channel(struct jail *j, struct err *e)
 	return 0;
 }
 
+static int (*const jail_beginnings[])(struct jail *, struct err *) = {
+	jail_map,
+	jail_caller,
+	jail_clone,
+};
+
 static int (*const jail_preparations[])(struct jail *, struct err *) = {
 	jail_take_name,
-	jail_map,
 	jail_ids,
 	jail_fill_stage,
-	jail_clone,
 	jail_open_sources,
 	jail_begin_quota,
 	jail_open_init,
@@ -349,33 +366,72 @@ jail_refuse(const struct jail_options *o, struct err *e)
 }
 
 int
-jail_create(const struct jail_options *o, struct jail **ret, struct err *e)
+jail_begin(struct jail **ret, struct err *e)
 {
 	struct jail *j;
 	size_t i;
 
-	if (jail_refuse(o, e) == -1)
-		return -1;
 	/* mostly room for a message: pages that are not touched cost nothing */
 	j = mmap(NULL, sizeof(*j), PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (j == MAP_FAILED)
 		return err_set(e, ERR_SYSTEM, "mmap: jail");
-	j->options = *o;
 	j->control = j->theirs = j->uid_lock = -1;
 	j->kept_root = -1;
 	for (i = 0; i < countof(j->sources); i++)
 		j->sources[i].fd = j->kept[i] = -1;
 	cgroup_init(&j->cgroup);
 	quota_init(&j->quota);
-	for (i = 0; i < countof(jail_preparations); i++) {
-		if (jail_preparations[i](j, e) == -1) {
+	for (i = 0; i < countof(jail_beginnings); i++) {
+		if (jail_beginnings[i](j, e) == -1) {
 			(void)jail_destroy(j);
 			return -1;
 		}
 	}
 	*ret = j;
 	return 0;
+}
+
+int
+jail_prepare(struct jail *j, const struct jail_options *o, struct err *e)
+{
+	size_t i;
+
+	if (jail_refuse(o, e) == -1)
+		return -1;
+	j->options = *o;
+	for (i = 0; i < countof(jail_preparations); i++) {
+		if (jail_preparations[i](j, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+jail_create(const struct jail_options *o, struct jail **ret, struct err *e)
+{
+	struct jail *j;
+
+	if (jail_refuse(o, e) == -1 || jail_begin(&j, e) == -1)
+		return -1;
+	if (jail_prepare(j, o, e) == -1) {
+		(void)jail_destroy(j);
+		return -1;
+	}
+	*ret = j;
+	return 0;
+}
+
+int
+jail_is_ours(const struct jail *j)
+{
+	return j->stage->launcher_pid == getpid();
+}
+
+int
+jail_is_current(const struct jail *j)
+{
+	return j->maker == geteuid();
 }
 
 /* ---- commands ---- */

@@ -106,11 +106,28 @@ struct jail_posture {
 void jail_new_name(char ret[JAIL_NAME_MAX]);
 
 /*
- * Prepare everything outside: ids, control groups, host directories opened
- * and judged.  Nothing runs yet.  On failure nothing is left.
+ * Begin a jail of which nothing is known yet: its network namespace is made
+ * from now on, which takes as long as finding out the rest.  On failure
+ * nothing is left.
  */
+must_check int jail_begin(struct jail **ret, struct err *e);
+
+/*
+ * Prepare everything outside: ids, control groups, host directories opened
+ * and judged.  Nothing runs yet.  On failure only jail_destroy() may follow.
+ */
+must_check int jail_prepare(struct jail *j, const struct jail_options *o,
+    struct err *e);
+
+/* Both at once.  On failure nothing is left. */
 must_check int jail_create(const struct jail_options *o, struct jail **ret,
     struct err *e);
+
+/* 0: it was begun by a process that we were forked from. */
+int jail_is_ours(const struct jail *j);
+
+/* 0: it was begun with rights that we have no longer. */
+int jail_is_current(const struct jail *j);
 
 /*
  * Make the jail; its warder-init waits for commands.  "first" may be NULL;

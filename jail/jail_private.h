@@ -27,6 +27,7 @@ struct jail {
 	int control; /* our end; closing it ends the jail */
 	int theirs; /* warder-init's end; the stages have its number too */
 	int uid_lock;
+	uid_t maker; /* whose rights it was begun with */
 	pid_t janitor, init;
 	int launched;
 	int gone; /* warder-init's end of file was seen */

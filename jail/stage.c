@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/kcmp.h>
 #include <linux/sched.h>
 #include <linux/securebits.h>
 #include <poll.h>
@@ -20,6 +21,7 @@
 
 enum {
 	STAGE_WAIT_S = 10, /* for the other stage, which takes microseconds */
+	STAGE_LOOK_S = 1, /* whether a launcher that prepares is still there */
 	STAGE_FD_INIT = INIT_FD + 1,
 	STAGE_GROUPS_MS = 5000, /* for the last process to leave its group */
 	STAGE_KEEP_MAX = 4 + 3 * CGROUP__MAX + PLAN_MOUNT_MAX,
@@ -168,13 +170,26 @@ one_is_orphan(const struct stage *s)
 }
 
 /*
+ * A launcher that has executed another program lives, and will tell us
+ * nothing any more: its memory is not ours then.
+ */
+static int
+one_is_forgotten(void)
+{
+	return SYS(SYS_kcmp, SYS(SYS_getpid), SYS(SYS_getppid), KCMP_VM, 0, 0) >
+	       0;
+}
+
+/*
  * Until the launcher sets *word, or dies: 0, or -ESRCH.  Both are told by
  * signals, all of which are blocked, so that one which comes before the sleep
  * ends it too.  Every change of ids disarms the signal of its death: it is
- * armed here, and only then looked whether it came too late.
+ * armed here, and only then looked whether it came too late.  No signal tells
+ * of an exec; "look" says how often to look for it, NULL: never.
  */
 static long
-one_await(const struct stage *s, const uint32_t *word)
+one_await(const struct stage *s, const uint32_t *word,
+    const struct timespec *look)
 {
 	const uint64_t set = (uint64_t)1 << (STAGE_SIGNAL_ORDER - 1) |
 			     (uint64_t)1 << (STAGE_SIGNAL_DEATH - 1);
@@ -182,9 +197,9 @@ one_await(const struct stage *s, const uint32_t *word)
 	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == 0) {
 		(void)SYS(SYS_prctl, PR_SET_PDEATHSIG, STAGE_SIGNAL_DEATH, 0, 0,
 		    0);
-		if (one_is_orphan(s))
+		if (one_is_orphan(s) || (look != NULL && one_is_forgotten()))
 			return -ESRCH;
-		(void)SYS(SYS_rt_sigtimedwait, &set, 0, 0, sizeof(set));
+		(void)SYS(SYS_rt_sigtimedwait, &set, 0, look, sizeof(set));
 	}
 	return 0;
 }
@@ -233,7 +248,8 @@ one_namespace(struct stage *s)
 static long
 one_descriptors(struct stage *s)
 {
-	long r = one_await(s, &s->prepared);
+	const struct timespec look = { .tv_sec = STAGE_LOOK_S };
+	long r = one_await(s, &s->prepared, &look);
 
 	if (r < 0) {
 		(void)cgroup_remove(s->cgroup, STAGE_GROUPS_MS);
@@ -397,7 +413,7 @@ janitor(struct stage *s)
 	(void)SYS(SYS_setsid);
 	janitor_close_others(s, (int)init_pidfd);
 	(void)SYS(SYS_chdir, "/");
-	if (one_await(s, &s->released) < 0) {
+	if (one_await(s, &s->released, NULL) < 0) {
 		cgroup_rescue(&left);
 		if (init_pidfd >= 0)
 			(void)SYS(SYS_pidfd_send_signal, init_pidfd, SIGKILL, 0,

@@ -43,6 +43,8 @@ struct warder_policy {
 	struct seccomp_program program;
 	union plan_net_room *net; /* NULL: it has no services */
 	char digest[SHA256_HEX_SIZE];
+	unsigned starts;
+	struct jail *spare; /* the next start's, prepared; or NULL */
 };
 
 struct warder_pool {
@@ -143,11 +145,21 @@ warder_close(struct warder *w)
 
 /* ---- policies ---- */
 
+/* What a parent of ours has prepared is not ours to end. */
+static void
+library_drop_spare(struct warder_policy *p)
+{
+	if (p->spare != NULL && jail_is_ours(p->spare))
+		(void)jail_destroy(p->spare);
+	p->spare = NULL;
+}
+
 EXPORT void
 warder_policy_close(struct warder_policy *p)
 {
 	if (p == NULL)
 		return;
+	library_drop_spare(p);
 	free(p->net);
 	free(p);
 }
@@ -364,24 +376,74 @@ library_new_run(struct warder_policy *p)
 	return r;
 }
 
+/* Nothing of the host's that may be another directory by then, no proxy. */
+static int
+library_may_spare(const struct warder_policy *p)
+{
+	const struct plan *plan = &p->plan;
+	uint32_t i;
+
+	for (i = 0; i < plan->nmounts; i++) {
+		if (plan_string(plan, plan->mounts[i].from)[0] != '\0')
+			return 0;
+	}
+	return plan->rootfs == PLAN_ROOTFS_HOST && p->net == NULL;
+}
+
+/*
+ * Half of a start can be done before it is asked for: while a jail runs, the
+ * next one's network namespace, control groups and images are made.  Who
+ * starts one jail only does not pay for two.
+ */
+static void
+library_make_spare(struct warder_policy *p)
+{
+	struct jail_options o;
+	struct err x;
+
+	if (p->starts++ == 0 || p->spare != NULL || !library_may_spare(p))
+		return;
+	library_options(p, &o);
+	/* what is wrong with it, the next start will say */
+	if (jail_create(&o, &p->spare, &x) == -1)
+		p->spare = NULL;
+}
+
+static int
+library_new_jail(struct warder_run *r, const struct warder_command *c,
+    struct err *e)
+{
+	struct warder_policy *p = r->policy;
+	struct jail_options o;
+
+	if (p->spare != NULL && jail_is_ours(p->spare) &&
+	    jail_is_current(p->spare)) {
+		r->jail = p->spare;
+		p->spare = NULL;
+		return 0;
+	}
+	library_drop_spare(p);
+	library_options(p, &o);
+	return library_egress(r, c, &o, e) == -1 ? -1
+						 : jail_create(&o, &r->jail, e);
+}
+
 EXPORT int
 warder_start(struct warder_policy *p, const struct warder_command *c,
     struct warder_run **ret, struct warder_error *e)
 {
 	struct warder_run *r = library_new_run(p);
-	struct jail_options o;
 	struct err x = { 0 };
 
 	if (r == NULL)
 		return library_no_memory(e);
-	library_options(p, &o);
 	if (library_environ(r, c, &x) == -1 ||
-	    library_egress(r, c, &o, &x) == -1 ||
-	    jail_create(&o, &r->jail, &x) == -1 ||
+	    library_new_jail(r, c, &x) == -1 ||
 	    library_run(r, c, 0, &x) == -1) {
 		warder_run_close(r);
 		return library_fail(e, &x);
 	}
+	library_make_spare(p);
 	*ret = r;
 	return 0;
 }

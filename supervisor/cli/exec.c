@@ -386,7 +386,7 @@ exec_jail(struct exec *x, struct err *e)
 	if (x->egress != NULL)
 		o.capture = egress_capture(x->egress);
 	if (r == 0)
-		r = jail_create(&o, &x->jail, e);
+		r = jail_prepare(x->jail, &o, e);
 	if (r == 0)
 		r = exec_ready(x, e);
 	if (r == 0)
@@ -407,8 +407,6 @@ exec_jail(struct exec *x, struct err *e)
 	if (r == 0)
 		r = exec_lost(x, e);
 	registry_close(&x->registry);
-	if (jail_destroy(x->jail) == -1 && r == 0)
-		r = err_set(e, ERR_SYSTEM, "the jail left something behind");
 	return r;
 }
 
@@ -424,6 +422,20 @@ exec_paths(struct exec *x, struct err *e)
 	(void)snprintf(x->proxy_path, sizeof(x->proxy_path), "%s/warder-proxy",
 	    x->paths.libexec);
 	return 0;
+}
+
+/* What takes longest begins before it is known what it is for. */
+static int
+exec_all(struct exec *x, struct err *e)
+{
+	int r = jail_begin(&x->jail, e);
+
+	if (r == 0 && (exec_paths(x, e) == -1 || exec_policy(x, e) == -1 ||
+			  exec_jail(x, e) == -1))
+		r = -1;
+	if (jail_destroy(x->jail) == -1 && r == 0)
+		r = err_set(e, ERR_SYSTEM, "the jail left something behind");
+	return r;
 }
 
 static int
@@ -492,8 +504,7 @@ cli_exec(int argc, char **argv)
 		return cli_fail(&e);
 	if (x->print_policy)
 		return exec_print_policy(x);
-	if (exec_paths(x, &e) == -1 || exec_policy(x, &e) == -1 ||
-	    exec_jail(x, &e) == -1)
+	if (exec_all(x, &e) == -1)
 		return exec_fail(x, &e);
 	return run_exit_status(&x->end);
 }

@@ -357,6 +357,22 @@ library_pool_open__size_zero__invalid(void **state)
 
 /* Descriptors are the witness: a run that was closed leaves none. */
 static void
+run_true(struct warder_policy *p)
+{
+	static const char *const argv[] = { "true", NULL };
+	struct warder_command c;
+	struct warder_error e;
+	struct warder_report r;
+	struct warder_run *run;
+
+	warder_command_init(&c);
+	c.argv = argv;
+	assert_int_equal(warder_start(p, &c, &run, &e), 0);
+	finish(run, &r);
+	assert_int_equal(r.exit_status, 0);
+}
+
+static void
 library_run_close__many_runs__no_descriptor_left(void **state)
 {
 	struct warder_command c;
@@ -367,6 +383,9 @@ library_run_close__many_runs__no_descriptor_left(void **state)
 	int i, before;
 
 	(void)state;
+	/* from the second start on the next one's are there as well */
+	run_true(policy);
+	run_true(policy);
 	shell(&c, argv, "echo x", &o);
 	before = unit_count_fds();
 	for (i = 0; i < 5; i++) {
@@ -379,6 +398,139 @@ library_run_close__many_runs__no_descriptor_left(void **state)
 		warder_run_close(run);
 	}
 	assert_true(unit_count_fds() <= before + 1); /* cgroup's cached root */
+}
+
+/* ---- what is prepared ahead ---- */
+
+/* Z: it has ended, and its parent has not asked how. */
+static int
+is_zombie(const char *pid)
+{
+	char path[64], text[512] = "", *state;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%s/stat", pid);
+	f = fopen(path, "r");
+	if (f == NULL)
+		return 1;
+	(void)!fgets(text, sizeof(text), f);
+	(void)fclose(f);
+	state = strrchr(text, ')');
+	return state != NULL && strncmp(state, ") Z", 3) == 0;
+}
+
+/* How many children of a process live. */
+static int
+children(pid_t pid)
+{
+	char path[64], child[16];
+	FILE *f;
+	int n = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid,
+	    pid);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	while (fscanf(f, "%15s", child) == 1)
+		n += !is_zombie(child);
+	(void)fclose(f);
+	return n;
+}
+
+static void
+library_policy_close__after_two_starts__no_child_is_left(void **state)
+{
+	struct warder_policy *p;
+	struct warder_error e;
+	int before = children(getpid());
+
+	(void)state;
+	assert_int_equal(warder_policy_open(library, NULL, &p, &e), 0);
+	run_true(p);
+	assert_int_equal(children(getpid()), before);
+	run_true(p);
+	/* the control: the third start's is there */
+	assert_true(children(getpid()) > before);
+	run_true(p);
+	warder_policy_close(p);
+	assert_int_equal(children(getpid()), before);
+}
+
+static void
+library_start__forked__own_jail(void **state)
+{
+	struct warder_policy *p;
+	struct warder_error e;
+	pid_t pid;
+	int status;
+
+	(void)state;
+	assert_int_equal(warder_policy_open(library, NULL, &p, &e), 0);
+	run_true(p);
+	run_true(p);
+	pid = fork();
+	if (pid == 0) {
+		run_true(p);
+		warder_policy_close(p);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	run_true(p);
+	warder_policy_close(p);
+}
+
+static int
+is_program(pid_t pid, const char *name)
+{
+	char path[64], text[32] = "";
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	(void)!fgets(text, sizeof(text), f);
+	(void)fclose(f);
+	text[strcspn(text, "\n")] = '\0';
+	return strcmp(text, name) == 0;
+}
+
+/* A process with a start prepared ahead that then executes a program. */
+static pid_t
+start_and_execute(const char *program, const char *argument)
+{
+	struct warder_policy *p;
+	struct warder_error e;
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	if (warder_policy_open(library, NULL, &p, &e) == -1)
+		_exit(1);
+	run_true(p);
+	run_true(p);
+	if (children(getpid()) == 0)
+		_exit(2);
+	(void)execlp(program, program, argument, NULL);
+	_exit(3);
+}
+
+static void
+library_start__launcher_executes__spare_goes(void **state)
+{
+	const struct timespec nap = { .tv_nsec = 50000000 };
+	pid_t pid = start_and_execute("sleep", "30");
+	int tries, n = -1, status;
+
+	(void)state;
+	for (tries = 0; tries < 200 && n != 0; tries++) {
+		(void)nanosleep(&nap, NULL);
+		assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+		n = is_program(pid, "sleep") ? children(pid) : -1;
+	}
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, &status, 0);
+	assert_int_equal(n, 0);
 }
 
 int
@@ -401,6 +553,10 @@ main(void)
 		cmocka_unit_test(library_pool_open__size_zero__invalid),
 		cmocka_unit_test(
 		    library_run_close__many_runs__no_descriptor_left),
+		cmocka_unit_test(
+		    library_policy_close__after_two_starts__no_child_is_left),
+		cmocka_unit_test(library_start__forked__own_jail),
+		cmocka_unit_test(library_start__launcher_executes__spare_goes),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

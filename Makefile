@@ -55,7 +55,7 @@ INIT_LDFLAGS := -static -nostdlib -no-pie -Wl,-z,noexecstack,-z,norelro \
 
 # Sources, by the program that they become part of.
 BASE_PLAIN := base/audit.c base/child.c base/err.c base/ipc.c base/lockdown.c \
-	base/memfd.c base/sha256.c base/text.c
+	base/memfd.c base/opt.c base/sha256.c base/text.c
 BASE_ALL := $(wildcard base/*.c)
 POLICY_PLAIN := $(addprefix policy/,plan.c plan_net.c canon.c address.c \
 	path.c find.c builtin.c client.c \
@@ -68,6 +68,7 @@ CONFIG := $(wildcard supervisor/config/*.c)
 PROBE := $(wildcard supervisor/probe/*.c)
 LIBWARDER := $(wildcard lib/*.c)
 PROXY := $(wildcard proxy/*.c)
+VAULT := $(wildcard proxy/vault/*.c)
 INIT := $(wildcard jail/init/*.c jail/init/*.S)
 
 musl = $(patsubst %,$(B)/musl/%.o,$(basename $(1)))
@@ -76,7 +77,7 @@ launcher = $(call $(LAUNCHER_FLAVOUR),$(1))
 
 PROGRAMS := $(B)/bin/warder $(B)/libexec/warder/warder-init \
 	$(B)/libexec/warder/warder-config $(B)/libexec/warder/warder-probe \
-	$(B)/libexec/warder/warder-proxy
+	$(B)/libexec/warder/warder-proxy $(B)/libexec/warder/warder-vault
 LIBRARIES := $(if $(LIBWARDER),$(B)/lib/libwarder.so.0)
 
 all: $(PROGRAMS) $(LIBRARIES) $(B)/examples/run

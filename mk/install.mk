@@ -5,9 +5,10 @@
 # deps-test" adds lint, fuzzers' and peers' programs and the virtual machine.
 
 DEPS := gcc libc6-dev musl-tools libyaml-dev libevent-dev \
-	libcurl4-openssl-dev libssl-dev libmbedtls-dev libc-ares-dev python3
+	libcurl4-openssl-dev libssl-dev libmbedtls-dev libc-ares-dev \
+	libjansson-dev python3
 DEPS_CHECK := $(DEPS) clang-14 libclang-rt-14-dev libcmocka-dev \
-	libjansson-dev libseccomp-dev python3-h11 \
+	libseccomp-dev python3-h11 \
 	python3-jsonschema python3-yaml iproute2 nftables
 DEPS_LINT := clang-format-14 clang-tidy-14 cppcheck mandoc shellcheck
 DEPS_TEST := $(DEPS_CHECK) $(DEPS_LINT) strace qemu-system-x86 busybox-static \

@@ -10,3 +10,14 @@ $(B)/libexec/warder/warder-proxy: $(call native,$(PROXY) $(PROXY_POLICY) \
     $(PROXY_BASE))
 	@mkdir -p $(@D)
 	$(CC) -pie $(NATIVE_LDFLAGS) $^ $(PROXY_LIBS) -o $@
+
+# warder-vault keeps the secrets, and gets tokens by the same resolver.
+VAULT_BASE := $(addprefix base/,buf.c child.c clock.c decimal.c err.c ipc.c \
+	lockdown.c log.c loop.c opt.c secret.c sha256.c text.c transfer.c)
+
+$(B)/libexec/warder/warder-vault: $(call native,$(VAULT) proxy/names.c \
+    $(filter $(BASE_ALL),$(VAULT_BASE)) \
+    $(addprefix policy/,plan_net.c canon.c address.c))
+	@mkdir -p $(@D)
+	$(CC) -pie $(NATIVE_LDFLAGS) $^ -lcurl -lmbedcrypto -lcares -ljansson \
+	    -levent_core -o $@

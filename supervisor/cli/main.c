@@ -26,6 +26,8 @@ const struct cli_verb main_verbs[] = {
 	    "check, show and explain policy files" },
 	{ "audit",      cli_audit,      NULL,             "VERBS",
 	    "check that an audit log is whole" },
+	{ "credential", cli_credential, NULL,             "VERBS",
+	    "keep secrets for jails that never see them" },
 	{ "doctor",     cli_doctor,     &doctor_verb,     NULL,
 	    "say what this host offers, and whether a jail holds" },
 	{ "completion", cli_completion, &completion_verb, "SHELL",

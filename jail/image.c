@@ -17,6 +17,7 @@
 #include <linux/loop.h>
 #include <linux/mount.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
@@ -464,6 +465,36 @@ image_open(int dir, const char *path, int flags, int mode)
 	return SYS(SYS_openat, dir, path, flags | O_CLOEXEC, mode);
 }
 
+/*
+ * Where a file cannot be made without a name (overlayfs before Linux 6.3), one
+ * at a time is made with the same name.  Who is killed between the two calls
+ * leaves an empty file to the next.
+ */
+static long
+image_file_named(int dir)
+{
+	static const char name[] = "new";
+	long r = SYS(SYS_flock, dir, LOCK_EX), fd;
+
+	if (r < 0)
+		return r;
+	(void)SYS(SYS_unlinkat, dir, name, 0);
+	fd = image_open(dir, name, O_RDWR | O_CREAT | O_EXCL, 0600);
+	r = fd < 0 ? fd : SYS(SYS_unlinkat, dir, name, 0);
+	(void)SYS(SYS_flock, dir, LOCK_UN);
+	if (r < 0)
+		image_close(&fd);
+	return r < 0 ? r : fd;
+}
+
+static long
+image_file(int dir)
+{
+	long fd = image_open(dir, ".", O_TMPFILE | O_RDWR, 0600);
+
+	return fd == -EOPNOTSUPP ? image_file_named(dir) : fd;
+}
+
 /* "/dev/loop" and the number. */
 static void
 image_device_path(char *ret, unsigned long n)
@@ -567,7 +598,7 @@ image_make(struct image *im)
 	im->step = IMAGE_FILE;
 	if ((r = image_plan(im->size_bytes, im->inodes, &l)) < 0)
 		return r;
-	file = image_open(im->dir, ".", O_TMPFILE | O_RDWR, 0600);
+	file = image_file(im->dir);
 	if (file < 0)
 		return file;
 	im->step = IMAGE_WRITE;

@@ -207,7 +207,7 @@ quota_is_missing(enum image_step step, long r)
 {
 	switch (step) {
 	case IMAGE_FILE:
-		return r == -EOPNOTSUPP || r == -EFBIG;
+		return r == -EFBIG;
 	case IMAGE_CONTROL:
 	case IMAGE_DEVICE:
 		return r == -ENOENT || r == -ENXIO || r == -ENODEV ||

@@ -264,6 +264,28 @@ def what_the_host_lacks_is_recorded(w):
 
 
 @test(modes=("root",))
+def a_file_system_without_nameless_files(w):
+    """overlayfs, with what a killed start may have left there."""
+    needs_disk(w)
+    layers = w.scratch("layers")
+    for name in ("lower", "upper", "work"):
+        os.mkdir(os.path.join(layers, name))
+    path = os.path.join(layers, "r")
+    r = elsewhere(w, f"cd {layers} && mount -t overlay none -o lowerdir=lower,"
+                  f"upperdir=upper,workdir=work {STATE} && chmod 700 {STATE} "
+                  f"&& echo x >{STATE}/new; cd /; exec 3>{path}",
+                  python(LOOK, "/workspace"))
+    holds(r.expect(0).text, "/workspace ext4 1073741824 ")
+    nameless = subprocess.run(
+        ["unshare", "-m", "sh", "-c", f"cd {layers} && mount -t overlay none "
+         f"-o lowerdir=lower,upperdir=upper,workdir=work {STATE} && exec "
+         f"python3 -c 'import os; os.open(\"{STATE}\", os.O_TMPFILE | "
+         "os.O_RDWR)'"], stderr=subprocess.DEVNULL, check=False)
+    equal(os.listdir(os.path.join(layers, "upper")),
+          ["new"] if nameless.returncode == 0 else [])
+
+
+@test(modes=("root",))
 def what_fails_refuses_the_run(w):
     needs_disk(w)
     # a device that is there, and is none

@@ -43,6 +43,7 @@ CAPTURED_BIN := $(B)/tests/flow/captured
 
 $(CAPTURED_BIN): $(B)/native/tests/flow/captured.o $(B)/libtest.a
 	@mkdir -p $(@D)
+	@ln -sfn ../libexec $(B)/tests/libexec
 	$(CC) -pie $(NATIVE_LDFLAGS) $^ -o $@
 
 # TLS servers with a jail's certificates, for other people's clients.

@@ -458,6 +458,20 @@ def no_program_takes_a_port_that_capture_serves(w):
               tried)
 
 
+@test
+def no_listener_shares_its_port(w):
+    """Ports below 1024 would hide it until the host opens them to all."""
+    for ports, filters in (("-", {}), ("443", {
+            "preexec_fn": without(errno.EPROTONOSUPPORT)})):
+        jail = Captured(w, ["/bin/true"], ports=ports, **filters)
+        check(len(jail.listeners) >= 8, jail.listeners)
+        for kind, s in jail.listeners:
+            for option in socket.SO_REUSEADDR, socket.SO_REUSEPORT:
+                equal(s.getsockopt(socket.SOL_SOCKET, option), 0, kind)
+            check(not os.get_blocking(s.fileno()), kind)
+        jail.run()
+
+
 def impersonate(jail_alive):
     return STEAL + textwrap.dedent(f"""
         STREAM, DGRAM = socket.SOCK_STREAM, socket.SOCK_DGRAM

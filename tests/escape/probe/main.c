@@ -249,6 +249,7 @@ static const struct probe_check *const probe_groups[] = {
 	probe_sg,
 	probe_tm,
 	probe_ll,
+	probe_ne,
 };
 
 static int

@@ -40,7 +40,7 @@ struct probe_check {
 /* One table a group, ended by a row without id. */
 extern const struct probe_check probe_ns[], probe_fs[], probe_pr[], probe_sc[],
     probe_cp[], probe_dv[], probe_tt[], probe_ip[], probe_rx[], probe_fd[],
-    probe_sg[], probe_tm[], probe_ll[];
+    probe_sg[], probe_tm[], probe_ll[], probe_ne[];
 
 extern int probe_outside; /* 1: the positive control, on the host */
 extern char probe_self[PROBE_PATH_MAX]; /* this program, to be exec'd again */

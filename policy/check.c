@@ -5,9 +5,8 @@
 #include <sys/syscall.h>
 
 #include "check.h"
-#include "merge_net.h"
+#include "check_net.h"
 #include "path.h"
-#include "rules.h"
 
 #ifndef __NR_landlock_create_ruleset
 #	define __NR_landlock_create_ruleset 444
@@ -37,124 +36,6 @@ static const struct yaml_node *
 first_of(const struct yaml_node *n)
 {
 	return n == NULL ? NULL : n->first;
-}
-
-/* ---- network ------------------------------------------------------------ */
-
-enum {
-	READ_METHODS = 1 << 0 | 1 << 1 | 1 << 2
-}; /* GET, HEAD, OPTIONS */
-
-/* Everything below the root, or below nothing at all. */
-static int
-is_broad(const char *path)
-{
-	return path == NULL || strcmp(path, "/**") == 0;
-}
-
-static void
-check_breadth(const struct check *c, const struct yaml_node *rule)
-{
-	uint32_t methods = rules_methods(rule);
-
-	if (is_broad(text_of(rule, "path")) &&
-	    yaml_get(rule, "query") == NULL &&
-	    (methods == 0 || (methods & ~(uint32_t)READ_METHODS) != 0))
-		diag_warn(c->d, yaml_place(rule),
-		    "this allows methods that change things on every path; "
-		    "name the paths");
-}
-
-static int
-methods_cover(uint32_t a, uint32_t b)
-{
-	return a == 0 || (b != 0 && (a & b) == b);
-}
-
-/* Whatever b matches, a matches too. */
-static int
-rule_covers(const struct yaml_node *a, const struct yaml_node *b)
-{
-	return yaml_get(a, "query") == NULL &&
-	       methods_cover(rules_methods(a), rules_methods(b)) &&
-	       merge_net_path_covers(text_of(a, "path"), text_of(b, "path"));
-}
-
-/* An allow that a deny swallows, or that an earlier allow makes idle. */
-static void
-check_reach(const struct check *c, const struct yaml_node *service,
-    const struct yaml_node *rule)
-{
-	const struct yaml_node *n;
-
-	for (n = first_of(yaml_get(service, "deny")); n != NULL; n = n->next)
-		if (rule_covers(n, rule)) {
-			diag_warn(c->d, yaml_place(rule),
-			    "this rule can never match: line %u denies all of "
-			    "it",
-			    n->line);
-			return;
-		}
-	for (n = yaml_get(service, "allow")->first; n != rule; n = n->next)
-		if (rule_covers(n, rule)) {
-			diag_warn(c->d, yaml_place(rule),
-			    "this rule changes nothing: line %u allows all of "
-			    "it",
-			    n->line);
-			return;
-		}
-}
-
-static void
-check_service(const struct check *c, const struct yaml_node *service)
-{
-	const struct yaml_node *allow = yaml_get(service, "allow"), *n;
-
-	if ((n = yaml_get(service, "dial")) != NULL)
-		diag_warn(c->d, yaml_place(n->key),
-		    "service %s connects to %s whatever its name resolves to",
-		    service->key->text, n->text);
-	for (n = allow->kind == YAML_LIST ? allow->first : NULL; n != NULL;
-	     n = n->next) {
-		check_breadth(c, n);
-		check_reach(c, service, n);
-	}
-}
-
-/* A host in two services: which of them decides? Both would be asked. */
-static void
-check_overlap(const struct check *c, const struct yaml_node *services)
-{
-	const struct yaml_node *a, *b, *x, *y;
-
-	for (a = first_of(services); a != NULL; a = a->next)
-		for (b = a->next; b != NULL; b = b->next)
-			for (x = yaml_get(a, "to")->first; x != NULL;
-			     x = x->next)
-				for (y = yaml_get(b, "to")->first; y != NULL;
-				     y = y->next)
-					if (strcmp(x->text, y->text) == 0)
-						diag_warn(c->d, yaml_place(y),
-						    "%s belongs to service %s "
-						    "too (line %u)",
-						    y->text, a->key->text,
-						    x->line);
-}
-
-static void
-check_credential(const struct check *c, const struct yaml_node *credential)
-{
-	const struct yaml_node *inject = yaml_get(credential, "inject"), *n;
-	const struct yaml_node *services = section(c, "network", "services");
-	unsigned consumers = 0;
-
-	for (n = first_of(inject); n != NULL; n = n->next)
-		consumers += yaml_get(services, text_of(n, "service")) != NULL;
-	if (consumers == 0)
-		diag_warn(c->d, yaml_place(credential->key),
-		    "credential %s has no consumer: no service of this policy "
-		    "gets it",
-		    credential->key->text);
 }
 
 /* ---- file system ---------------------------------------------------------- */
@@ -313,15 +194,9 @@ void
 check_policy(struct resolve *r, const struct plan *p)
 {
 	const struct check c = { r, p, &r->diag };
-	const struct yaml_node *services = section(&c, "network", "services");
 	const struct yaml_node *n;
 
-	for (n = first_of(services); n != NULL; n = n->next)
-		check_service(&c, n);
-	check_overlap(&c, services);
-	for (n = first_of(yaml_get(r->root, "credentials")); n != NULL;
-	     n = n->next)
-		check_credential(&c, n);
+	check_net(r);
 	if (p->kind == PLAN_GRANT) {
 		check_list(&c, "read");
 		check_list(&c, "write");

@@ -50,6 +50,7 @@ enum config_what {
 	CONFIG_WHAT_EXTENDS, /* "org/x", "./x.yaml", "builtin/default" */
 	CONFIG_WHAT_SERVICE, /* a name from use: */
 	CONFIG_WHAT_CEILING, /* the operator's; NO_FILE if there is none */
+	CONFIG_WHAT_MANAGER, /* "pip": what manager.h makes of its files */
 	CONFIG_WHAT__MAX
 };
 

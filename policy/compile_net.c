@@ -131,17 +131,23 @@ word_of(const struct yaml_node *map, const char *key, uint32_t otherwise)
 
 /* ---- destinations ------------------------------------------------------------- */
 
+static int
+is_plain(const struct yaml_node *to)
+{
+	return to->plain || to->number == NET_HTTP_PORT;
+}
+
 /* As written, or what a port stands for. */
 static uint32_t
-tls_of(const struct yaml_node *service, uint64_t port)
+tls_of(const struct yaml_node *service, const struct yaml_node *to)
 {
 	const struct yaml_node *tls = yaml_get(service, "tls");
 
 	if (tls != NULL)
 		return tls->kind == YAML_MAP ? PLAN_NET_TLS_REQUIRED
 					     : (uint32_t)tls->number;
-	return port == NET_HTTP_PORT ? PLAN_NET_TLS_NONE
-				     : PLAN_NET_TLS_REQUIRED;
+	return to != NULL && is_plain(to) ? PLAN_NET_TLS_NONE
+					  : PLAN_NET_TLS_REQUIRED;
 }
 
 static void
@@ -161,7 +167,7 @@ add_destination(struct net *n, uint32_t service, const struct yaml_node *node,
 	d->service = service;
 	d->tls = n->services[service].protocol == PLAN_NET_TCP
 		     ? PLAN_NET_TLS_NONE
-		     : tls_of(node, to->number);
+		     : tls_of(node, to);
 	n->destination_nodes[i] = to;
 }
 
@@ -462,7 +468,7 @@ check_channel(struct net *n, const struct plan_net_service *s,
 	const struct yaml_node *tls = yaml_get(service, "tls"), *to;
 
 	if (s->protocol == PLAN_NET_TCP ||
-	    tls_of(service, 0) == PLAN_NET_TLS_SPLICE) {
+	    tls_of(service, NULL) == PLAN_NET_TLS_SPLICE) {
 		diag_error(&n->r->diag, yaml_place(inject),
 		    "service %s is not looked into, so no credential can be "
 		    "put in",
@@ -472,7 +478,7 @@ check_channel(struct net *n, const struct plan_net_service *s,
 	if (tls != NULL || s->protocol == PLAN_NET_TCP)
 		return;
 	for (to = yaml_get(service, "to")->first; to != NULL; to = to->next)
-		if (to->number == NET_HTTP_PORT) {
+		if (is_plain(to)) {
 			diag_error(&n->r->diag, yaml_place(inject),
 			    "the secret would go to %s in the clear; take the "
 			    "host out, or say tls: none if that is meant",
@@ -555,7 +561,7 @@ static void
 decide_inspection(struct net *n, uint32_t service)
 {
 	struct plan_net_service *s = &n->services[service];
-	uint32_t tls = tls_of(n->service_nodes[service], 0), i;
+	uint32_t tls = tls_of(n->service_nodes[service], NULL), i;
 
 	if (s->protocol == PLAN_NET_TCP || tls == PLAN_NET_TLS_SPLICE)
 		return;

@@ -2,10 +2,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "builtin.h"
 #include "find.h"
+#include "manager.h"
 #include "text.h"
 
 static const char builtin_prefix[] = "builtin/";
@@ -50,6 +52,10 @@ find_dirs_init(struct find_dirs *d, const char *home)
 {
 	memset(d, 0, sizeof(*d));
 	(void)snprintf(d->etc, sizeof(d->etc), "/etc/warder");
+	(void)snprintf(d->system, sizeof(d->system), "/etc");
+	if (home[0] == '/' && snprintf(d->home, sizeof(d->home), "%s", home) >=
+				  (int)sizeof(d->home))
+		d->home[0] = '\0';
 	if (home[0] == '/' &&
 	    snprintf(d->user, sizeof(d->user), "%s/.config/warder", home) >=
 		(int)sizeof(d->user))
@@ -255,12 +261,41 @@ is_reference(const char *s)
 	}
 }
 
+/* Not a file of anybody's: what the manager's files come to, in a memfd. */
+static int
+find_manager(const struct find_dirs *d, const char *name,
+    char ret_path[CONFIG_PATH_MAX], int *ret_fd, struct err *e)
+{
+	const struct manager_dirs dirs = { d->system, d->home };
+	unfilled char answer[MANAGER_TEXT_MAX];
+	autofd fd = -1;
+	struct text t;
+
+	if (!manager_is(name))
+		return err_set(e, ERR_INVALID,
+		    "no package manager is called "
+		    "that");
+	text_init(&t, answer, sizeof(answer));
+	if (manager_read(name, &dirs, &t, e) == -1)
+		return -1;
+	fd = memfd_create("warder-manager", MFD_CLOEXEC);
+	if (fd == -1 || write(fd, answer, t.len) != (ssize_t)t.len ||
+	    lseek(fd, 0, SEEK_SET) == -1)
+		return err_set(e, ERR_SYSTEM, "memfd");
+	(void)snprintf(ret_path, CONFIG_PATH_MAX, "(configuration of %s)",
+	    name);
+	*ret_fd = take_fd(&fd);
+	return 1;
+}
+
 int
 find_open(const struct find_dirs *d, uint32_t what, const char *reference,
     const char *dir, char ret_path[CONFIG_PATH_MAX], int *ret_fd, struct err *e)
 {
 	if (what == CONFIG_WHAT_CEILING)
 		return find_ceiling(d, ret_path, ret_fd, e);
+	if (what == CONFIG_WHAT_MANAGER)
+		return find_manager(d, reference, ret_path, ret_fd, e);
 	if (what >= countof(folders) || !is_reference(reference))
 		return err_set(e, ERR_INVALID, "this is not a reference");
 	if (reference[0] == '.')

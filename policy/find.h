@@ -6,6 +6,7 @@
  *	x, org/x        policies/ (extends) or services/ (use) of
  *	                /etc/warder, the user's folder, share/warder
  *	the ceiling     /etc/warder/ceiling.yaml
+ *	a manager       what its own configuration comes to (manager.h)
  *
  * A file decides what a jail is given, so none is taken that somebody else
  * could have written or put there: it belongs to root, to the caller, or to
@@ -27,6 +28,9 @@ struct find_dirs {
 	char etc[CONFIG_PATH_MAX]; /* /etc/warder */
 	char user[CONFIG_PATH_MAX]; /* ~/.config/warder; empty: none */
 	char share[CONFIG_PATH_MAX]; /* PREFIX/share/warder; empty: none */
+	/* For the configuration of package managers. */
+	char system[CONFIG_PATH_MAX]; /* "/etc" */
+	char home[CONFIG_PATH_MAX]; /* empty: none */
 };
 
 /* The usual places: home may be empty, share comes from /proc/self/exe. */

@@ -244,6 +244,8 @@ static const struct {
 	{ "/etc/mime.types", 0, 0, "the host's, read-only" },
 	{ "/etc/services", 0, 0, "the host's, read-only" },
 	{ "/etc/protocols", 0, 0, "the host's, read-only" },
+	{ "/etc/ssl", 0, 0, "a directory with little in it" },
+	{ "/etc/fstab", 0, 0, "made by Warder, read-only" },
 	{ "/etc/passwd", 0, 0, "made by Warder, read-only" },
 	{ "/etc/group", 0, 0, "made by Warder, read-only" },
 	{ "/etc/hosts", 0, 0, "made by Warder, read-only" },
@@ -253,6 +255,13 @@ static const struct {
 	{ "/etc/machine-id", 0, 0, "made by Warder, read-only" },
 	{ "/etc", 0, 0, "a directory with little in it" },
 	{ "/proc", 1, 0, "the jail's own processes" },
+	{ "/sys", 0, 0, "made by Warder, read-only" },
+	{ "/sys/devices", 0, 0, "made by Warder, read-only" },
+	{ "/sys/fs", 0, 0, "made by Warder, read-only" },
+	{ "/sys/devices/system", 1, 0, "made by Warder, read-only" },
+	{ "/sys/fs/cgroup", 1, 0, "made by Warder, read-only" },
+	{ "/var/tmp", 1, 1, "the jail's /tmp" },
+	{ "/var", 0, 0, "a directory with nothing but tmp" },
 	{ "/dev", 0, 0, "a directory with few devices" },
 	{ "/dev/null", 0, 1, "a device" },
 	{ "/dev/zero", 0, 1, "a device" },
@@ -261,8 +270,12 @@ static const struct {
 	{ "/dev/urandom", 0, 1, "a device" },
 	{ "/dev/tty", 0, 1, "a device" },
 	{ "/dev/ptmx", 0, 1, "a device" },
-	{ "/dev/pts", 1, 1, "the jail's own terminals" },
+	{ "/dev/pts", 1, 0, "the jail's own terminals" },
 	{ "/dev/shm", 1, 1, "new and empty" },
+	{ "/dev/fd", 1, 1, "the program's own descriptors" },
+	{ "/dev/stdin", 0, 1, "the program's own descriptor" },
+	{ "/dev/stdout", 0, 1, "the program's own descriptor" },
+	{ "/dev/stderr", 0, 1, "the program's own descriptor" },
 	{ "/home/agent", 1, 1, "new and empty" },
 	{ "/home", 0, 0, "a directory with nothing but agent" },
 	{ "/", 0, 0, "the root directory, read-only" },
@@ -274,6 +287,18 @@ file_verdict(struct answer *a, int allowed, const char *what, const char *near)
 	a->answer = allowed ? VERDICT_ALLOW : VERDICT_DENY;
 	a->near = near;
 	(void)snprintf(a->why, sizeof(a->why), "%s", what);
+}
+
+/* A directory that leads to a mount is there. */
+static int
+leads_to_mount(const struct plan *p, const char *path)
+{
+	uint32_t i;
+
+	for (i = 0; i < p->nmounts; i++)
+		if (text_path_within(plan_string(p, p->mounts[i].path), path))
+			return 1;
+	return 0;
 }
 
 static void
@@ -294,6 +319,11 @@ ask_root(const struct plan *p, const char *path, int writing, struct answer *a)
 			    always[i].what, "");
 			return;
 		}
+	if (leads_to_mount(p, path)) {
+		file_verdict(a, !writing, "a directory that leads to a mount",
+		    "");
+		return;
+	}
 	if (path_jail_refused(path) == NULL)
 		(void)snprintf(a->edit, sizeof(a->edit),
 		    writing ? "filesystem.write[+]: {path: %s}"

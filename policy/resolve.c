@@ -15,6 +15,7 @@ static const char *const template_keys[] = { "policy", "name", "kind",
 	"summary", "network" };
 
 static int visit_references(struct visit *v, struct resolve_layer *l);
+static int expand_managers(struct visit *v, struct resolve_layer *l);
 
 static struct diag_place
 whole_file(const struct yaml_source *s)
@@ -35,9 +36,10 @@ directory_of(struct arena *a, const char *path)
 
 /* Parse and validate into the next layer; NULL with errors in r->diag. */
 static struct resolve_layer *
-add_layer(struct resolve *r, const struct yaml_source *source, const char *path,
+add_layer(struct visit *v, const struct yaml_source *source, const char *path,
     const char *text, size_t size)
 {
+	struct resolve *r = v->r;
 	struct resolve_layer *l = &r->layers[r->nlayers];
 
 	memset(l, 0, sizeof(*l));
@@ -48,6 +50,8 @@ add_layer(struct resolve *r, const struct yaml_source *source, const char *path,
 	if (l->root == NULL)
 		return NULL;
 	l->source.ceiling = validate_is_ceiling(l->root);
+	if (expand_managers(v, l) == -1)
+		return NULL;
 	if (validate_policy(l->root, &r->diag) == -1)
 		return NULL;
 	r->nlayers++;
@@ -163,7 +167,175 @@ add_file(struct visit *v, const struct resolve_file *file)
 		.dir = directory_of(&v->r->arena, file->path),
 		.home = v->rq->home };
 
-	return add_layer(v->r, &source, file->path, file->text, file->size);
+	return add_layer(v, &source, file->path, file->text, file->size);
+}
+
+/* ---- package managers ------------------------------------------------------ */
+
+/* A string at the place that the line names: "FILE:LINE", "(…)". */
+static struct yaml_node *
+node_at(struct visit *v, const char *origin, const char *text)
+{
+	struct arena *a = &v->r->arena;
+	struct yaml_source *source = arena_alloc(a, sizeof(*source));
+	struct yaml_node *n = arena_alloc(a, sizeof(*n));
+	const char *colon = strrchr(origin, ':');
+	uint64_t line = 0;
+
+	if (colon == NULL ||
+	    text_parse_u64(colon + 1, UINT32_MAX, &line, NULL) == -1)
+		colon = origin + strlen(origin);
+	*source = (struct yaml_source){ .name = arena_copy(a, origin,
+					    (size_t)(colon - origin)),
+		.dir = "/",
+		.home = "",
+		.arena = a };
+	*n = (struct yaml_node){ .kind = YAML_STRING,
+		.quoted = 1,
+		.text = text,
+		.source = source,
+		.line = (unsigned)line,
+		.column = 1 };
+	return n;
+}
+
+/* "NAME=VALUE", kept until the layers are one. */
+static void
+keep_env(struct visit *v, const char *origin, const char *text)
+{
+	const char *equals = strchr(text, '=');
+	struct yaml_node *key, *value;
+
+	if (equals == NULL)
+		return;
+	key = node_at(v, origin,
+	    arena_copy(&v->r->arena, text, (size_t)(equals - text)));
+	value = node_at(v, origin, equals + 1);
+	if (v->r->env == NULL)
+		v->r->env = yaml_new(key, YAML_MAP);
+	if (yaml_get(v->r->env, key->text) == NULL)
+		yaml_append(v->r->env, key, value);
+}
+
+/* "WORD TEXT TAB ORIGIN" (manager.h). */
+static int
+expand_line(struct visit *v, const char *line, size_t n, struct yaml_node *to)
+{
+	struct arena *a = &v->r->arena;
+	const char *space = memchr(line, ' ', n), *tab = memchr(line, '\t', n);
+	struct yaml_node *host;
+	const char *text, *origin;
+
+	if (space == NULL || tab == NULL || tab < space)
+		return -1;
+	text = arena_copy(a, space + 1, (size_t)(tab - space - 1));
+	origin = arena_copy(a, tab + 1, (size_t)(line + n - tab - 1));
+	if (strncmp(line, "env ", 4) == 0) {
+		keep_env(v, origin, text);
+		return 0;
+	}
+	host = node_at(v, origin, text);
+	host->plain = strncmp(line, "plain ", 6) == 0;
+	yaml_append(to, NULL, host);
+	return 0;
+}
+
+/* {manager: NAME} becomes the list of its hosts, in place. */
+static int
+expand_manager(struct visit *v, struct yaml_node *to,
+    const struct yaml_node *name)
+{
+	struct resolve_file *file = arena_alloc(&v->r->arena, sizeof(*file));
+	const char *s, *end, *next;
+	int rc = ask(v, CONFIG_WHAT_MANAGER, name->text, "/", yaml_place(name),
+	    file);
+
+	if (rc != 1)
+		return -1;
+	to->kind = YAML_LIST;
+	to->first = to->last = NULL;
+	to->count = 0;
+	end = file->text + file->size;
+	for (s = file->text; s < end; s = next + 1) {
+		next = memchr(s, '\n', (size_t)(end - s));
+		if (next == NULL ||
+		    expand_line(v, s, (size_t)(next - s), to) == -1) {
+			diag_error(&v->r->diag, yaml_place(name),
+			    "the hosts of %s cannot be read", name->text);
+			return -1;
+		}
+	}
+	if (to->count == 0)
+		diag_error(&v->r->diag, yaml_place(name),
+		    "the configuration of %s names no host", name->text);
+	return to->count == 0 ? -1 : 0;
+}
+
+static int
+expand_managers(struct visit *v, struct resolve_layer *l)
+{
+	const struct yaml_node *services =
+	    yaml_get(yaml_get(l->root, "network"), "services");
+	const struct yaml_node *n, *name;
+	struct yaml_node *to;
+
+	for (n = services == NULL ? NULL : services->first; n != NULL;
+	     n = n->next) {
+		to = yaml_get(n, "to");
+		name = yaml_get(to, "manager");
+		if (name != NULL && to->count == 1 &&
+		    name->kind == YAML_STRING &&
+		    expand_manager(v, to, name) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+is_passed(const struct yaml_node *process, const char *name)
+{
+	const struct yaml_node *pass = yaml_get(process, "env_pass"), *n;
+
+	for (n = pass == NULL ? NULL : pass->first; n != NULL; n = n->next)
+		if (strcmp(n->text, name) == 0)
+			return 1;
+	return 0;
+}
+
+/* A mapping's mapping, made if it is not there. */
+static struct yaml_node *
+submap(struct yaml_node *map, const char *name, const struct schema_key *k)
+{
+	struct yaml_node *n = yaml_get(map, name), *key;
+
+	if (n != NULL)
+		return n;
+	key = yaml_new(map, YAML_STRING);
+	key->text = name;
+	n = yaml_new(map, YAML_MAP);
+	n->type = k->type;
+	yaml_append(map, key, n);
+	return n;
+}
+
+/* What the policy itself says of a variable counts. */
+static void
+add_env(struct resolve *r)
+{
+	const struct schema_key *k = schema_path("process.env");
+	struct yaml_node *process, *env, *n, *next;
+
+	if (r->env == NULL || r->layers[0].source.ceiling)
+		return;
+	process = submap(r->root, "process", schema_path("process"));
+	env = submap(process, "env", k);
+	for (n = r->env->first; n != NULL; n = next) {
+		next = n->next;
+		n->type = k->type->item;
+		if (yaml_get(env, n->key->text) == NULL &&
+		    !is_passed(process, n->key->text))
+			yaml_append(env, n->key, n);
+	}
 }
 
 static int
@@ -247,7 +419,7 @@ add_section(const struct schema_key *section, struct text *t)
 
 /* The column "initial" of schema.c, written as a policy and loaded as one. */
 static int
-add_defaults(struct resolve *r)
+add_defaults(struct visit *v)
 {
 	static const struct yaml_source source = { .name = "(default)",
 		.dir = "/",
@@ -261,7 +433,7 @@ add_defaults(struct resolve *r)
 	for (k = schema_policy.keys; k->name != NULL; k++)
 		if (k->merge == SCHEMA_INSIDE && k->since <= SCHEMA_BUILD)
 			add_section(k, &t);
-	return add_layer(r, &source, source.name, buf, t.len) == NULL ? -1 : 0;
+	return add_layer(v, &source, source.name, buf, t.len) == NULL ? -1 : 0;
 }
 
 static int
@@ -367,20 +539,22 @@ resolve_policy(struct resolve *r, const struct resolve_request *rq)
 	diag_init(&r->diag);
 	r->nlayers = 0;
 	r->root = NULL;
+	r->env = NULL;
 	/* So that a file that extends itself is recognised. */
 	(void)snprintf(path, sizeof(path), "%s/%s",
 	    strcmp(rq->dir, "/") == 0 ? "" : rq->dir,
 	    strrchr(rq->name, '/') == NULL ? rq->name
 					   : strrchr(rq->name, '/') + 1);
-	main_layer = add_layer(r, &source, path, rq->text, rq->size);
+	main_layer = add_layer(&v, &source, path, rq->text, rq->size);
 	if (main_layer == NULL || visit_references(&v, main_layer) == -1)
 		return -1;
 	if (!main_layer->source.ceiling &&
-	    (add_ceiling(&v) == -1 || add_defaults(r) == -1))
+	    (add_ceiling(&v) == -1 || add_defaults(&v) == -1))
 		return -1;
 	for (i = 0; i < r->nlayers; i++)
 		roots.node[roots.count++] = r->layers[i].root;
 	r->root = merge_layers(&roots, &r->arena, &r->diag);
+	add_env(r);
 	return check_whole(r);
 }
 

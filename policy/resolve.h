@@ -2,7 +2,8 @@
  * resolve.h: a policy file, what it draws in, and the one policy they make.
  *
  * The caller gives the main text and a function that finds the other files;
- * this module opens nothing.  Nearness: the file itself, then what it uses
+ * this module opens nothing.  "to: {manager: pip}" becomes the hosts that the
+ * caller finds in that manager's configuration, each with its place there.  Nearness: the file itself, then what it uses
  * (the later first), then what it extends (the later first, each with its
  * own), then the built-in defaults; the operator's ceiling cuts them all.
  * warder-config only.
@@ -55,6 +56,8 @@ struct resolve {
 	unsigned nlayers;
 	struct resolve_layer layers[MERGE_LAYERS_MAX];
 	struct yaml_node *root; /* the merged policy */
+	/* Variables that package managers are told their mirror by. */
+	struct yaml_node *env;
 };
 
 /*

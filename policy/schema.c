@@ -375,9 +375,19 @@ static const struct schema_type allow = { .shape = SCHEMA_UNION,
 	.wants = "any or a list of rules" };
 static const struct schema_type destinations = { .shape = SCHEMA_LIST,
 	.item = &destination, .min = 1, .wants = "a list of hosts" };
+static const struct schema_type manager_word = { .shape = SCHEMA_WORD,
+	.words = WORDS(NOW("pip"), NOW("npm"), NOW("cargo"), NOW("go"),
+	    NOW("apt")),
+	.wants = "pip, npm, cargo, go or apt" };
+static const struct schema_type manager_map = { .shape = SCHEMA_MAP,
+	.wants = "{manager: NAME}", .keys = (const struct schema_key[]){
+	KEY("manager", manager_word, REQUIRED, SCHEMA_NEAREST, NULL,
+	    "The hosts that this package manager's own configuration files on "
+	    "the host name, or where they name none its own default."),
+	END } };
 static const struct schema_type to = { .shape = SCHEMA_UNION,
-	.scalar = &destination, .list = &destinations,
-	.wants = "a host or a list of hosts" };
+	.scalar = &destination, .list = &destinations, .map = &manager_map,
+	.wants = "a host, a list of hosts or {manager: NAME}" };
 static const struct schema_type body = { .shape = SCHEMA_MAP,
 	.wants = "{max: SIZE}", .keys = (const struct schema_key[]){
 	KEY("max", body_size, REQUIRED, SCHEMA_LEAST, NULL,

@@ -60,6 +60,7 @@ struct yaml_node {
 	/* Filled by validate.c. */
 	const struct schema_type *type;
 	uint64_t number; /* sizes, times, counts, index of a word */
+	int plain; /* a destination that a manager asks without TLS */
 	/* Filled by resolve.c. */
 	const char *note; /* what a ceiling did to it */
 };

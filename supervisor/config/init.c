@@ -54,7 +54,7 @@ list_starts(FILE *to)
 		names[i]->d_name[strlen(names[i]->d_name) - 5] = '\0';
 		if (read_start(names[i]->d_name, &size, NULL) == 0 &&
 		    strncmp(text, "# ", 2) == 0)
-			(void)fprintf(to, "  %-14s %.*s\n", names[i]->d_name,
+			(void)fprintf(to, "  %-18s %.*s\n", names[i]->d_name,
 			    (int)strcspn(text + 2, "\n"), text + 2);
 		free(names[i]);
 	}

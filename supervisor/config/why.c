@@ -140,7 +140,8 @@ why_run(const struct verb_call *c)
 	if (verb_load(&policy, c->word[0]) == -1)
 		return VERB_BAD;
 	if (question_parse(c->word[1], &q, &e) == -1) {
-		(void)fprintf(stderr, "warder: policy why: %s\n", e.msg);
+		(void)text_escape(record, sizeof(record), e.msg, strlen(e.msg));
+		(void)fprintf(stderr, "warder: policy why: %s\n", record);
 		return VERB_BAD;
 	}
 	plans = verb_questions(&policy);

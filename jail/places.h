@@ -23,8 +23,8 @@ struct places {
 	char cache[PLACES_PATH_MAX]; /* the same */
 	/* Root: what is too large for memory, while it lives; "": none. */
 	char state[PLACES_PATH_MAX];
-	char state_root
-	    [PLACES_PATH_MAX]; /* what holds it, and all other state */
+	/* What holds it, and all other state. */
+	char state_root[PLACES_PATH_MAX];
 	char home[PLACES_PATH_MAX]; /* of the user; may be empty */
 };
 

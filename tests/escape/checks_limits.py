@@ -629,6 +629,14 @@ def fs_10(case):
                                     seconds=280)
     case.attempt("names made", last(found, "odd names made"), "10")
     case.attempt("depth", last(found, "depth reached"), depth)
+    # whoever is given that tree next is told, and does not walk it for long
+    begin = time.monotonic()
+    status, _, err = case.warder.start(["--ro", place + ":/given"],
+                                       ["true"]).finish()
+    case.attempt("given again", f"{status} {err[-160:]!r}", "125*too deep*",
+                 status == 125 and b"too deep" in err)
+    took = time.monotonic() - begin
+    case.attempt("and at once", f"{took:.1f} s", "within 10 s", took < 10)
     # --keep carries hostile names out, typed or whole
     keep = os.path.join(case.user.directory("keep"), "out")
     status, _, err = case.warder.start(

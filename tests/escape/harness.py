@@ -19,6 +19,7 @@ sys.path.insert(0, os.path.dirname(HERE))
 import tables  # noqa: E402
 
 PROBE = "/probe/probe"  # where every jail of the battery has it
+USER_PREFIX = "wescape"  # of a user that is made for one run
 RUN_S = 120  # one jail, unless a check says otherwise
 
 
@@ -99,7 +100,7 @@ def ordinary_user():
             yield User(me.pw_name, me.pw_uid, me.pw_gid,
                        os.getgroups(), folder)
         return
-    name = "wescape" + secrets.token_hex(3)
+    name = USER_PREFIX + secrets.token_hex(3)
     group = name + "g"
     subprocess.run(["groupadd", group], check=True)
     try:

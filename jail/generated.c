@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -114,25 +115,42 @@ text_online(struct text *t, const struct source *s)
 }
 
 /*
- * The host's first processor, as many times as the jail has.  The kernel
- * writes whole records, so the first is complete in one page.
+ * The host's first processor.  The kernel writes whole records, so the first
+ * is complete in one page.  Asking it takes as long as all other texts
+ * together, and the answer stays the same: it is asked once.
  */
+static const char *
+cpu_record(void)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static char record[CPU_TEXT_MAX + 1];
+	autofd fd = -1;
+	char *end;
+
+	(void)pthread_mutex_lock(&lock);
+	if (record[0] == '\0') {
+		fd = open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC);
+		if (fd == -1 || read(fd, record, CPU_TEXT_MAX) <= 0)
+			record[0] = '\0';
+		end = strstr(record, "\n\n");
+		if (end != NULL)
+			*end = '\0';
+		else
+			record[0] = '\0';
+	}
+	(void)pthread_mutex_unlock(&lock);
+	return record;
+}
+
+/* As many times as the jail has processors. */
 static void
 text_cpuinfo(struct text *t, const struct source *s)
 {
-	char record[CPU_TEXT_MAX + 1] = "";
-	autofd fd = open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC);
-	char *rest, *end;
+	const char *record = cpu_record(), *rest = strchr(record, '\n');
 	unsigned i;
 
-	if (fd == -1 || read(fd, record, CPU_TEXT_MAX) <= 0)
+	if (rest == NULL || strstr(record, "processor") != record)
 		return;
-	end = strstr(record, "\n\n");
-	rest = strchr(record, '\n');
-	if (end == NULL || rest == NULL ||
-	    strstr(record, "processor") != record)
-		return;
-	*end = '\0';
 	for (i = 0; i < s->cpus; i++)
 		text_addf(t, "processor\t: %u%s\n\n", i, rest);
 }

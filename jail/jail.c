@@ -886,6 +886,15 @@ jail_forget_texts(struct jail *j)
 	j->generated = NULL;
 }
 
+/* Stage two is warder-init now, and has another stack. */
+static void
+jail_forget_stage(struct jail *j)
+{
+	sys_forget_stack(j->stage->stack_two, sizeof(j->stage->stack_two));
+	(void)madvise(j->stage->stack_two, sizeof(j->stage->stack_two),
+	    MADV_REMOVE);
+}
+
 static int
 jail_generate(struct jail *j, struct err *e)
 {
@@ -942,6 +951,7 @@ jail_launch(struct jail *j, const struct jail_command *first, int ret_stdio[3],
 	}
 	j->launched = 1;
 	jail_forget_texts(j);
+	jail_forget_stage(j);
 	jail_record(j);
 	j->posture.start_us = clock_now_us() - begin;
 	if (first != NULL)
@@ -1087,7 +1097,7 @@ jail_kill(struct jail *j)
 
 /*
  * The janitor sees the jail dead as soon as we do, and removes its groups
- * while we wait for both; it goes last, so that our death at any moment
+ * while we unmount its images; it goes last, so that our death at any moment
  * leaves nothing undone.  Placeholders are removed before it is released.
  */
 static void
@@ -1099,8 +1109,9 @@ jail_end(struct jail *j)
 		protect_remove(j->stage);
 	}
 	jail_order(j, &j->stage->released);
-	jail_reap(&j->janitor);
 	jail_reap(&j->init);
+	quota_finish(&j->quota);
+	jail_reap(&j->janitor);
 }
 
 int

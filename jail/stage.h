@@ -153,7 +153,7 @@ struct stage {
 	struct stage_place place; /* mount.c */
 	int no_ipv6; /* net.c: not in this kernel */
 	char path[STAGE_PATH_MAX];
-	unsigned char stack_two[STAGE_STACK] __attribute__((aligned(16)));
+	unsigned char stack_two[STAGE_STACK] __attribute__((aligned(4096)));
 	unsigned char stack_one[STAGE_STACK] __attribute__((aligned(16)));
 };
 

@@ -14,7 +14,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <linux/loop.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
 #include <string.h>
 #include <sys/file.h>
@@ -43,6 +46,7 @@ enum {
 static const char *const image_steps[IMAGE__MAX] = {
 	[IMAGE_FILE] = "image file",
 	[IMAGE_WRITE] = "writing the image",
+	[IMAGE_DISK] = "the overlay's upper layer is in memory",
 	[IMAGE_CONTROL] = "/dev/loop-control",
 	[IMAGE_DEVICE] = "loop device",
 	[IMAGE_ATTACH] = "loop device: attach",
@@ -495,6 +499,22 @@ image_file(int dir)
 	return fd == -EOPNOTSUPP ? image_file_named(dir) : fd;
 }
 
+/*
+ * An overlay does not say where it writes; of the file systems that it may
+ * write to, those in memory have no extents to tell of.
+ */
+static long
+image_on_disk(long fd)
+{
+	struct fiemap map = { .fm_length = IMAGE_BLOCK };
+	struct statfs fs;
+	long r = SYS(SYS_fstatfs, fd, &fs);
+
+	if (r < 0 || fs.f_type != OVERLAYFS_SUPER_MAGIC)
+		return r;
+	return SYS(SYS_ioctl, fd, FS_IOC_FIEMAP, &map);
+}
+
 /* "/dev/loop" and the number. */
 static void
 image_device_path(char *ret, unsigned long n)
@@ -601,7 +621,10 @@ image_make(struct image *im)
 	file = image_file(im->dir);
 	if (file < 0)
 		return file;
-	im->step = IMAGE_WRITE;
+	im->step = IMAGE_DISK;
+	if ((r = image_on_disk(file)) < 0)
+		return r;
+	im->step = IMAGE_FILE;
 	if ((r = SYS(SYS_ftruncate, file, l.blocks * IMAGE_BLOCK)) < 0)
 		return r;
 	/* a device of blocks as large as ours: or its cache would be dropped */

@@ -27,6 +27,7 @@ enum {
 /* Where a step stopped. */
 enum image_step {
 	IMAGE_FILE,
+	IMAGE_DISK, /* the file lies on one */
 	IMAGE_CONTROL, /* /dev/loop-control */
 	IMAGE_DEVICE, /* /dev/loopN */
 	IMAGE_ATTACH,

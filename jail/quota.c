@@ -208,6 +208,8 @@ quota_is_missing(enum image_step step, long r)
 	switch (step) {
 	case IMAGE_FILE:
 		return r == -EFBIG;
+	case IMAGE_DISK:
+		return r == -EOPNOTSUPP;
 	case IMAGE_CONTROL:
 	case IMAGE_DEVICE:
 		return r == -ENOENT || r == -ENXIO || r == -ENODEV ||

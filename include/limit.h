@@ -18,6 +18,7 @@
 #include "msg_config.h"
 #include "msg_init.h"
 #include "plan.h"
+#include "plan_net.h"
 #include "secret.h"
 #include "text.h"
 
@@ -103,7 +104,31 @@ enum {
 	    "the policy does not compile: limit, with its line") \
 	X(PLAN_STRINGS_MAX, "bytes", \
 	    "all paths and values of a plan together", \
-	    "the policy does not compile: limit")
+	    "the policy does not compile: limit") \
+	X(PLAN_NET_SERVICES_MAX, "services", \
+	    "a policy with its templates has a dozen", \
+	    "the policy does not compile, with its line") \
+	X(PLAN_NET_DESTINATIONS_MAX, "hosts with a port", \
+	    "real policies have dozens", \
+	    "the policy does not compile, with its line") \
+	X(PLAN_NET_RULES_MAX, "rules", \
+	    "eight times what authorize() is measured with", \
+	    "the policy does not compile, with its line") \
+	X(PLAN_NET_QUERIES_MAX, "query parameters of all rules", \
+	    "few rules name any", \
+	    "the policy does not compile, with its line") \
+	X(PLAN_NET_RANGES_MAX, "address ranges", \
+	    "private space is opened range by range", \
+	    "the policy does not compile, with its line") \
+	X(PLAN_NET_CREDENTIALS_MAX, "credentials", \
+	    "each is a secret in locked memory", \
+	    "the policy does not compile, with its line") \
+	X(PLAN_NET_SERVICE_INJECTS_MAX, "credentials of one service", \
+	    "each fills a header of one request", \
+	    "the policy does not compile, with its line") \
+	X(PLAN_NET_STRINGS_MAX, "bytes", \
+	    "hosts, paths and names of a network plan together", \
+	    "the policy does not compile: too large")
 
 #define LIMITS_CONFIG(X) \
 	X(CONFIG_FILE_MAX, "bytes", \

@@ -69,7 +69,7 @@ lint-shell:
 	@shellcheck $(SCRIPTS)
 
 # Documents that are made from tables; lint compares, "make docs" writes.
-DOCS := limits errors
+DOCS := limits errors refusals
 
 $(B)/gendoc: $(call native,tools/gendoc.c base/err.c base/text.c)
 	$(CC) -pie $(NATIVE_LDFLAGS) $^ -o $@

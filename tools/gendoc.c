@@ -1,7 +1,7 @@
 /*
  * gendoc.c: writes the documents that are made from tables of the headers.
  *
- *	gendoc limits|errors > docs/NAME.md
+ *	gendoc limits|errors|refusals > docs/NAME.md
  *
  * Part of the build only; "make docs" runs it and lint compares.
  */
@@ -11,6 +11,7 @@
 #include "err.h"
 #include "http1.h"
 #include "limit.h"
+#include "policy/refusal.h"
 #include "text.h"
 
 struct limit {
@@ -116,6 +117,43 @@ gendoc_errors(void)
 	gendoc_http1_faults();
 }
 
+static void
+gendoc_refusals(void)
+{
+	static const struct {
+		const char *name, *text, *help;
+		int http;
+	} rows[] = {
+
+#define X(name, http, text, help) { #name, text, help, http },
+		REFUSAL_CODES(X)
+#undef X
+	};
+	size_t i;
+
+	printf("# Refusals\n\nThe table is generated from `policy/refusal.h` "
+	       "by `make docs`.\n\n"
+	       "Whatever is not let out of a jail is refused with one of these "
+	       "codes, and with one\nrecord, the same for a person, a program "
+	       "and a test:\n\n"
+	       "```json\n"
+	       "{\"code\":\"path\",\"what\":\"POST /repos/acme/hr/issues\","
+	       "\"service\":\"github_api\",\n \"passed\":[\"host\","
+	       "\"port\",\"method\"],\"failed\":\"path\","
+	       "\"nearest\":\"build-bot.yaml:31\",\n \"edit\":\"network."
+	       "services.github_api.allow[+]\",\"why\":null,\n \"policy\":"
+	       "\"sha256:4be1…\",\"run\":\"…\"}\n```\n\n"
+	       "`passed` and `failed` are the dimensions in the order in which "
+	       "they were looked\nat, `nearest` is the place of the rule that "
+	       "failed last, `edit` the key whose\nchange would help (`null` "
+	       "where none would), `why` the reason that the rule\ngives. "
+	       "`warder policy why` prints what to write there.\n\n"
+	       "| code | HTTP | means | what helps |\n|---|---|---|---|\n");
+	for (i = 0; i < countof(rows); i++)
+		printf("| `%s` | %d | %s | %s |\n", rows[i].name, rows[i].http,
+		    rows[i].text, rows[i].help);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -125,6 +163,7 @@ main(int argc, char **argv)
 	} documents[] = {
 		{ "limits", gendoc_limits },
 		{ "errors", gendoc_errors },
+		{ "refusals", gendoc_refusals },
 	};
 
 	size_t i;
@@ -135,6 +174,6 @@ main(int argc, char **argv)
 			return fflush(stdout) == 0 ? 0 : 1;
 		}
 	}
-	(void)fprintf(stderr, "usage: gendoc limits|errors\n");
+	(void)fprintf(stderr, "usage: gendoc limits|errors|refusals\n");
 	return 2;
 }

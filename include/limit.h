@@ -21,6 +21,7 @@
 #include "plan_net.h"
 #include "secret.h"
 #include "text.h"
+#include "tls.h"
 
 /*
  * What a jail gets whose policy does not say.  The policy is
@@ -199,13 +200,28 @@ enum {
 	    "they come when most of the message is gone", \
 	    "refused: HEAD_LONG, 431")
 
+#define LIMITS_TLS(X) \
+	X(TLS_FIRST_MAX, "bytes", \
+	    "what was read to see a ClientHello; real ones have 0.2 to 4 KiB", \
+	    "no stream is made of it") \
+	X(TLS_CHAIN_MAX, "certificates of an identity", \
+	    "a leaf and what is between it and a root", \
+	    "the identity is refused") \
+	X(TLS_PEM_MAX, "bytes", \
+	    "the largest bundles of authorities have 0.5 MiB", \
+	    "the text is refused") \
+	X(TLS_TICKET_S, "s", \
+	    "programs come back within minutes", \
+	    "a full handshake is made")
+
 #define LIMITS_GROUPS(X) \
 	X("A jail whose policy does not say", LIMITS_JAIL) \
 	X("Messages between Warder's processes", LIMITS_MESSAGES) \
 	X("A compiled policy", LIMITS_PLAN) \
 	X("Policy files", LIMITS_CONFIG) \
 	X("Text, logs, secrets", LIMITS_BASE) \
-	X("HTTP/1.1 messages", LIMITS_HTTP1)
+	X("HTTP/1.1 messages", LIMITS_HTTP1) \
+	X("TLS", LIMITS_TLS)
 
 /* clang-format on */
 

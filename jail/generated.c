@@ -273,7 +273,8 @@ static const struct {
 
 /* clang-format on */
 
-_Static_assert(countof(generated_table) <= GENERATED_FILES_MAX,
+_Static_assert(countof(generated_table) + TRUST_FILES_MAX <=
+		   GENERATED_FILES_MAX,
     "every generated file has a place");
 
 static unsigned

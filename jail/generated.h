@@ -14,7 +14,7 @@
 #include "trust.h"
 
 enum {
-	GENERATED_FILES_MAX = 40,
+	GENERATED_FILES_MAX = 48,
 	GENERATED_BYTES_MAX = 512 * 1024
 };
 

@@ -10,7 +10,8 @@
 #include "trust_private.h"
 
 #define TRUST_DIR "etc/ssl/certs/"
-#define TRUST_BUNDLE "/" TRUST_DIR "ca-certificates.crt"
+#define TRUST_BUNDLE_FILE "etc/ssl/certs/ca-certificates.crt"
+#define TRUST_BUNDLE "/" TRUST_BUNDLE_FILE
 #define TRUST_AUTHORITY "/" TRUST_DIR "warder.pem"
 #define TRUST_STORE "/" TRUST_DIR "java/cacerts"
 
@@ -18,7 +19,7 @@
 
 /* Where distributions have their bundle; the first that is there is read. */
 static const char *const trust_bundles[] = {
-	TRUST_DIR "ca-certificates.crt",                    /* Debian, Arch, Alpine */
+	TRUST_BUNDLE_FILE,                                  /* Debian, Arch, Alpine */
 	"etc/pki/tls/certs/ca-bundle.crt",                  /* Fedora */
 	"etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", /* its new place */
 	"var/lib/ca-certificates/ca-bundle.pem",            /* SUSE */
@@ -233,23 +234,25 @@ trust_check(const char *authority, const char *hash, struct err *e)
 	return 0;
 }
 
+/* Ours first: a root's bundle that ends in the middle spoils nothing. */
 static int
 trust_merge(const struct trust_root *root, struct trust *t, size_t *ret_size,
     struct err *e)
 {
 	size_t had = root->bundle == NULL ? 0 : root->bundle_size;
 	size_t n = strlen(t->authority);
-	struct trust_out o = { .size = had + 1 + n + 1 };
+	struct trust_out o = { .size = n + 1 + had + 1 };
 
 	o.p = malloc(o.size);
 	if (o.p == NULL)
 		return err_sys(e, ENOMEM, "bundle");
-	trust_put(&o, root->bundle, had);
-	if (had > 0 && o.p[had - 1] != '\n')
+	trust_put(&o, t->authority, n);
+	if (n > 0 && o.p[n - 1] != '\n')
 		trust_put(&o, "\n", 1);
-	trust_put(&o, t->authority, n + 1);
+	trust_put(&o, root->bundle, had);
+	*ret_size = o.n;
+	trust_put(&o, "", 1);
 	t->bundle = (char *)o.p;
-	*ret_size = o.n - 1;
 	return 0;
 }
 
@@ -267,16 +270,16 @@ trust_list(struct trust *t, size_t bundle, size_t store)
 {
 	size_t i;
 
-	trust_add(t, (struct trust_file){ .path = TRUST_BUNDLE + 1,
+	trust_add(t, (struct trust_file){ .path = &TRUST_BUNDLE[1],
 			 .bytes = t->bundle,
 			 .size = bundle });
-	trust_add(t, (struct trust_file){ .path = TRUST_AUTHORITY + 1,
+	trust_add(t, (struct trust_file){ .path = &TRUST_AUTHORITY[1],
 			 .bytes = t->authority,
 			 .size = strlen(t->authority) });
 	trust_add(t,
 	    (struct trust_file){ .path = t->hash_path, .link = "warder.pem" });
 	if (t->store != NULL)
-		trust_add(t, (struct trust_file){ .path = TRUST_STORE + 1,
+		trust_add(t, (struct trust_file){ .path = &TRUST_STORE[1],
 				 .bytes = t->store,
 				 .size = store });
 	for (i = 0; i < countof(trust_links); i++)

@@ -6,7 +6,7 @@
  * by.  From that and the bundle of the jail's root come files and
  * variables:
  *
- *	etc/ssl/certs/ca-certificates.crt   the root's bundle, and ours
+ *	etc/ssl/certs/ca-certificates.crt   ours, and the root's bundle
  *	etc/ssl/certs/warder.pem            ours alone
  *	etc/ssl/certs/01ab23cd.0            -> warder.pem, for hashed directories
  *	etc/ssl/certs/java/cacerts          the bundle as Java reads it

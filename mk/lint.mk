@@ -69,9 +69,10 @@ lint-shell:
 	@shellcheck $(SCRIPTS)
 
 # Documents that are made from tables; lint compares, "make docs" writes.
-DOCS := limits errors refusals
+DOCS := limits errors refusals trust
 
-$(B)/gendoc: $(call native,tools/gendoc.c base/err.c base/text.c)
+$(B)/gendoc: $(call native,tools/gendoc.c base/err.c base/text.c \
+    jail/trust.c jail/trust_java.c)
 	$(CC) -pie $(NATIVE_LDFLAGS) $^ -o $@
 
 docs: $(DOCS:%=write-%)

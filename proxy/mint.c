@@ -215,7 +215,8 @@ mint_check_host(const char *host, struct err *e)
 
 	if (!mint_is_name(pattern ? host + 2 : host, &labels))
 		return err_set(e, ERR_INVALID,
-		    "a certificate can be made for DNS names only");
+		    "%.64s: a certificate can be made for DNS names only",
+		    host);
 	if (pattern && labels < 2)
 		return err_set(e, ERR_INVALID,
 		    "%s would be a whole top-level domain", host);

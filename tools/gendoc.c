@@ -1,7 +1,7 @@
 /*
  * gendoc.c: writes the documents that are made from tables of the headers.
  *
- *	gendoc limits|errors|refusals > docs/NAME.md
+ *	gendoc limits|errors|refusals|trust > docs/NAME.md
  *
  * Part of the build only; "make docs" runs it and lint compares.
  */
@@ -10,6 +10,7 @@
 
 #include "err.h"
 #include "http1.h"
+#include "jail/trust.h"
 #include "limit.h"
 #include "policy/refusal.h"
 #include "text.h"
@@ -154,6 +155,44 @@ gendoc_refusals(void)
 		    rows[i].text, rows[i].help);
 }
 
+/* Which variables, and why: the table of jail/trust.c. */
+static void
+gendoc_trust(void)
+{
+	size_t i, n;
+	const struct trust_variable *v = trust_variables(&n);
+
+	printf(
+	    "# Whom programs in a jail trust\n\n"
+	    "Generated from `jail/trust.c` by `make docs`.\n\n"
+	    "A service that is inspected is answered by the proxy, with a "
+	    "certificate of the\njail's own authority. That authority is "
+	    "good for the plan's hosts and until the\nrun's end; "
+	    "[ADR 7](adr/0007-tls-libraries.md) says what clients make of "
+	    "it. It is added\nto the bundle of the jail's root, as files:\n\n"
+	    "| file | for |\n|---|---|\n"
+	    "| `/etc/ssl/certs/ca-certificates.crt` | the root's bundle and "
+	    "ours; other distributions' names are links to it |\n"
+	    "| `/etc/ssl/certs/warder.pem`, `HASH.0` | hashed directories |\n"
+	    "| `/etc/ssl/certs/java/cacerts` | Java, where there is one |\n\n"
+	    "Programs that bring their own bundle are told by a variable. "
+	    "A policy's own\n`process.env` goes first; a program that is to "
+	    "trust more than this must be\ngiven a bundle with the jail's "
+	    "certificate in it.\n\n"
+	    "| variable | value | why |\n|---|---|---|\n");
+	for (i = 0; i < n; i++)
+		printf("| `%s` | `%s` | %s |\n", v[i].name, v[i].value,
+		    v[i].why);
+	printf("\nNot reached: programs that pin certificates, and Chrome or "
+	       "Firefox, which read\na database of their own. Java takes "
+	       "nothing but name and key from an authority:\nfor it the "
+	       "authority is not limited to the plan's hosts.\n"
+	       "The JDKs of Debian have their configuration in "
+	       "`/etc/java-17-openjdk` (by\nversion), which a policy gives "
+	       "with `filesystem.read`; without it no JVM of\nDebian's can "
+	       "speak TLS.\n");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -164,6 +203,7 @@ main(int argc, char **argv)
 		{ "limits", gendoc_limits },
 		{ "errors", gendoc_errors },
 		{ "refusals", gendoc_refusals },
+		{ "trust", gendoc_trust },
 	};
 
 	size_t i;
@@ -174,6 +214,6 @@ main(int argc, char **argv)
 			return fflush(stdout) == 0 ? 0 : 1;
 		}
 	}
-	(void)fprintf(stderr, "usage: gendoc limits|errors|refusals\n");
+	(void)fprintf(stderr, "usage: gendoc limits|errors|refusals|trust\n");
 	return 2;
 }

@@ -12,7 +12,7 @@
  * What a thief of the authority's key could make, proxy/mint.c does not: so
  * it is included here whole, and its key is used.
  */
-#include "proxy/mint.c"
+#include "proxy/mint.c" /* NOLINT(bugprone-suspicious-include) */
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -354,14 +354,19 @@ conn_ready(void *arg, unsigned ready)
 static uint16_t
 port_of(int fd)
 {
-	struct sockaddr_storage a = { .ss_family = AF_UNSPEC };
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} a;
+
 	socklen_t n = sizeof(a);
 
-	if (getsockname(fd, (struct sockaddr *)&a, &n) == -1)
+	memset(&a, 0, sizeof(a));
+	if (getsockname(fd, &a.any, &n) == -1)
 		return 0;
-	return ntohs(a.ss_family == AF_INET6
-			 ? ((struct sockaddr_in6 *)&a)->sin6_port
-			 : ((struct sockaddr_in *)&a)->sin_port);
+	return ntohs(
+	    a.any.sa_family == AF_INET6 ? a.v6.sin6_port : a.v4.sin_port);
 }
 
 static const struct row *

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Other people's programs in a jail believe the jail's authority, no more.
 
+Rows PX-15 and PX-17 of the battery.
+
 Each runs in a real jail whose connections are captured, with the files and
 variables that jail/trust makes.  The test plays the proxy's part: it answers
 DNS, and minted (beside this file) terminates TLS with leaves that proxy/mint
@@ -337,7 +339,7 @@ def files_are_there_and_cannot_be_changed(w):
         cmp warder.pem "$(grep -l BEGIN $(ls -t *.0) | while read -r f; do
             [ "$(readlink "$f")" = warder.pem ] && echo "$f"; done)" &&
             echo linked
-        tail -c "$(stat -c %s warder.pem)" ca-certificates.crt |
+        head -c "$(stat -c %s warder.pem)" ca-certificates.crt |
             cmp - warder.pem && echo merged
         cmp /etc/pki/tls/certs/ca-bundle.crt ca-certificates.crt && echo same
         cmp "$SSL_CERT_FILE" ca-certificates.crt && echo variable

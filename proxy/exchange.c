@@ -541,6 +541,7 @@ exchange_edit(struct exchange *x, const struct inject_found *found,
     const char *target, struct err *e)
 {
 	struct http1_head *h = x->o.head;
+	const char *via = x->o.guest->proxy->via;
 	struct inject_secrets secrets = { 0 };
 	size_t i;
 
@@ -550,8 +551,7 @@ exchange_edit(struct exchange *x, const struct inject_found *found,
 	(void)http1_head_remove(h, "Content-Length");
 	if (http1_head_set_target(h, target, e) == -1 || set_host(x, e) == -1 ||
 	    set_scrubbing(x, e) == -1 ||
-	    http1_head_add(h, "Via", PROXY_VIA, sizeof(PROXY_VIA) - 1, e) ==
-		-1 ||
+	    http1_head_add(h, "Via", via, strlen(via), e) == -1 ||
 	    guest_secrets(x->o.guest, &x->verdict, &secrets, e) == -1)
 		return -1;
 	return inject_apply(x->o.guest->inject, found, &x->verdict, &secrets, h,

@@ -25,6 +25,7 @@ struct http {
 	struct exchange *exchange; /* NULL: a head is being read */
 	struct loop_timer *timer; /* for a head */
 	unsigned requests;
+	int headed; /* the head is whole: it may be asked for its method */
 	/* the request that is being judged */
 	char host[CANON_HOST_SIZE]; /* where it goes */
 	uint32_t port;
@@ -63,7 +64,8 @@ http_done(struct http *h)
 static int
 is_head(const struct http *h)
 {
-	return strcmp(http1_head_method(&h->head), "HEAD") == 0;
+	return h->headed &&
+	       strcmp(http1_head_method(&h->head), "HEAD") == 0;
 }
 
 static void
@@ -230,7 +232,7 @@ http_is_served(struct http *h)
 		 http1_head_has_token(&h->head, "Upgrade", "websocket"))
 		http_fail(h, 501, REFUSAL_method, "Upgrade: websocket",
 		    "a change of protocol is not passed on");
-	else if (http1_head_has_token(&h->head, "Via", PROXY_VIA))
+	else if (http1_head_has_token(&h->head, "Via", h->o.guest->proxy->via))
 		http_fail(h, 508, REFUSAL_malformed, "Via",
 		    "the request has been here before");
 	else
@@ -364,6 +366,7 @@ http_headed(struct http *h)
 	struct http1_target t;
 
 	h->requests++;
+	h->headed = 1;
 	http1_head_split(&h->head, &t);
 	if (t.form == HTTP1_AUTHORITY)
 		http_connect(h, &t);
@@ -436,6 +439,7 @@ static int
 http_next(struct http *h)
 {
 	http1_head_reset(&h->head);
+	h->headed = 0;
 	h->verdict = (struct verdict){ .service = PLAN_NET_NONE };
 	if (loop_timer_set(h->timer,
 		h->requests == 0 ? PROXY_HEAD_MS : PROXY_KEEP_MS, NULL) == 0)

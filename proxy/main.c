@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -69,10 +70,23 @@ main_prepare(struct proxy *p, struct err *e)
 	return 0;
 }
 
+/* Ours alone, so that a chain of proxies is no loop. */
+static int
+main_via(struct proxy *p, struct err *e)
+{
+	uint32_t id;
+
+	if (getrandom(&id, sizeof(id), 0) != sizeof(id))
+		return err_set(e, ERR_SYSTEM, "getrandom");
+	(void)snprintf(p->via, sizeof(p->via), "1.1 warder-%08x", id);
+	return 0;
+}
+
 static int
 main_run(struct proxy *p, struct err *e)
 {
-	if (main_prepare(p, e) == -1 || loop_create(&p->loop, e) == -1 ||
+	if (main_prepare(p, e) == -1 || main_via(p, e) == -1 ||
+	    loop_create(&p->loop, e) == -1 ||
 	    locals_create(p->loop, &p->locals, e) == -1 ||
 	    names_create(p->loop, &p->names, e) == -1 ||
 	    upstream_create(p->loop, &p->upstream, e) == -1 ||

@@ -31,8 +31,9 @@ struct names;
 struct locals;
 struct upstream;
 
-/* What a request says that has been through a warder-proxy. */
-#define PROXY_VIA "1.1 warder"
+enum {
+	PROXY_VIA_SIZE = 32
+};
 
 struct proxy {
 	struct loop *loop;
@@ -40,6 +41,8 @@ struct proxy {
 	struct names *names;
 	struct locals *locals;
 	struct upstream *upstream;
+	/* What a request says that has been through this process. */
+	char via[PROXY_VIA_SIZE];
 	struct guest *guests[PROXY_JAILS_MAX]; /* NULL: free */
 	unsigned nconns, nconns_max; /* of all guests */
 };

@@ -6,30 +6,11 @@ import signal
 import subprocess
 import sys
 
+from driver import policy, tcp, web
 from flow import check, descendants, equal, holds, main, name_of, test
 from upstream import Echo, Web
 
 CURL = "curl -sS -m 10 -w '%{http_code}\\n' "
-
-
-def policy(w, services, more=""):
-    text = "policy: 1\nname: out\nnetwork:\n  services:\n"
-    for name, lines in services.items():
-        text += f"    {name}:\n"
-        text += "".join(f"      {line}\n" for line in lines)
-    return w.file("out.yaml", text + more)
-
-
-def web(port, *rules, to="web.internal:80"):
-    rules = rules or ("{methods: read, path: /ok/**}",
-                      "{methods: [POST], path: /post}")
-    return [f"to: {to}", "tls: none", f"dial: 127.0.0.1:{port}",
-            "allow: [" + ", ".join(rules) + "]"]
-
-
-def tcp(port, to="echo.internal:7000"):
-    return [f"to: {to}", "protocol: tcp", "allow: any",
-            f"dial: 127.0.0.1:{port}"]
 
 
 CONNECT = """

@@ -45,7 +45,7 @@ class Reader:
     def until(self, end):
         while end not in self.held:
             if not self.more():
-                return None
+                raise EOFError
         at = self.held.index(end) + len(end)
         part, self.held = self.held[:at], self.held[at:]
         return part
@@ -53,7 +53,7 @@ class Reader:
     def exactly(self, n):
         while len(self.held) < n:
             if not self.more():
-                return None
+                raise EOFError
         part, self.held = self.held[:n], self.held[n:]
         return part
 
@@ -95,7 +95,7 @@ class Server:
         except (OSError, ssl.SSLError) as e:
             self.failures.append(str(e))
             return
-        with contextlib.suppress(OSError, ssl.SSLError, ValueError):
+        with contextlib.suppress(OSError, EOFError):
             self.serve(connection)
         with contextlib.suppress(OSError):
             connection.close()
@@ -158,8 +158,6 @@ class Web(Server):
         reader = Reader(connection, self.bytes)
         while True:
             head = reader.until(b"\r\n\r\n")
-            if head is None:
-                return
             request = Request(head, b"")
             request.body = self.body(reader, request)
             self.requests.append(request)
@@ -181,8 +179,7 @@ class Raw(Server):
 
     def serve(self, connection):
         reader = Reader(connection, self.bytes)
-        if reader.until(b"\r\n\r\n") is None:
-            return
+        reader.until(b"\r\n\r\n")
         for piece in self.pieces:
             connection.sendall(piece)
 

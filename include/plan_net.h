@@ -276,7 +276,7 @@ struct plan_net {
 
 union plan_net_room {
 	struct plan_net net;
-	unsigned char bytes[PLAN_NET_SIZE_MAX];
+	_Alignas(8) unsigned char bytes[PLAN_NET_SIZE_MAX];
 };
 
 /* Records of a section. */

@@ -99,7 +99,7 @@ def more_than_the_memory_goes_to_the_disk(w):
     equal((report["end"]["kind"], report["end"]["disk_full"]),
           ("exited", False))
     r, report = w.report(python(FILL, "x", MIB, 200 * MIB), "--limit",
-                         "memory=64MiB", "--limit", "wall=50s")
+                         "memory=64MiB", seconds=200)
     r.expect(0, f"{200 * MIB}\n")
 
 
@@ -281,6 +281,9 @@ def a_file_system_without_nameless_files(w):
                   f"upperdir=upper,workdir=work {STATE} && chmod 700 {STATE} "
                   f"&& echo x >{STATE}/new; cd /; exec 3>{path}",
                   python(LOOK, "/workspace"))
+    with open(path, encoding="utf-8") as f:
+        if "upper layer is in memory" in f.read():
+            raise Skip("temporary directories are in memory here")
     holds(r.expect(0).text, "/workspace ext4 1073741824 ")
     nameless = subprocess.run(
         ["unshare", "-m", "sh", "-c", f"cd {layers} && mount -t overlay none "

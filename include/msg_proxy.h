@@ -10,6 +10,7 @@
  *	PROXY_JAIL_ADD + plan memfd ──►
  *	PROXY_JAIL_CA … + memfd ──►       (files of "tls: {ca: …}")
  *	PROXY_JAIL_TOKEN … ──►            (secrets of {env:}, {file:})
+ *	PROXY_JAIL_VAULT + socket ──►     (where a source is the vault)
  *	PROXY_JAIL_PREPARE ──►
  *	           ◄── PROXY_READY + trust memfd | PROXY_FAILED
  *	PROXY_JAIL_LISTEN + listeners ──► (once the namespace is there)
@@ -41,6 +42,7 @@ enum {
 	X(JAIL_ADD,     TO_PROXY,    struct proxy_jail_add,       1) \
 	X(JAIL_CA,      TO_PROXY,    struct proxy_jail_ca,        1) \
 	X(JAIL_TOKEN,   TO_PROXY,    struct proxy_jail_token,     0) \
+	X(JAIL_VAULT,   TO_PROXY,    struct proxy_jail_vault,     1) \
 	X(JAIL_PREPARE, TO_PROXY,    struct proxy_jail_prepare,   0) \
 	X(JAIL_LISTEN,  TO_PROXY,    struct proxy_jail_listen,    8) \
 	X(JAIL_REMOVE,  TO_PROXY,    struct proxy_jail_remove,    0) \
@@ -80,6 +82,11 @@ struct proxy_jail_token {
 	uint32_t jail;
 	uint32_t credential; /* its number in the plan */
 	uint32_t size; /* 1 to PROXY_TOKEN_MAX */
+};
+
+/* The socket of warder-vault (msg_vault.h), which serves this run. */
+struct proxy_jail_vault {
+	uint32_t jail;
 };
 
 /* All is said: answer PROXY_READY. */

@@ -24,7 +24,11 @@
 
 #include <stdint.h>
 
+/* Whose process it is, as root: this user, or where there is none, this. */
+#define VAULT_USER_NAME "_wardervault"
+
 enum {
+	VAULT_UID_RESERVED = 1879048190, /* below the jails' blocks */
 	VAULT_VERSION = 1,
 	VAULT_NAME_SIZE = 256, /* of an entry, with its NUL */
 	VAULT_USER_SIZE = 65,

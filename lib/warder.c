@@ -35,6 +35,7 @@ struct warder {
 	char init_path[PLACES_PATH_MAX + 16];
 	char config_path[PLACES_PATH_MAX + 16];
 	char proxy_path[PLACES_PATH_MAX + 16];
+	char vault_path[PLACES_PATH_MAX + 16];
 };
 
 struct warder_policy {
@@ -117,6 +118,8 @@ library_places(struct warder *w, const char *libexec, struct err *e)
 	(void)snprintf(w->config_path, sizeof(w->config_path),
 	    "%s/warder-config", w->places.libexec);
 	(void)snprintf(w->proxy_path, sizeof(w->proxy_path), "%s/warder-proxy",
+	    w->places.libexec);
+	(void)snprintf(w->vault_path, sizeof(w->vault_path), "%s/warder-vault",
 	    w->places.libexec);
 	return 0;
 }
@@ -352,6 +355,9 @@ library_egress(struct warder_run *r, const struct warder_command *c,
 {
 	const struct warder_policy *p = r->policy;
 	struct egress_options eo = { .proxy_path = p->warder->proxy_path,
+		.vault_path = p->warder->vault_path,
+		.config_dir = p->warder->places.config,
+		.state_dir = p->warder->places.state_root,
 		.environ = (char *const *)(uintptr_t)c->environment };
 
 	if (p->net == NULL)

@@ -17,6 +17,7 @@
 #include "answer.h"
 #include "log.h"
 #include "reach.h"
+#include "tokens.h"
 #include "upstream.h"
 
 enum {
@@ -33,6 +34,10 @@ struct exchange_stop {
 struct exchange {
 	struct exchange_options o; /* borrowed parts of it are gone */
 	struct verdict verdict;
+	struct inject_found found;
+	struct tokens_ask *asking;
+	int again; /* answered with 401: */
+	int asked_again; /* once is enough */
 	struct reach *reach;
 	struct reach_result targets;
 	uint32_t next; /* target */
@@ -55,6 +60,7 @@ struct exchange {
 	struct http1_body response;
 	int response_done;
 	int persists;
+	struct scrub *scrubber; /* held: another token may come meanwhile */
 	struct scrub_stream scrub;
 	int scrubbing;
 
@@ -70,12 +76,14 @@ exchange_destroy(struct exchange *x)
 {
 	if (x == NULL)
 		return;
+	tokens_cancel(x->asking);
 	reach_cancel(x->reach);
 	upstream_cancel(x->call);
 	http1_body_finish(&x->body);
 	http1_body_finish(&x->response);
 	buf_finish(&x->filtered);
 	loop_timer_destroy(x->idle);
+	scrub_destroy(x->scrubber);
 	free(x);
 }
 
@@ -291,7 +299,7 @@ add_scrubbed(struct exchange *x, struct http1_head *to,
 	autobuf value;
 
 	buf_init(&value, HTTP1_FIELD_MAX * 4);
-	scrub_begin(&s, x->o.guest->scrub, emit_value, &value);
+	scrub_begin(&s, x->scrubber, emit_value, &value);
 	if (scrub_feed(&s, f->value, f->value_size) != 0 || scrub_end(&s) != 0)
 		return err_set(e, ERR_LIMIT, "a field is too long");
 	return http1_head_add(to, f->name, buf_bytes(&value), buf_size(&value),
@@ -362,6 +370,17 @@ may_scrub(const struct http1_head *h)
 	       (coding == NULL || strcasecmp(coding, "identity") == 0);
 }
 
+/*
+ * A token may have ended or been revoked before its time: the vault is asked
+ * for another, once, where the request can be sent again as it is.
+ */
+static int
+may_ask_again(const struct exchange *x)
+{
+	return !x->asked_again && x->body_done && x->body.bytes == 0 &&
+	       tokens_renewable(x->o.guest, &x->verdict);
+}
+
 static int
 on_head(void *arg, struct http1_head *head)
 {
@@ -370,6 +389,10 @@ on_head(void *arg, struct http1_head *head)
 	uint64_t length = 0;
 	struct err e = { 0 };
 
+	if (head->status == 401 && may_ask_again(x)) {
+		x->again = 1;
+		return UPSTREAM_STOP;
+	}
 	from = http1_head_framing(head, http1_head_method(x->o.head), &length);
 	if (from == HTTP1_BODY_TUNNEL)
 		return exchange_stop(x, 502, REFUSAL_unavailable,
@@ -462,6 +485,8 @@ exchange_whole(struct exchange *x)
 }
 
 static void exchange_call(struct exchange *x);
+static void exchange_ask(struct exchange *x);
+static void on_reached(void *arg, const struct reach_result *r);
 
 static void
 on_done(void *arg, const struct upstream_end *end)
@@ -472,7 +497,9 @@ on_done(void *arg, const struct upstream_end *end)
 	x->call = NULL;
 	n->sent_bytes += x->body.bytes;
 	n->received_bytes += x->received;
-	if (x->stop.status != 0)
+	if (x->again)
+		exchange_ask(x);
+	else if (x->stop.status != 0)
 		exchange_fail(x, x->stop.status, x->stop.code, x->stop.why);
 	else if (end->good)
 		exchange_whole(x);
@@ -537,25 +564,86 @@ set_scrubbing(struct exchange *x, struct err *e)
 }
 
 static int
-exchange_edit(struct exchange *x, const struct inject_found *found,
-    const char *target, struct err *e)
+exchange_edit(struct exchange *x, const char *target, struct err *e)
 {
 	struct http1_head *h = x->o.head;
 	const char *via = x->o.guest->proxy->via;
-	struct inject_secrets secrets = { 0 };
 	size_t i;
 
 	http1_head_remove_hop(h);
 	for (i = 0; i < countof(overrides); i++)
 		(void)http1_head_remove(h, overrides[i]);
 	(void)http1_head_remove(h, "Content-Length");
-	if (http1_head_set_target(h, target, e) == -1 || set_host(x, e) == -1 ||
-	    set_scrubbing(x, e) == -1 ||
-	    http1_head_add(h, "Via", via, strlen(via), e) == -1 ||
-	    guest_secrets(x->o.guest, &x->verdict, &secrets, e) == -1)
+	if (http1_head_set_target(h, target, e) == -1 || set_host(x, e) == -1)
 		return -1;
-	return inject_apply(x->o.guest->inject, found, &x->verdict, &secrets, h,
-	    e);
+	return http1_head_add(h, "Via", via, strlen(via), e);
+}
+
+/* What goes in, and what the answer is scrubbed of. */
+static int
+exchange_fill(struct exchange *x, struct err *e)
+{
+	struct guest *g = x->o.guest;
+	struct inject_secrets secrets = { 0 };
+
+	if (guest_secrets(g, &x->verdict, &secrets, e) == -1 ||
+	    inject_apply(g->inject, &x->found, &x->verdict, &secrets, x->o.head,
+		e) == -1)
+		return -1;
+	x->scrubbing = guest_scrubs(g, &x->verdict);
+	scrub_destroy(take_ptr(&x->scrubber));
+	if (x->scrubbing) {
+		x->scrubber = scrub_hold(g->scrub);
+		scrub_begin(&x->scrub, x->scrubber, emit_response, x);
+	}
+	return set_scrubbing(x, e);
+}
+
+static void
+exchange_filled(struct exchange *x)
+{
+	struct err e = { 0 };
+	int rc = exchange_fill(x, &e);
+
+	if (rc == 0 && x->targets.n > 0) {
+		x->next = 0;
+		exchange_call(x);
+		return;
+	}
+	if (rc == 0)
+		rc = reach_start(x->o.guest, x->o.host, x->o.port,
+		    x->verdict.service, on_reached, x, &x->reach, &e);
+	if (rc == -1)
+		exchange_fail(x, 502, REFUSAL_credential_missing, e.msg);
+}
+
+static void
+on_tokens(void *arg, enum refusal_code code, uint32_t credential,
+    const char *why)
+{
+	struct exchange *x = arg;
+
+	x->asking = NULL;
+	x->verdict.credential = credential;
+	if (code == REFUSAL_none)
+		exchange_filled(x);
+	else
+		exchange_fail(x, (unsigned)refusal_http(code), code, why);
+}
+
+/* Another token; the request then goes out as before. */
+static void
+exchange_ask(struct exchange *x)
+{
+	struct err e = { 0 };
+
+	x->again = 0;
+	x->asked_again = 1;
+	if (tokens_start(x->o.guest, &x->verdict, x->o.host, x->o.port, 1,
+		on_tokens, x, &x->asking, &e) == -1)
+		exchange_fail(x, 502, REFUSAL_credential_missing, e.msg);
+	else if (x->asking == NULL)
+		exchange_filled(x);
 }
 
 static void
@@ -649,9 +737,24 @@ exchange_bodies(struct exchange *x)
 	if (x->filtering)
 		inject_body_begin(&x->filter, x->o.guest->inject, emit_filtered,
 		    x);
-	x->scrubbing = guest_scrubs(x->o.guest, &x->verdict);
-	if (x->scrubbing)
-		scrub_begin(&x->scrub, x->o.guest->scrub, emit_response, x);
+}
+
+/*
+ * On the way to its addresses, or to the vault first.  What fails here is
+ * said by the caller.
+ */
+static int
+exchange_begin(struct exchange *x, struct err *e)
+{
+	if (tokens_start(x->o.guest, &x->verdict, x->o.host, x->o.port, 0,
+		on_tokens, x, &x->asking, e) == -1)
+		return -1;
+	if (x->asking != NULL)
+		return 0;
+	if (exchange_fill(x, e) == -1)
+		return -1;
+	return reach_start(x->o.guest, x->o.host, x->o.port, x->verdict.service,
+	    on_reached, x, &x->reach, e);
 }
 
 int
@@ -665,16 +768,16 @@ exchange_create(const struct exchange_options *o, struct exchange **ret,
 		return err_sys(e, ENOMEM, "a request");
 	x->o = *o;
 	x->verdict = *o->verdict;
+	x->found = *o->found;
 	x->o.verdict = NULL;
 	x->o.found = NULL;
 	x->o.target = NULL;
 	exchange_bodies(x);
 	http1_body_init(&x->response, HTTP1_BODY_NONE, 0, NULL);
-	if (exchange_edit(x, o->found, o->target, e) == -1 ||
+	if (exchange_edit(x, o->target, e) == -1 ||
 	    loop_timer_create(loop, on_idle, x, &x->idle, e) == -1 ||
 	    loop_timer_set(x->idle, PROXY_IDLE_MS, e) == -1 ||
-	    reach_start(o->guest, x->o.host, x->o.port, x->verdict.service,
-		on_reached, x, &x->reach, e) == -1) {
+	    exchange_begin(x, e) == -1) {
 		exchange_destroy(x);
 		return -1;
 	}

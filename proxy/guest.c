@@ -11,6 +11,7 @@
 #include "mint.h"
 #include "placeholder.h"
 #include "secret.h"
+#include "tokens.h"
 #include "upstream.h"
 
 struct guest *
@@ -69,6 +70,7 @@ guest_forget_secrets(struct guest *g)
 		secret_destroy(g->tokens[i]);
 	free(g->tokens);
 	g->tokens = NULL;
+	free(take_ptr(&g->serials));
 	free(g->values);
 	g->values = NULL;
 	inject_set_destroy(take_ptr(&g->inject));
@@ -99,6 +101,7 @@ guest_fail(struct guest *g)
 		conn_destroy(c);
 	while (g->nlisteners > 0)
 		listener_destroy(g->listeners[--g->nlisteners]);
+	tokens_destroy(take_ptr(&g->vault));
 	for (i = 0; i < GUEST_POOLS_MAX; i++)
 		upstream_pool_destroy(take_ptr(&g->pools[i].pool));
 	tls_server_destroy(take_ptr(&g->tls));
@@ -138,9 +141,10 @@ guest_tables(struct guest *g, struct err *e)
 	g->counts = calloc(services, sizeof(*g->counts));
 	g->cas = calloc(services, sizeof(*g->cas));
 	g->tokens = calloc(credentials, sizeof(*g->tokens));
+	g->serials = calloc(credentials, sizeof(*g->serials));
 	g->values = calloc(credentials, sizeof(*g->values));
 	if (g->counts == NULL || g->cas == NULL || g->tokens == NULL ||
-	    g->values == NULL)
+	    g->serials == NULL || g->values == NULL)
 		return err_sys(e, ENOMEM, "the plan's tables");
 	return 0;
 }
@@ -185,17 +189,13 @@ guest_set_ca(struct guest *g, uint32_t service, int file, struct err *e)
 }
 
 /* Bytes that could end a header field, or hide in it, are refused here. */
-int
-guest_set_token(struct guest *g, uint32_t credential, const void *p, size_t n,
+static int
+check_token(const struct guest *g, uint32_t credential, const void *p, size_t n,
     struct err *e)
 {
 	const unsigned char *b = p;
 	size_t i;
 
-	if (credential >= plan_net_count(g->net, PLAN_NET_CREDENTIALS) ||
-	    g->tokens[credential] != NULL)
-		return err_set(e, ERR_CORRUPT, "a token for credential %u",
-		    credential);
 	for (i = 0; i < n; i++)
 		if (b[i] < ' ' || b[i] > '~')
 			return err_set(e, ERR_INVALID,
@@ -203,7 +203,30 @@ guest_set_token(struct guest *g, uint32_t credential, const void *p, size_t n,
 			    "be in a header",
 			    plan_net_string(g->net,
 				plan_net_credential(g->net, credential)->name));
+	return 0;
+}
+
+int
+guest_set_token(struct guest *g, uint32_t credential, const void *p, size_t n,
+    struct err *e)
+{
+	if (credential >= plan_net_count(g->net, PLAN_NET_CREDENTIALS) ||
+	    g->tokens[credential] != NULL)
+		return err_set(e, ERR_CORRUPT, "a token for credential %u",
+		    credential);
+	if (check_token(g, credential, p, n, e) == -1)
+		return -1;
 	return secret_create(p, n, &g->tokens[credential], e);
+}
+
+int
+guest_set_vault(struct guest *g, int fd, struct err *e)
+{
+	if (g->vault != NULL || g->prepared) {
+		(void)close(fd);
+		return err_set(e, ERR_CORRUPT, "a vault out of turn");
+	}
+	return tokens_create(g, fd, &g->vault, e);
 }
 
 /* ---- what the jail must know ---------------------------------------------- */
@@ -402,6 +425,45 @@ guest_secrets(struct guest *g, struct verdict *v, struct inject_secrets *ret,
 	v->ninjects = kept;
 	guest_count(g, v->service)->injected += kept;
 	return 0;
+}
+
+int
+guest_keep_token(struct guest *g, uint32_t credential, const void *p, size_t n,
+    uint64_t serial, struct err *e)
+{
+	autosecret *s = NULL;
+	struct scrub *old = g->scrub;
+
+	if (g->tokens[credential] != NULL && g->serials[credential] == serial &&
+	    secret_equal(g->tokens[credential], p, n))
+		return 0;
+	if (check_token(g, credential, p, n, e) == -1 ||
+	    secret_create(p, n, &s, e) == -1)
+		return -1;
+	secret_destroy(g->tokens[credential]);
+	g->tokens[credential] = take_ptr(&s);
+	g->serials[credential] = serial;
+	g->scrub = NULL;
+	if (prepare_scrub(g, e) == -1) {
+		g->scrub = old;
+		guest_forget_token(g, credential);
+		return -1;
+	}
+	scrub_destroy(old);
+	return 0;
+}
+
+void
+guest_forget_token(struct guest *g, uint32_t credential)
+{
+	secret_destroy(take_ptr(&g->tokens[credential]));
+	g->serials[credential] = 0;
+}
+
+uint64_t
+guest_serial(const struct guest *g, uint32_t credential)
+{
+	return g->serials[credential];
 }
 
 int

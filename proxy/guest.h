@@ -20,6 +20,7 @@ struct listener;
 struct mint;
 struct tls_identity;
 struct tls_server;
+struct tokens;
 struct upstream_pool;
 
 enum {
@@ -63,6 +64,8 @@ struct guest {
 	/* Secrets and what stands for them. */
 	unsigned char seed[PROXY_SEED_SIZE];
 	struct secret **tokens; /* a credential's; NULL: not known */
+	uint64_t *serials; /* of the vault's; 0: not of the vault */
+	struct tokens *vault; /* NULL: no credential is the vault's */
 	char (*values)[PROXY_PLACEHOLDER_MAX]; /* "": it has none */
 	unsigned placeholders; /* that are not "" */
 	struct inject_set *inject;
@@ -99,6 +102,8 @@ must_check int guest_set_ca(struct guest *g, uint32_t service, int file,
     struct err *e);
 must_check int guest_set_token(struct guest *g, uint32_t credential,
     const void *p, size_t n, struct err *e);
+/* The vault's socket, taken. */
+must_check int guest_set_vault(struct guest *g, int fd, struct err *e);
 must_check int guest_prepare(struct guest *g, struct proxy_ready *ret,
     int *ret_fd, struct err *e);
 /* fd is taken. */
@@ -131,6 +136,18 @@ must_check int guest_leaf(struct guest *g, const char *host,
  */
 must_check int guest_secrets(struct guest *g, struct verdict *v,
     struct inject_secrets *ret, struct err *e);
+
+/*
+ * A secret of the vault, which takes the place of an older one; streams that
+ * are scrubbed of that one go on being so.  ERR_INVALID if it could not be in
+ * a header.
+ */
+must_check int guest_keep_token(struct guest *g, uint32_t credential,
+    const void *p, size_t n, uint64_t serial, struct err *e);
+void guest_forget_token(struct guest *g, uint32_t credential);
+
+/* The serial of the one that is kept; 0: none is. */
+uint64_t guest_serial(const struct guest *g, uint32_t credential);
 
 /* Whether the response to such a request is scrubbed. */
 int guest_scrubs(const struct guest *g, const struct verdict *v);

@@ -32,6 +32,7 @@ struct scrub_node {
 };
 
 struct scrub {
+	unsigned holders;
 	struct secret *room; /* everything below lies in it */
 	struct scrub_node *nodes;
 	unsigned char *forms;
@@ -369,6 +370,7 @@ scrub_create(const struct scrub_entry *entries, size_t n, struct scrub **ret,
 	s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return err_set(e, ERR_SYSTEM, "calloc");
+	s->holders = 1;
 	for (i = 0; i < n; i++) {
 		s->replacement[i] = entries[i].replacement;
 		s->replacement_size[i] = strlen(entries[i].replacement);
@@ -380,10 +382,17 @@ scrub_create(const struct scrub_entry *entries, size_t n, struct scrub **ret,
 	return 0;
 }
 
+struct scrub *
+scrub_hold(struct scrub *s)
+{
+	s->holders++;
+	return s;
+}
+
 void
 scrub_destroy(struct scrub *s)
 {
-	if (s == NULL)
+	if (s == NULL || --s->holders > 0)
 		return;
 	secret_destroy(s->room);
 	free(s);

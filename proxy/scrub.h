@@ -54,6 +54,9 @@ struct scrub; /* the forms, for any number of streams at once */
  */
 must_check int scrub_create(const struct scrub_entry *entries, size_t n,
     struct scrub **ret, struct err *e);
+
+/* One more holder; each ends its hold by scrub_destroy (NULL is fine). */
+struct scrub *scrub_hold(struct scrub *s);
 void scrub_destroy(struct scrub *s);
 
 /* One stream: a body, or a value.  Holds no byte of it. */

@@ -13,13 +13,8 @@
 #define VAULT_H
 
 #include "err.h"
+#include "msg_vault.h"
 #include "secret.h"
-
-#define VAULT_USER_NAME "_wardervault"
-
-enum {
-	VAULT_UID_RESERVED = 1879048190, /* where no such user exists */
-};
 
 /* Numbers of the descriptors that a launcher gives to --serve. */
 enum vault_fd {

@@ -47,6 +47,7 @@ struct exec {
 	char init_path[PLACES_PATH_MAX + 16];
 	char config_path[PLACES_PATH_MAX + 16];
 	char proxy_path[PLACES_PATH_MAX + 16];
+	char vault_path[PLACES_PATH_MAX + 16];
 	struct plan plan;
 	struct seccomp_program program;
 	struct environ env;
@@ -248,6 +249,9 @@ exec_egress(struct exec *x, struct err *e)
 {
 	struct egress_options o = {
 		.proxy_path = x->proxy_path,
+		.vault_path = x->vault_path,
+		.config_dir = x->paths.config,
+		.state_dir = x->paths.state_root,
 		.net = &exec_net.net,
 		.environ = environ,
 	};
@@ -420,6 +424,8 @@ exec_paths(struct exec *x, struct err *e)
 	(void)snprintf(x->config_path, sizeof(x->config_path),
 	    "%s/warder-config", x->paths.libexec);
 	(void)snprintf(x->proxy_path, sizeof(x->proxy_path), "%s/warder-proxy",
+	    x->paths.libexec);
+	(void)snprintf(x->vault_path, sizeof(x->vault_path), "%s/warder-vault",
 	    x->paths.libexec);
 	return 0;
 }

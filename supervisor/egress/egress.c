@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "child.h"
+#include "keeper.h"
 #include "memfd.h"
 
 enum {
@@ -25,6 +26,7 @@ struct egress {
 	pid_t pid;
 	int fd;
 	int ready;
+	struct keeper keeper;
 	struct run *run_watched;
 	struct err why;
 	uint16_t ports[PLAN_NET_DESTINATIONS_MAX];
@@ -237,11 +239,7 @@ send_token(struct egress *x, uint32_t credential, struct err *e)
 	int rc = -1;
 
 	if (c->source == PLAN_NET_SOURCE_VAULT)
-		return err_set(e, ERR_UNSUPPORTED,
-		    "%s: credential %s: this build has no warder-vault; its "
-		    "sources are {env: …} and {file: …}",
-		    plan_net_string(x->o.net, c->origin),
-		    plan_net_string(x->o.net, c->name));
+		return 0;
 	n = find_secret(x, c, t.bytes, e);
 	if (n == 0)
 		(void)err_set(e, ERR_INVALID, "it is empty");
@@ -266,6 +264,29 @@ send_tokens(struct egress *x, struct err *e)
 		if (send_token(x, i, e) == -1)
 			return -1;
 	return 0;
+}
+
+/* ---- secrets of the vault ----------------------------------------------------- */
+
+/* The proxy asks it itself, over a socket of theirs. */
+static int
+start_keeper(struct egress *x, struct err *e)
+{
+	struct proxy_jail_vault m = { .jail = EGRESS_JAIL };
+	struct keeper_options o = {
+		.vault_path = x->o.vault_path,
+		.config_dir = x->o.config_dir,
+		.state_dir = x->o.state_dir,
+		.net = x->o.net,
+		.run = x->run,
+	};
+	autofd proxy = -1;
+
+	if (!keeper_is_wanted(x->o.net))
+		return 0;
+	if (keeper_start(&x->keeper, &o, &proxy, e) == -1)
+		return -1;
+	return send_message(x, PROXY_JAIL_VAULT, &m, sizeof(m), proxy, e);
 }
 
 /* ---- starting ---------------------------------------------------------------- */
@@ -298,7 +319,7 @@ send_all(struct egress *x, struct err *e)
 	struct proxy_jail_prepare m = { .jail = EGRESS_JAIL };
 
 	if (send_plan(x, e) == -1 || send_cas(x, e) == -1 ||
-	    send_tokens(x, e) == -1)
+	    send_tokens(x, e) == -1 || start_keeper(x, e) == -1)
 		return -1;
 	return send_message(x, PROXY_JAIL_PREPARE, &m, sizeof(m), -1, e);
 }
@@ -487,6 +508,8 @@ egress_ready(struct egress *x, struct err *e)
 	size_t n;
 	int rc;
 
+	if (x->keeper.pid > 0 && keeper_ready(&x->keeper, e) == -1)
+		return -1;
 	if (expect(x, PROXY_READY, sizeof(m), EGRESS_READY_MS, &fd, e) == -1 ||
 	    memfd_map(fd,
 		PROXY_CA_MAX +
@@ -647,6 +670,7 @@ egress_end(struct egress *x, struct egress_summary *ret)
 		(void)take_summary(x, ret, &e);
 	fd_closep(&x->fd);
 	(void)child_end(x->pid);
+	keeper_end(&x->keeper);
 	free(x->authority);
 	(void)munmap(x, sizeof(*x));
 }

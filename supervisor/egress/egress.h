@@ -36,6 +36,8 @@ struct egress;
 
 struct egress_options {
 	const char *proxy_path; /* of warder-proxy */
+	const char *vault_path; /* of warder-vault */
+	const char *config_dir, *state_dir; /* have vault.key and vault/ */
 	const struct plan_net *net; /* checked; borrowed */
 	char *const *environ; /* for sources {env:}; may be NULL */
 };

@@ -346,6 +346,16 @@ egress_start(const struct egress_options *o, struct egress **ret, struct err *e)
 
 /* ---- its answers --------------------------------------------------------------- */
 
+/* One message: 1; 0: it has ended, perhaps with words of ours unread. */
+static int
+receive_one(struct egress *x, struct err *e)
+{
+	int rc = ipc_recv(x->fd, &x->msg, e);
+
+	return rc == -1 && e->code == ERR_SYSTEM && e->sys == ECONNRESET ? 0
+									 : rc;
+}
+
 /* One message within its time: 1; 0: end of file. */
 static int
 receive(struct egress *x, int timeout_ms, struct err *e)
@@ -359,7 +369,7 @@ receive(struct egress *x, int timeout_ms, struct err *e)
 	if (rc <= 0)
 		return err_set(e, ERR_LIMIT, "no answer within %d ms",
 		    timeout_ms);
-	return ipc_recv(x->fd, &x->msg, e);
+	return receive_one(x, e);
 }
 
 static int

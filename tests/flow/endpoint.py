@@ -10,6 +10,7 @@ import time
 import urllib.parse
 
 
+class Endpoint:
     """Answers as told; keeps what it was asked."""
 
     def __init__(self, w):

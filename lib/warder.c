@@ -363,9 +363,12 @@ library_egress(struct warder_run *r, const struct warder_command *c,
 	if (p->net == NULL)
 		return 0;
 	eo.net = &p->net->net;
+	if (p->plan.rootfs == PLAN_ROOTFS_DIR)
+		eo.root = plan_string(&p->plan, p->plan.rootfs_dir);
 	if (egress_start(&eo, &r->egress, e) == -1)
 		return -1;
 	o->capture = egress_capture(r->egress);
+	o->trust = egress_trust(r->egress);
 	return 0;
 }
 

@@ -254,6 +254,9 @@ exec_egress(struct exec *x, struct err *e)
 		.state_dir = x->paths.state_root,
 		.net = &exec_net.net,
 		.environ = environ,
+		.root = x->plan.rootfs == PLAN_ROOTFS_DIR
+			    ? plan_string(&x->plan, x->plan.rootfs_dir)
+			    : NULL,
 	};
 
 	return plan_has_net(&x->plan) ? egress_start(&o, &x->egress, e) : 0;
@@ -387,8 +390,10 @@ exec_jail(struct exec *x, struct err *e)
 	o.janitor_unlink = x->registry.path;
 	o.name = x->registry.name;
 	r = exec_egress(x, e);
-	if (x->egress != NULL)
+	if (x->egress != NULL) {
 		o.capture = egress_capture(x->egress);
+		o.trust = egress_trust(x->egress);
+	}
 	if (r == 0)
 		r = jail_prepare(x->jail, &o, e);
 	if (r == 0)

@@ -34,6 +34,7 @@ struct egress {
 	char run[PROXY_RUN_MAX];
 	char *authority;
 	char hash[PROXY_HASH_SIZE];
+	struct trust trust;
 	struct egress_variable variables[EGRESS_VARS_MAX];
 	size_t nvariables;
 	struct proxy_placeholder placeholders[PLAN_NET_CREDENTIALS_MAX];
@@ -509,6 +510,27 @@ take_ready(struct egress *x, const struct proxy_ready *m, const char *p,
 	return 0;
 }
 
+/* The root's bundle with the authority; nothing without one. */
+static int
+make_trust(struct egress *x, struct err *e)
+{
+	const char *path = x->o.root == NULL ? "/" : x->o.root;
+	struct trust_root root = { .bundle = NULL };
+	autofd fd = -1;
+	int rc;
+
+	if (x->authority == NULL)
+		return 0;
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1)
+		return err_set(e, ERR_SYSTEM, "%s", path);
+	if (trust_read(fd, &root, e) == -1)
+		return err_wrap(e, "what %s trusts", path);
+	rc = trust_make(&root, x->authority, x->hash, &x->trust, e);
+	trust_root_finish(&root);
+	return rc;
+}
+
 int
 egress_ready(struct egress *x, struct err *e)
 {
@@ -532,7 +554,7 @@ egress_ready(struct egress *x, struct err *e)
 	rc = take_ready(x, &m, p, n, e);
 	memfd_unmap(p, n);
 	x->ready = rc == 0;
-	return rc == 0 ? 0 : err_wrap(e, "warder-proxy");
+	return rc == 0 ? make_trust(x, e) : err_wrap(e, "warder-proxy");
 }
 
 /* ---- listeners ------------------------------------------------------------------ */
@@ -606,6 +628,19 @@ egress_variables(const struct egress *x, size_t *ret_n)
 	return x->variables;
 }
 
+static int
+trust_environ(const struct egress *x, struct environ *v, struct err *e)
+{
+	size_t i, n;
+	const struct trust_variable *t = trust_variables(&n);
+
+	for (i = 0; i < n && x->trust.nfiles > 0; i++)
+		if (trust_wants(&x->trust, &t[i]) &&
+		    environ_add(v, t[i].name, t[i].value, 1, e) == -1)
+			return -1;
+	return 0;
+}
+
 int
 egress_environ(const struct egress *x, struct environ *v, struct err *e)
 {
@@ -617,7 +652,13 @@ egress_environ(const struct egress *x, struct environ *v, struct err *e)
 		if (environ_add(v, a->name, a->value, a->yields, e) == -1)
 			return -1;
 	}
-	return 0;
+	return trust_environ(x, v, e);
+}
+
+const struct trust *
+egress_trust(const struct egress *x)
+{
+	return &x->trust;
 }
 
 const char *
@@ -682,5 +723,6 @@ egress_end(struct egress *x, struct egress_summary *ret)
 	(void)child_end(x->pid);
 	keeper_end(&x->keeper);
 	free(x->authority);
+	trust_finish(&x->trust);
 	(void)munmap(x, sizeof(*x));
 }

@@ -22,6 +22,7 @@
 #include "jail/environ.h"
 #include "jail/jail.h"
 #include "jail/run.h"
+#include "jail/trust.h"
 #include "msg_proxy.h"
 #include "plan_net.h"
 
@@ -40,6 +41,7 @@ struct egress_options {
 	const char *config_dir, *state_dir; /* have vault.key and vault/ */
 	const struct plan_net *net; /* checked; borrowed */
 	char *const *environ; /* for sources {env:}; may be NULL */
+	const char *root; /* the jail's, on the host; borrowed; NULL: "/" */
 };
 
 /*
@@ -74,6 +76,12 @@ const struct egress_variable *egress_variables(const struct egress *x,
 /* The same, into an environment. */
 must_check int egress_environ(const struct egress *x, struct environ *v,
     struct err *e);
+
+/*
+ * What the jail's programs are to trust, for struct jail_options: empty until
+ * egress_ready(), and where nothing is inspected.
+ */
+const struct trust *egress_trust(const struct egress *x);
 
 /*
  * The jail's authority, PEM with its NUL, and the hash of its name in hex;

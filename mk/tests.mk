@@ -9,7 +9,7 @@ FUZZ := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZ))
 FUZZ_SECONDS := 600
 TEST_LIBS := -Wl,--as-needed -lyaml -ljansson -lseccomp -levent_core \
-	-lcurl -lssl -lcrypto -lmbedx509 -lmbedcrypto -lcares
+	-lcurl -lssl -lcrypto -lmbedx509 -lmbedcrypto -lcares -lresolv
 
 # Unit tests link the whole of base/, policy/, jail/ and proxy/ as one archive.
 PROXY_PARTS := $(filter-out proxy/main.c proxy/lock.c,$(PROXY)) \

@@ -332,8 +332,8 @@ compare_stream(struct compare *c, const struct plan_net_destination *x,
 		memcmp(&t->dial, &s->dial, sizeof(t->dial)) != 0))
 		say(c, "dial", near, "%s:%u at an address of the policy's",
 		    host, y->port);
-	if (y->tls > x->tls ||
-	    strcmp(plan_net_string(c->a, s->ca), plan_net_string(c->b, t->ca)))
+	if (y->tls > x->tls || strcmp(plan_net_string(c->a, s->ca),
+				   plan_net_string(c->b, t->ca)) != 0)
 		say(c, "tls", near, "%s:%u verified in this way", host,
 		    y->port);
 	if (t->body_max_bytes > s->body_max_bytes)

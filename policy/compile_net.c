@@ -380,11 +380,12 @@ sorted(struct net *n, const struct yaml_node *map, uint32_t *ret)
 	uint32_t count = map == NULL ? 0 : map->count, i = 0;
 	const struct yaml_node **list, *v;
 
-	list = arena_alloc(&n->r->arena, (count + 1) * sizeof(*list));
+	list = arena_alloc(&n->r->arena,
+	    (count + 1) * sizeof(const struct yaml_node *));
 	for (v = map == NULL ? NULL : map->first; v != NULL; v = v->next)
 		list[i++] = v;
 	if (i > 1)
-		qsort(list, i, sizeof(*list), compare_keys);
+		qsort(list, i, sizeof(const struct yaml_node *), compare_keys);
 	*ret = i;
 	return list;
 }
@@ -712,19 +713,22 @@ start(struct net *n)
 	struct arena *a = &n->r->arena;
 
 #define ROOM(field, most) n->field = arena_alloc(a, (most) * sizeof(*n->field))
+#define NODES(field, most) \
+	n->field = arena_alloc(a, (most) * sizeof(const struct yaml_node *))
 	ROOM(services, PLAN_NET_SERVICES_MAX);
-	ROOM(service_nodes, PLAN_NET_SERVICES_MAX);
+	NODES(service_nodes, PLAN_NET_SERVICES_MAX);
 	ROOM(destinations, PLAN_NET_DESTINATIONS_MAX);
-	ROOM(destination_nodes, PLAN_NET_DESTINATIONS_MAX);
+	NODES(destination_nodes, PLAN_NET_DESTINATIONS_MAX);
 	ROOM(rules, PLAN_NET_RULES_MAX);
 	ROOM(queries, PLAN_NET_QUERIES_MAX);
 	ROOM(ranges, PLAN_NET_RANGES_MAX);
 	ROOM(credential, PLAN_NET_CREDENTIALS_MAX);
-	ROOM(credential_nodes, PLAN_NET_CREDENTIALS_MAX);
+	NODES(credential_nodes, PLAN_NET_CREDENTIALS_MAX);
 	ROOM(injects, PLAN_NET_INJECTS_MAX);
 	ROOM(strings, PLAN_NET_STRINGS_MAX);
 	ROOM(slots, NET_SLOTS);
 #undef ROOM
+#undef NODES
 	n->count[PLAN_NET_STRINGS] = 1;
 }
 

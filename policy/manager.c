@@ -669,7 +669,7 @@ add_defaults(struct reader *r)
 	    add_url(r, ROLE_SUMS, m->sums) == -1)
 		return -1;
 	/* Whoever names the default index needs its files too. */
-	if (m->companion != NULL && has_host_of(r, m->main))
+	if (m->main != NULL && m->companion != NULL && has_host_of(r, m->main))
 		return add_url(r, ROLE_EXTRA, m->companion);
 	return 0;
 }

@@ -54,6 +54,11 @@ load_error(const char *policy)
 	return e.msg;
 }
 
+static union plan_net_room net;
+static const char with_services[] =
+    "policy: 1\nlimits: {pids: 13}\nnetwork: {services: {a: {to: "
+    "a.example, allow: [{methods: read, path: /v1/**}]}}}\n";
+
 static void
 load(const struct policy_request *rq)
 {
@@ -255,7 +260,7 @@ cache_load__dependency_changes__compiles_again(void **state)
 static void
 cache_load__damaged__compiles_again(void **state)
 {
-	struct policy_request rq = request("policy: 1\nlimits: {pids: 13}\n");
+	struct policy_request rq = request(with_services);
 	unsigned char key[SHA256_SIZE];
 	char cache[128], name[SHA256_HEX_SIZE], path[256];
 	struct stat st;
@@ -264,6 +269,7 @@ cache_load__damaged__compiles_again(void **state)
 	(void)state;
 	(void)snprintf(cache, sizeof(cache), "%s/cache3", tmp);
 	rq.cache_dir = cache;
+	rq.net = &net;
 	load(&rq);
 	again = plan;
 	cache_key(&rq, key);
@@ -274,7 +280,7 @@ cache_load__damaged__compiles_again(void **state)
 	for (at = 0; at < st.st_size; at += step) {
 		struct client_files files;
 		struct cache_entry entry = { &plan, &program, &files, text,
-			NULL };
+			&net };
 		FILE *f = fopen(path, "r+");
 		int dir, c;
 
@@ -293,6 +299,39 @@ cache_load__damaged__compiles_again(void **state)
 		assert_int_equal(0, close(dir));
 	}
 	assert_int_equal(1, count_entries(cache));
+}
+
+static void
+cache_load__with_services__network_plan_too(void **state)
+{
+	struct policy_request rq = request(with_services);
+	unsigned char digest[SHA256_SIZE];
+	char cache[128];
+
+	(void)state;
+	(void)snprintf(cache, sizeof(cache), "%s/cache9", tmp);
+	rq.cache_dir = cache;
+	rq.net = &net;
+	load(&rq);
+	assert_int_equal(1, count_entries(cache));
+	assert_memory_equal(net.net.digest, plan.net_digest, SHA256_SIZE);
+	memcpy(digest, net.net.digest, sizeof(digest));
+	memset(&net, 0, sizeof(net));
+	load(&rq);
+	assert_memory_equal(net.net.digest, digest, SHA256_SIZE);
+	/* Who does not want it gets the plan that says that there is one. */
+	rq.net = NULL;
+	load(&rq);
+	assert_true(plan_has_net(&plan));
+	/* … and stores no entry without it. */
+	(void)snprintf(cache, sizeof(cache), "%s/cache10", tmp);
+	load(&rq);
+	assert_int_equal(0, count_entries(cache));
+	/* A policy without services leaves the room empty. */
+	rq = request("policy: 1\n");
+	rq.net = &net;
+	load(&rq);
+	assert_int_equal(0, net.net.size);
 }
 
 /* A digest that fits does not make a filter of any bytes. */
@@ -473,6 +512,88 @@ say_plan(int socket, size_t extra, uint32_t length, uint32_t hashed,
 	return ipc_send(socket, CONFIG_DONE, &m, sizeof(m), &fd, 1, NULL);
 }
 
+/* A plan with a filter that allows all, and a network plan of any bytes. */
+static int
+say_net(int socket, int claimed, const void *bytes, uint32_t size,
+    const unsigned char digest[SHA256_SIZE])
+{
+	static const struct sock_filter insn = { 0x06, 0, 0, 0x7fff0000 };
+	struct config_done m = { .program_length = 1, .net_size = size };
+	int fd = memfd_create("plan", MFD_CLOEXEC);
+
+	plan_init(&plan);
+	plan.limits = (struct plan_limits){ .cpu_milli = 1000,
+		.memory_bytes = 1 << 30,
+		.pids = 1,
+		.open_files = 16 };
+	if (plan_add_string(&plan, "/", &plan.cwd, NULL) == -1)
+		return -1;
+	if (claimed) {
+		plan.nservices = 1;
+		memcpy(plan.net_digest, digest, SHA256_SIZE);
+	}
+	sha256_buffer(&insn, sizeof(insn), plan.seccomp_digest);
+	plan_seal(&plan);
+	m.plan_size = (uint32_t)plan_size(&plan);
+	if (write(fd, &plan, m.plan_size) != (ssize_t)m.plan_size ||
+	    write(fd, &insn, sizeof(insn)) != sizeof(insn) ||
+	    write(fd, bytes, size) != (ssize_t)size)
+		return -1;
+	return ipc_send(socket, CONFIG_DONE, &m, sizeof(m), &fd, 1, NULL);
+}
+
+static const unsigned char some_digest[SHA256_SIZE] = { 1 };
+
+static int
+say_net_without(int socket)
+{
+	return say_net(socket, 0, NULL, 0, some_digest);
+}
+
+static int
+say_net_missing(int socket)
+{
+	return say_net(socket, 1, NULL, 0, some_digest);
+}
+
+static int
+say_net_unasked(int socket)
+{
+	plan_net_init(&net);
+	return say_net(socket, 0, &net, net.net.size, some_digest);
+}
+
+static int
+say_net_garbage(int socket)
+{
+	return say_net(socket, 1, "garbage", 7, some_digest);
+}
+
+/* Whole in itself, and not the one that the plan names. */
+static int
+say_net_other(int socket)
+{
+	plan_net_init(&net);
+	return say_net(socket, 1, &net, net.net.size, some_digest);
+}
+
+/* Named by its digest, and without the service that the plan counts. */
+static int
+say_net_fewer(int socket)
+{
+	plan_net_init(&net);
+	return say_net(socket, 1, &net, net.net.size, net.net.digest);
+}
+
+static int
+say_net_huge(int socket)
+{
+	struct config_done m = { .net_size = PLAN_NET_SIZE_MAX + 1 };
+	int fd = memfd_create("plan", MFD_CLOEXEC);
+
+	return ipc_send(socket, CONFIG_DONE, &m, sizeof(m), &fd, 1, NULL);
+}
+
 static int
 say_good(int socket)
 {
@@ -599,6 +720,13 @@ static const struct {
 	{ "no_program", say_no_program, "without a program" },
 	{ "other_size", say_other_size, "another size" },
 	{ "huge", say_huge, "out of bounds" },
+	{ "net_without", say_net_without, NULL },
+	{ "net_missing", say_net_missing, "too many or too few" },
+	{ "net_unasked", say_net_unasked, "too many or too few" },
+	{ "net_garbage", say_net_garbage, "its size is wrong" },
+	{ "net_other", say_net_other, "is another plan's" },
+	{ "net_fewer", say_net_fewer, "is another plan's" },
+	{ "net_huge", say_net_huge, "out of bounds" },
 	{ "without_memfd", say_without_memfd, "unknown message" },
 	{ "compile", say_compile, "unknown message" },
 	{ "endless", say_endless, "without an end" },
@@ -644,6 +772,7 @@ client_compile__hostile_answer__refused_by_name(void **state)
 
 	(void)state;
 	use_witness(&rq);
+	rq.net = &net;
 	for (i = 0; i < countof(answers); i++) {
 		rq.name = answers[i].name;
 		e.msg[0] = '\0';
@@ -739,6 +868,7 @@ main(int argc, char **argv)
 		    cache_load__dependency_changes__compiles_again),
 		cmocka_unit_test(cache_load__damaged__compiles_again),
 		cmocka_unit_test(cache_load__no_filter__is_a_miss),
+		cmocka_unit_test(cache_load__with_services__network_plan_too),
 		cmocka_unit_test(cache_trim__too_many__oldest_go_first),
 		cmocka_unit_test(cache_store__full__makes_room),
 		cmocka_unit_test(cache_open__open_to_others__refused),

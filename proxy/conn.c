@@ -502,21 +502,13 @@ conn_overdue(void *arg)
 		conn_reset(c);
 }
 
-static int
-is_loopback(const struct net_address *a)
-{
-	static const unsigned char one[16] = { [15] = 1 };
-
-	return a->family == 4 ? a->bytes[0] == 127
-			      : memcmp(a->bytes, one, sizeof(one)) == 0;
-}
-
 void
 conn_accept(const struct conn_arrival *a)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 	struct loop *loop = a->guest->proxy->loop;
-	int direct = a->role == PROXY_ROLE_EXPLICIT && is_loopback(&a->address);
+	int direct =
+	    a->role == PROXY_ROLE_EXPLICIT && listener_is_loopback(&a->address);
 	struct err e = { 0 };
 
 	if (c == NULL) {

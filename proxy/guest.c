@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "conn.h"
+#include "dnsio.h"
 #include "listener.h"
 #include "memfd.h"
 #include "mint.h"
@@ -102,6 +103,7 @@ guest_fail(struct guest *g)
 	while (g->nlisteners > 0)
 		listener_destroy(g->listeners[--g->nlisteners]);
 	tokens_destroy(take_ptr(&g->vault));
+	dnsio_destroy(take_ptr(&g->dns));
 	for (i = 0; i < GUEST_POOLS_MAX; i++)
 		upstream_pool_destroy(take_ptr(&g->pools[i].pool));
 	tls_server_destroy(take_ptr(&g->tls));
@@ -380,7 +382,7 @@ guest_prepare(struct guest *g, struct proxy_ready *ret, int *ret_fd,
 	if (g->prepared)
 		return err_set(e, ERR_CORRUPT, "a jail is prepared once");
 	if (prepare_tls(g, e) == -1 || prepare_placeholders(g, e) == -1 ||
-	    prepare_scrub(g, e) == -1)
+	    prepare_scrub(g, e) == -1 || dnsio_create(g, &g->dns, e) == -1)
 		return -1;
 	ret->jail = g->number;
 	if ((fd = ready_memfd(g, ret, e)) == -1)
@@ -550,8 +552,12 @@ void
 guest_name_of(struct guest *g, const struct net_address *a,
     char ret[CANON_HOST_SIZE])
 {
-	(void)g;
-	canon_address(a, ret);
+	const char *name = dnsio_name(g->dns, a);
+
+	if (name != NULL)
+		memcpy(ret, name, strlen(name) + 1);
+	else
+		canon_address(a, ret);
 }
 
 int

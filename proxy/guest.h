@@ -16,6 +16,7 @@
 #include "proxy.h"
 
 struct conn;
+struct dnsio;
 struct listener;
 struct mint;
 struct tls_identity;
@@ -55,6 +56,7 @@ struct guest {
 	size_t net_size;
 	struct proxy_count *counts; /* a service's, and one more */
 
+	struct dnsio *dns;
 	struct listener *listeners[GUEST_LISTENERS_MAX];
 	unsigned nlisteners;
 	struct guest_conns conns;

@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "conn.h"
+#include "dnsio.h"
 #include "log.h"
 #include "policy/address.h"
 
@@ -33,6 +35,15 @@ static const struct {
 	PROXY_ROLES(X)
 #undef X
 };
+
+int
+listener_is_loopback(const struct net_address *a)
+{
+	static const unsigned char one[16] = { [15] = 1 };
+
+	return a->family == 4 ? a->bytes[0] == 127
+			      : memcmp(a->bytes, one, sizeof(one)) == 0;
+}
 
 static int
 socket_option(int fd, int option)
@@ -79,7 +90,10 @@ listener_accept(struct listener *l)
 		&a.port) == -1)
 		return 1;
 	a.fd = take_fd(&fd);
-	conn_accept(&a);
+	if (l->role == PROXY_ROLE_DNS_TCP && listener_is_loopback(&a.address))
+		dnsio_accept(l->guest->dns, a.fd);
+	else
+		conn_accept(&a);
 	return 1;
 }
 
@@ -92,19 +106,24 @@ listener_pause(struct listener *l)
 }
 
 static void
-listener_arm(struct listener *l)
+listener_watch(struct listener *l)
 {
 	struct err e = { 0 };
 
-	if (!guest_has_room(l->guest)) {
-		l->paused = 1;
-		return;
-	}
 	l->paused = 0;
 	if (loop_fd_want(l->watch, LOOP_READ, &e) == -1) {
 		log_err(LOG_LEVEL_ERROR, "accept", &e);
 		listener_pause(l);
 	}
+}
+
+static void
+listener_arm(struct listener *l)
+{
+	if (l->role == PROXY_ROLE_DNS || guest_has_room(l->guest))
+		listener_watch(l);
+	else
+		l->paused = 1;
 }
 
 static void
@@ -114,6 +133,11 @@ listener_ready(void *arg, unsigned ready)
 	int i, more = 1;
 
 	(void)ready;
+	if (l->role == PROXY_ROLE_DNS) {
+		dnsio_receive(l->guest->dns, l->fd);
+		listener_watch(l);
+		return;
+	}
 	errno = 0;
 	for (i = 0; more && i < LISTENER_BATCH && guest_has_room(l->guest); i++)
 		more = listener_accept(l);
@@ -157,6 +181,8 @@ listener_create(struct guest *g, uint32_t role, int fd, struct listener **ret,
 		listener_destroy(l);
 		return -1;
 	}
+	if (socket_option(l->fd, SO_DOMAIN) == AF_INET6)
+		dnsio_has_ipv6(g->dns);
 	listener_arm(l);
 	*ret = l;
 	return 0;

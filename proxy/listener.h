@@ -15,6 +15,12 @@ must_check int listener_create(struct guest *g, uint32_t role, int fd,
     struct listener **ret, struct err *e);
 void listener_destroy(struct listener *l);
 
+/*
+ * Whether a listener of its own was meant: some serve every address where
+ * the kernel cannot lead connections, and then the rest is captured.
+ */
+int listener_is_loopback(const struct net_address *a);
+
 /* Accept again, if it had paused and there is room. */
 void listener_resume(struct listener *l);
 

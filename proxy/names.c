@@ -241,8 +241,9 @@ names_cancel(struct names_query *q)
 /* ---- the resolver ------------------------------------------------------- */
 
 /*
- * DNS only ("b"): a lookup in files would open them.  No search list: a name
- * is the one that was judged and no other.
+ * DNS only ("b"): a lookup in files would open them.  No search list (ndomains
+ * 0: ares_getaddrinfo does not look at the flag): a name is the one that was
+ * judged and no other.
  */
 static int
 names_channel(struct names *r, struct err *e)
@@ -256,7 +257,7 @@ names_channel(struct names *r, struct err *e)
 		.sock_state_cb_data = r };
 	int rc = ares_init_options(&r->channel, &o,
 	    ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_FLAGS |
-		ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB);
+		ARES_OPT_LOOKUPS | ARES_OPT_DOMAINS | ARES_OPT_SOCK_STATE_CB);
 
 	if (rc != ARES_SUCCESS)
 		return err_set(e, ERR_UNSUPPORTED, "the resolver: %s",

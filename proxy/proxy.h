@@ -14,6 +14,7 @@
  *	stream.c    its bytes, TLS or plain
  *	http.c      its requests, judged     exchange.c  one allowed request
  *	upstream.c  sent by libcurl          answer.c    what we say ourselves
+ *	dnsio.c     the jail's queries       dns.c       their answers
  *	names.c     the resolver           locals.c  addresses of this host
  *	reach.c     a destination's vetted addresses
  *	dial.c      connects to one        tunnel.c  bytes both ways

@@ -77,7 +77,7 @@ def talk(c):
     except socket.gaierror:
         return out, "no name"
     except OSError as e:
-        return out, "reset" if e.errno in (104, 32) else str(e)
+        return out, "reset" if e.errno in (104, 32, 107) else str(e)
 
 answers = []
 for c in json.load(sys.stdin):

@@ -274,6 +274,7 @@ struct plan_net {
 #define PLAN_NET_SIZE_MAX \
 	(sizeof(struct plan_net) PLAN_NET_SECTIONS(PLAN_NET_ROUND))
 
+/* Aligned as the records are, wherever it is a part of. */
 union plan_net_room {
 	struct plan_net net;
 	_Alignas(8) unsigned char bytes[PLAN_NET_SIZE_MAX];

@@ -97,6 +97,15 @@ check-%: deps-test
 	@$(MAKE) --no-print-directory $(JOBS) test-programs
 	@tests/run --build $(B) $*
 
+# Unit and flow tests with the programs, the library and the tests themselves
+# under AddressSanitizer (with LeakSanitizer) and UndefinedBehaviorSanitizer.
+SAN_CHECK := address,undefined
+SAN_BUILD := build/san-$(subst $(comma),-,$(SAN_CHECK))
+
+check-san: deps-check
+	@$(MAKE) --no-print-directory $(JOBS) SAN=$(SAN_CHECK) test-programs
+	@tests/run --build $(SAN_BUILD) unit flow
+
 conformance: check-conformance
 
 unit: $(UNIT_BIN)
@@ -133,5 +142,5 @@ bench: deps-test
 	@$(MAKE) --no-print-directory $(JOBS) all $(BENCH_BIN)
 	tests/bench/run --build $(B)
 
-.PHONY: test-programs check conformance unit fuzz fuzz-smoke bench
+.PHONY: test-programs check check-san conformance unit fuzz fuzz-smoke bench
 -include $(FUZZ_OBJ:.o=.d) $(FUZZ:%.c=build/fuzz/obj/%.d)

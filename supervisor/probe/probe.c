@@ -495,6 +495,7 @@ tell_interfaces(char *ret, size_t size)
 	}
 }
 
+/* What can be written: an image has blocks of its own beside those. */
 static void
 tell_workspace(char *ret, size_t size)
 {
@@ -502,7 +503,7 @@ tell_workspace(char *ret, size_t size)
 
 	if (statvfs(outside ? "/" : "/workspace", &v) == 0)
 		(void)snprintf(ret, size, "%llu",
-		    (unsigned long long)v.f_blocks * v.f_frsize);
+		    (unsigned long long)v.f_bavail * v.f_frsize);
 }
 
 /* ---- the tables ---- */

@@ -3,7 +3,8 @@
 #   make deps deps-test   install what is needed (Debian)
 #   make run              the demonstration: README's first command
 #   make check            every fast test: README's second command
-#   make SAN=address,undefined check     the same under sanitizers
+#   make check-san        unit and flow tests under sanitizers
+#   make SAN=address,undefined           that build alone: build/san-...
 #
 # bin/warder is linked statically with musl: glibc's start-up costs more than
 # the rest of a jail's start (docs/adr/0001-static-launcher.md).  Under SAN it

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,43 +58,63 @@ trust_put_text(struct trust_out *o, const char *s)
 	trust_put(o, s, strlen(s));
 }
 
-/* The value of a base64 digit, or -1. */
-static int
-trust_digit(char c)
+enum {
+	BASE64_OTHER, /* what has no business here */
+	BASE64_SPACE,
+	BASE64_PADDING,
+	BASE64_DIGIT, /* and its value */
+};
+
+/*
+ * What a character is, made at the first use: a bundle has 200,000 of them,
+ * and a jail starts in 2 ms.
+ */
+static void
+trust_base64_table(unsigned char kind[256])
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	if (c == '+')
-		return 62;
-	return c == '/' ? 63 : -1;
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "abcdefghijklmnopqrstuvwxyz0123456789+/";
+	unsigned i;
+
+	memset(kind, BASE64_OTHER, 256);
+	kind['\n'] = kind['\r'] = kind[' '] = kind['\t'] = BASE64_SPACE;
+	kind['='] = BASE64_PADDING;
+	for (i = 0; i < 64; i++)
+		kind[(unsigned char)digits[i]] =
+		    (unsigned char)(BASE64_DIGIT + i);
+}
+
+/* Three bytes of the bits, less those that padding stands for. */
+static void
+trust_put_bits(struct trust_out *o, uint32_t bits, unsigned padding)
+{
+	unsigned char b[3] = { (unsigned char)(bits >> 16),
+		(unsigned char)(bits >> 8), (unsigned char)bits };
+
+	trust_put(o, b, 3 - padding);
 }
 
 /* Everything between the two lines; padding only at the end. */
 static int
 trust_base64(const char *s, const char *end, struct trust_out *o)
 {
+	unsigned char kind[256];
 	uint32_t bits = 0;
 	unsigned digits = 0, padding = 0;
 
+	trust_base64_table(kind);
 	for (; s < end; s++) {
-		int v = trust_digit(*s);
+		unsigned k = kind[(unsigned char)*s];
 
-		if (*s == '\n' || *s == '\r' || *s == ' ' || *s == '\t')
+		if (k == BASE64_SPACE)
 			continue;
-		if (*s == '=')
-			padding++;
-		else if (v < 0 || padding > 0)
+		if (k == BASE64_OTHER || (k >= BASE64_DIGIT && padding > 0))
 			return -1;
-		bits = bits << 6 | (v < 0 ? 0 : (uint32_t)v);
+		if (k == BASE64_PADDING && ++padding > 2)
+			return -1;
+		bits = bits << 6 | (k == BASE64_PADDING ? 0 : k - BASE64_DIGIT);
 		if (++digits % 4 == 0) {
-			if (padding > 2)
-				return -1;
-			trust_put_number(o, bits >> 8 * padding,
-			    3 - (int)padding);
+			trust_put_bits(o, bits, padding);
 			bits = 0;
 		}
 	}
@@ -122,22 +143,27 @@ sha1_rotate(uint32_t v, int n)
 	return v << n | v >> (32 - n);
 }
 
-static uint32_t
-sha1_mix(int i, uint32_t b, uint32_t c, uint32_t d)
+struct sha1_step {
+	uint32_t a, b, c, d, e;
+};
+
+static void
+sha1_round(struct sha1_step *s, uint32_t mixed, uint32_t word)
 {
-	if (i < 20)
-		return ((b & c) | (~b & d)) + 0x5a827999;
-	if (i < 40)
-		return (b ^ c ^ d) + 0x6ed9eba1;
-	if (i < 60)
-		return ((b & c) | (b & d) | (c & d)) + 0x8f1bbcdc;
-	return (b ^ c ^ d) + 0xca62c1d6;
+	uint32_t t = sha1_rotate(s->a, 5) + mixed + s->e + word;
+
+	s->e = s->d;
+	s->d = s->c;
+	s->c = sha1_rotate(s->b, 30);
+	s->b = s->a;
+	s->a = t;
 }
 
 static void
 sha1_block(uint32_t h[5], const unsigned char *p)
 {
-	uint32_t w[80], a = h[0], b = h[1], c = h[2], d = h[3], x = h[4];
+	struct sha1_step s = { h[0], h[1], h[2], h[3], h[4] };
+	unfilled uint32_t w[80];
 	int i;
 
 	for (i = 0; i < 16; i++, p += 4)
@@ -146,48 +172,58 @@ sha1_block(uint32_t h[5], const unsigned char *p)
 	for (; i < 80; i++)
 		w[i] =
 		    sha1_rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
-	for (i = 0; i < 80; i++) {
-		uint32_t t =
-		    sha1_rotate(a, 5) + sha1_mix(i, b, c, d) + x + w[i];
-
-		x = d;
-		d = c;
-		c = sha1_rotate(b, 30);
-		b = a;
-		a = t;
-	}
-	h[0] += a;
-	h[1] += b;
-	h[2] += c;
-	h[3] += d;
-	h[4] += x;
+	for (i = 0; i < 20; i++)
+		sha1_round(&s, ((s.b & s.c) | (~s.b & s.d)) + 0x5a827999, w[i]);
+	for (; i < 40; i++)
+		sha1_round(&s, (s.b ^ s.c ^ s.d) + 0x6ed9eba1, w[i]);
+	for (; i < 60; i++)
+		sha1_round(&s,
+		    ((s.b & s.c) | (s.b & s.d) | (s.c & s.d)) + 0x8f1bbcdc,
+		    w[i]);
+	for (; i < 80; i++)
+		sha1_round(&s, (s.b ^ s.c ^ s.d) + 0xca62c1d6, w[i]);
+	h[0] += s.a;
+	h[1] += s.b;
+	h[2] += s.c;
+	h[3] += s.d;
+	h[4] += s.e;
 }
 
-/* Of "prefix" and then what is in *o so far; appended to *o. */
+/* The rest with its end: a one, zeros, the length in bits. */
+static void
+sha1_last(uint32_t h[5], const unsigned char *p, size_t n, uint64_t total)
+{
+	unsigned char block[2 * SHA1_BLOCK] = { 0 };
+	size_t size = n + 9 <= SHA1_BLOCK ? SHA1_BLOCK : 2 * SHA1_BLOCK;
+	size_t i;
+
+	memcpy(block, p, n);
+	block[n] = 0x80;
+	for (i = 0; i < 8; i++)
+		block[size - 1 - i] = (unsigned char)(total * 8 >> 8 * i);
+	for (i = 0; i < size; i += SHA1_BLOCK)
+		sha1_block(h, block + i);
+}
+
+/*
+ * Of "prefix" (shorter than a block) and then what is in *o so far; appended
+ * to *o.
+ */
 static void
 trust_put_sha1(struct trust_out *o, const unsigned char *prefix, size_t n)
 {
 	uint32_t h[5] = { 0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476,
 		0xc3d2e1f0 };
-	unsigned char block[SHA1_BLOCK];
-	size_t total = n + o->n, at, i;
+	unsigned char first[SHA1_BLOCK];
+	size_t at = SHA1_BLOCK - n, total = n + o->n, i;
 
-	for (at = 0; at < total + 9; at += SHA1_BLOCK) {
-		for (i = 0; i < SHA1_BLOCK; i++) {
-			size_t k = at + i;
-
-			block[i] = k < n        ? prefix[k]
-				   : k < total  ? o->p[k - n]
-				   : k == total ? 0x80
-						: 0;
-		}
-		if (at + SHA1_BLOCK >= total + 9)
-			for (i = 0; i < 8; i++)
-				block[SHA1_BLOCK - 1 - i] =
-				    (unsigned char)((uint64_t)total * 8 >>
-						    8 * i);
-		sha1_block(h, block);
-	}
+	assert(n < SHA1_BLOCK && o->n >= at);
+	memcpy(first, prefix, n);
+	memcpy(first + n, o->p, at);
+	sha1_block(h, first);
+	for (; o->n - at >= SHA1_BLOCK; at += SHA1_BLOCK)
+		sha1_block(h, o->p + at);
+	sha1_last(h, o->p + at, o->n - at, total);
 	for (i = 0; i < countof(h); i++)
 		trust_put_number(o, h[i], 4);
 }

@@ -63,6 +63,7 @@ enum proxy_msg {
 struct proxy_jail_add {
 	uint32_t version; /* PROXY_VERSION */
 	uint32_t jail; /* the launcher's number for it, not yet in use */
+	uint32_t life_s; /* after which the run is over; 0: it may last */
 	char run[PROXY_RUN_MAX]; /* for logs and audit */
 	/* Of the jail's CA and placeholders: the same seed makes the same. */
 	unsigned char seed[PROXY_SEED_SIZE];

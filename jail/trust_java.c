@@ -37,6 +37,8 @@ trust_put(struct trust_out *o, const void *p, size_t n)
 		o->full = 1;
 		return;
 	}
+	if (n == 0)
+		return;
 	memcpy(o->p + o->n, p, n);
 	o->n += n;
 }

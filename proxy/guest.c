@@ -159,6 +159,7 @@ guest_load(struct guest *g, const struct proxy_jail_add *m, int plan,
 
 	memcpy(g->run, m->run, sizeof(g->run));
 	memcpy(g->seed, m->seed, sizeof(g->seed));
+	g->life_s = m->life_s;
 	if (memfd_map(plan, PLAN_NET_SIZE_MAX, &p, &g->net_size, e) == -1)
 		return err_wrap(e, "the plan");
 	if (plan_net_check(p, g->net_size, e) == -1) {
@@ -272,7 +273,8 @@ prepare_tls(struct guest *g, struct err *e)
 	struct tls_server_options so = { conn_choose, "http/1.1" };
 	struct mint_options o = { .jail = g->run,
 		.hosts = hosts,
-		.start_s = (int64_t)time(NULL) };
+		.start_s = (int64_t)time(NULL),
+		.life_s = g->life_s };
 	int rc;
 
 	if (hosts == NULL)

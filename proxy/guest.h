@@ -65,6 +65,7 @@ struct guest {
 
 	/* Secrets and what stands for them. */
 	unsigned char seed[PROXY_SEED_SIZE];
+	uint32_t life_s; /* of the run; 0: it may last */
 	struct secret **tokens; /* a credential's; NULL: not known */
 	uint64_t *serials; /* of the vault's; 0: not of the vault */
 	struct tokens *vault; /* NULL: no credential is the vault's */

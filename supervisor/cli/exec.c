@@ -257,6 +257,7 @@ exec_egress(struct exec *x, struct err *e)
 		.root = x->plan.rootfs == PLAN_ROOTFS_DIR
 			    ? plan_string(&x->plan, x->plan.rootfs_dir)
 			    : NULL,
+		.wall_ms = x->plan.limits.wall_ms,
 	};
 
 	return plan_has_net(&x->plan) ? egress_start(&o, &x->egress, e) : 0;

@@ -103,11 +103,21 @@ send_message(struct egress *x, uint32_t type, const void *body, size_t size,
 	return 0;
 }
 
+/* A run that may last for ever is cut to what the authority lasts. */
+static uint32_t
+life_of(const struct egress *x)
+{
+	uint64_t s = x->o.wall_ms / 1000 + EGRESS_SLACK_S;
+
+	return x->o.wall_ms == 0 || s > UINT32_MAX ? 0 : (uint32_t)s;
+}
+
 static int
 send_plan(struct egress *x, struct err *e)
 {
 	struct proxy_jail_add m = { .version = PROXY_VERSION,
-		.jail = EGRESS_JAIL };
+		.jail = EGRESS_JAIL,
+		.life_s = life_of(x) };
 	autofd plan =
 	    memfd_create_sealed("warder-network", x->o.net, x->o.net->size, e);
 	int rc;

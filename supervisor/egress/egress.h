@@ -29,6 +29,7 @@
 enum {
 	EGRESS_READY_MS = 10 * 1000, /* for the proxy to be ready */
 	EGRESS_END_MS = 1000, /* for its last words */
+	EGRESS_SLACK_S = 60, /* the authority outlives the run by it */
 	EGRESS_UID = 1879048191, /* below the jails' blocks */
 	EGRESS_VARS_MAX = 16 + PLAN_NET_CREDENTIALS_MAX,
 };
@@ -42,6 +43,7 @@ struct egress_options {
 	const struct plan_net *net; /* checked; borrowed */
 	char *const *environ; /* for sources {env:}; may be NULL */
 	const char *root; /* the jail's, on the host; borrowed; NULL: "/" */
+	uint64_t wall_ms; /* the run's limit; 0: none */
 };
 
 /*

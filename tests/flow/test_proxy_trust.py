@@ -7,7 +7,9 @@ certificates; here is that warder exec brings what they need.
 
 import os
 import shutil
+import ssl
 import sys
+import time
 
 from driver import policy
 from flow import Skip, check, equal, holds, main, test
@@ -102,6 +104,26 @@ def another_name_has_no_certificate(w):
         check(r.text.startswith("GET /ok/a") and
               not r.text.endswith("\n0\n"), f"{r.text!r} {r.said[-300:]!r}")
         equal(up.targets(), ["GET /ok/a"])
+
+
+@test
+def the_authority_ends_with_the_run(w):
+    authority, up = served(w)
+    with up:
+        p = policy(w, {"api": inspected(up.port, authority)},
+                   "limits: {wall: 1h}\n")
+        r = w.exec(["openssl", "x509", "-in", "/etc/ssl/certs/warder.pem",
+                    "-noout", "-dates", "-ext",
+                    "nameConstraints,basicConstraints"], "--policy", p)
+    lines = dict(line.split("=", 1) for line in r.expect(0).text.splitlines()
+                 if "=" in line)
+    begin, end = (ssl.cert_time_to_seconds(lines[k])
+                  for k in ("notBefore", "notAfter"))
+    # an hour, a minute more, and an hour before for clocks that are behind
+    check(7200 <= end - begin <= 7200 + 90, f"{lines}")
+    check(-5 < end - time.time() - 3600 < 90, f"{lines}")
+    holds(r.text, "critical", f"DNS:{HOST}", "pathlen:0",
+          "IP:0.0.0.0/0.0.0.0")
 
 
 @test

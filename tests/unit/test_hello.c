@@ -362,14 +362,14 @@ hello_push__not_tls__said(void **state)
 static void
 hello_push__limits__one_past_refused(void **state)
 {
-	struct wire *x = calloc(1, sizeof(*x)), *m = calloc(1, sizeof(*m)),
-		    *w = calloc(1, sizeof(*w)), *pad = calloc(1, sizeof(*pad));
+	static struct wire wires[4];
+	struct wire *x = &wires[0], *m = &wires[1], *w = &wires[2],
+		    *pad = &wires[3];
 	struct err e = { .code = ERR_OK };
 	struct hello h;
 	unsigned i;
 
 	(void)state;
-	assert_true(x != NULL && m != NULL && w != NULL && pad != NULL);
 	make_message(m, x);
 	pad->n = HELLO_BYTES_MAX + 4 - m->n - 4;
 	put_extension(x, 21, pad);
@@ -401,10 +401,6 @@ hello_push__limits__one_past_refused(void **state)
 	for (i = 0; i < 129; i++)
 		put_extension(x, 1000 + i, pad);
 	refused_extensions(x, "too many extensions");
-	free(x);
-	free(m);
-	free(w);
-	free(pad);
 }
 
 static void

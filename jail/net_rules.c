@@ -3,6 +3,7 @@
  *
  * Routes, as iproute2 would write them:
  *
+ *	ip address add 127.0.0.2/8 dev lo scope host
  *	ip route add local 0.0.0.0/0 dev lo src 127.0.0.1 table default
  *	ip route add local ::/0 dev lo src ::1
  *
@@ -10,6 +11,8 @@
  * program may bind, so a bind to any but 127/8 fails as it does elsewhere,
  * while a connection to it goes through.  IPv6 asks the interface, which has
  * ::1 alone.  "src" keeps answers on loopback, where the rules let them pass.
+ * The address is for glibc: to a program that wants IPv4 "if it is configured
+ * here" (AI_ADDRCONFIG) it finds no name where 127.0.0.1 is all there is.
  *
  * Rules, as nft(8) lists them:
  *
@@ -104,6 +107,13 @@ static const struct ifinfomsg net_lo = {
 	.ifi_change = IFF_UP,
 };
 
+static const struct ifaddrmsg net_second = {
+	.ifa_family = AF_INET,
+	.ifa_prefixlen = 8,
+	.ifa_scope = RT_SCOPE_HOST,
+	.ifa_index = NET_LO,
+};
+
 static const struct rtmsg net_ipv4 = {
 	.rtm_family = AF_INET,
 	.rtm_table = RT_TABLE_DEFAULT,
@@ -124,6 +134,8 @@ static const struct rtmsg net_ipv6 = {
 
 static const struct netlink_op net_routes[] = {
 	MESSAGE(RTM_NEWLINK, 0, 0, net_lo, "lo"),
+	MESSAGE(RTM_NEWADDR, MAKE, 0, net_second, "address 127.0.0.2"),
+	BYTES(IFA_LOCAL, "\x7f\x00\x00\x02"),
 	MESSAGE(RTM_NEWROUTE, MAKE | NLM_F_ACK, 0, net_ipv4,
 	    "route of 0.0.0.0/0"),
 	U32(RTA_OIF, NET_LO),

@@ -46,6 +46,13 @@ $(CAPTURED_BIN): $(B)/native/tests/flow/captured.o $(B)/libtest.a
 	@ln -sfn ../libexec $(B)/tests/libexec
 	$(CC) -pie $(NATIVE_LDFLAGS) $^ -o $@
 
+# The proxy's answers to DNS queries, for a test that does the I/O.
+DNS_ANSWER_BIN := $(B)/tests/flow/dns_answer
+
+$(DNS_ANSWER_BIN): $(B)/native/tests/flow/dns_answer.o $(B)/libtest.a
+	@mkdir -p $(@D)
+	$(CC) -pie $(NATIVE_LDFLAGS) $^ -o $@
+
 # TLS servers with a jail's certificates, for other people's clients.
 MINTED_BIN := $(B)/tests/conformance/minted
 
@@ -83,7 +90,7 @@ JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # What the tests run.  A binary whose source is gone must not be run.
 test-programs: all $(UNIT_BIN) $(INJECT_BIN) $(CAPTURED_BIN) $(MINTED_BIN) \
-    $(HTTP1_READ_BIN) $(FUZZ_BIN)
+    $(HTTP1_READ_BIN) $(DNS_ANSWER_BIN) $(FUZZ_BIN)
 	@rm -f $(filter-out $(UNIT_BIN) $(UNIT_BIN:%=%.d), \
 	    $(wildcard $(B)/tests/unit/test_*))
 

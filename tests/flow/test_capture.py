@@ -606,7 +606,7 @@ def the_kernel_has_these_rules_and_routes(w):
           "local default dev lo proto static src ::1")
     links = json.loads(jail.inside("ip", "-j", "address"))
     equal([(i["ifname"], "UP" in i["flags"]) for i in links], [("lo", True)])
-    equal({a["local"] for a in links[0]["addr_info"]}, {"127.0.0.1", "::1"})
+    equal({a["local"] for a in links[0]["addr_info"]}, {"127.0.0.1", "127.0.0.2", "::1"})
     jail.close()
     jail.process.popen.kill()
 

@@ -94,7 +94,12 @@ struct warder_command {
 /* Fills it with "nothing": every stream -1. */
 void warder_command_init(struct warder_command *c);
 
-/* Start it in a new jail. */
+/*
+ * Start it in a new jail.  From the second start with a policy on, the jail
+ * of the next one is prepared while this one runs, unless the policy gives
+ * host directories or has services: a process that waits, without a program
+ * of its own, until it is used or the policy is closed.
+ */
 int warder_start(struct warder_policy *p, const struct warder_command *c,
     struct warder_run **ret, struct warder_error *e);
 

@@ -176,6 +176,50 @@ tls_client__other_name__refused(void **state)
 	unit_ends_finish(&u);
 }
 
+static void
+tls_client__leaf_expired__refused(void **state)
+{
+	struct unit_ends u;
+	struct err es = { .code = ERR_OK }, ec = { .code = ERR_OK };
+	enum tls_status s, c;
+
+	(void)state;
+	unit_ends_init(&u, NULL, NULL);
+	mint_destroy(u.mint);
+	u.now_s -= 7200;
+	u.mint = unit_mint("jail", UNIT_HOST, u.now_s, 3600);
+	unit_connect(&u, UNIT_HOST);
+	unit_shake(&u, &s, &es, &c, &ec);
+	assert_int_equal(c, TLS_FAILED);
+	assert_int_equal(ec.code, ERR_DENIED);
+	assert_non_null(strstr(ec.msg, "expired"));
+	unit_ends_finish(&u);
+}
+
+/* An address is no name: it is not sent as one, and no name stands for it. */
+static void
+tls_client__address__must_be_in_the_certificate(void **state)
+{
+	static const char *const addresses[] = { "192.0.2.1", "2001:db8::1" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < countof(addresses); i++) {
+		struct unit_ends u;
+		struct err es = { .code = ERR_OK }, ec = { .code = ERR_OK };
+		enum tls_status s, c;
+
+		unit_ends_init(&u, NULL, NULL);
+		unit_connect(&u, addresses[i]);
+		unit_shake(&u, &s, &es, &c, &ec);
+		assert_string_equal(u.name, "-");
+		assert_int_equal(c, TLS_FAILED);
+		assert_int_equal(ec.code, ERR_DENIED);
+		assert_non_null(strstr(ec.msg, "IP address mismatch"));
+		unit_ends_finish(&u);
+	}
+}
+
 /* A proxy that was started again signs what is trusted already. */
 static void
 tls_client__proxy_restarted__goes_on(void **state)
@@ -579,6 +623,9 @@ main(void)
 		cmocka_unit_test(tls_choose__unwilling__alert_and_reason),
 		cmocka_unit_test(tls_alpn__only_another__refused),
 		cmocka_unit_test(tls_client__other_name__refused),
+		cmocka_unit_test(tls_client__leaf_expired__refused),
+		cmocka_unit_test(
+		    tls_client__address__must_be_in_the_certificate),
 		cmocka_unit_test(tls_client__proxy_restarted__goes_on),
 		cmocka_unit_test(tls_client__other_authority__refused),
 		cmocka_unit_test(tls_stream__bytes_read_before__count),

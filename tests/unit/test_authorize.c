@@ -503,6 +503,30 @@ authorize_http__encoded_slash__only_where_a_rule_spells_it(void **state)
 	expect_http(REFUSAL_none, "GET " G "/repos/acme/payments/a%252fb");
 }
 
+/* Neither a rule without a path nor "any" lets through what is ambiguous. */
+static void
+authorize_http__any_path_or_any_request__not_the_ambiguous(void **state)
+{
+	(void)state;
+	policy_done();
+	policy_good("policy: 1\nnetwork: {services: {"
+		    "r: {to: r.example, allow: [{methods: [MOVE]}]}, "
+		    "a: {to: a.example, allow: any, deny: [{query: {force: "
+		    "\"t*\"}}]}}}\n",
+	    NULL);
+	expect_http(REFUSAL_none, "MOVE https://r.example/a/b");
+	expect_http(REFUSAL_malformed, "MOVE https://r.example/a%2fb");
+	expect_http(REFUSAL_none, "FROB https://a.example/a/b");
+	expect_http(REFUSAL_malformed, "GET https://a.example/a%2fb");
+	expect_http(REFUSAL_method, "TRACE https://a.example/");
+	expect_http(REFUSAL_method, "TRACK https://a.example/");
+	/* To some servers ";" is another "&". */
+	expect_http(REFUSAL_query, "GET https://a.example/?a=b;force=true");
+	expect_http(REFUSAL_none, "GET https://a.example/?a=b;forced=true");
+	policy_done();
+	policy_good(example, NULL);
+}
+
 static void
 authorize_http__two_services_for_a_host__the_deny_of_either(void **state)
 {
@@ -630,6 +654,38 @@ authorize_http__too_many_or_unknown_placeholders__refused(void **state)
 	carries[0].credential = 99;
 	intent.ncarries = 1;
 	expect(REFUSAL_malformed, "a credential that is not there");
+}
+
+/* Two that wait for their placeholder may share a header, not fill it. */
+static void
+authorize_http__two_placeholders_in_a_header__one_alone(void **state)
+{
+	struct intent_carry carries[2] = { { 0, "authorization" },
+		{ 1, "authorization" } };
+
+	(void)state;
+	policy_done();
+	policy_good(
+	    "policy: 1\nnetwork: {services: {a: {to: a.example, allow: "
+	    "[{methods: read}]}}}\ncredentials:\n"
+	    "  x: {source: {vault: x}, placeholder: {env: X, shape: hex}, "
+	    "inject: [{service: a, as: bearer}]}\n"
+	    "  z: {source: {vault: z}, placeholder: {env: Z, shape: hex}, "
+	    "inject: [{service: a, as: {basic: me}}]}\n",
+	    NULL);
+	make_http("GET https://a.example/");
+	intent.carries = carries;
+	intent.ncarries = 1;
+	expect(REFUSAL_none, "the first");
+	intent.ncarries = 2;
+	expect(REFUSAL_credential_elsewhere, "both");
+	intent.carries = carries + 1;
+	intent.ncarries = 1;
+	expect(REFUSAL_none, "the second");
+	intent.ncarries = 0;
+	expect(REFUSAL_credential_missing, "neither");
+	policy_done();
+	policy_good(example, NULL);
 }
 
 static void
@@ -852,6 +908,37 @@ plan_net_check__sealed_nonsense__refused(void **state)
 	SPOIL(plan_net_inject, 1, when, PLAN_NET_WHEN_PLACEHOLDER);
 }
 
+/* A rule in another place would not be found: a deny could hide. */
+static void
+plan_net_check__two_rules_swapped__refused(void **state)
+{
+	static union plan_net_room room;
+	struct plan_net_rule *rules, first;
+	const struct plan_net_service *s;
+	struct err e;
+	uint32_t i, swapped = 0;
+
+	(void)state;
+	memcpy(&room, net, net->size);
+	rules = (void *)(room.bytes + net->section[PLAN_NET_RULES].offset);
+	for (i = 0; i < plan_net_count(net, PLAN_NET_SERVICES); i++) {
+		s = plan_net_service(net, i);
+		/* Parameters are in the order of the rules. */
+		if (s->nrules < 2 || rules[s->first_rule].nqueries != 0 ||
+		    rules[s->first_rule + 1].nqueries != 0 ||
+		    rules[s->first_rule].key == rules[s->first_rule + 1].key)
+			continue;
+		first = rules[s->first_rule];
+		rules[s->first_rule] = rules[s->first_rule + 1];
+		rules[s->first_rule + 1] = first;
+		swapped++;
+	}
+	assert_int_not_equal(0, swapped);
+	plan_net_seal(&room.net);
+	assert_refused(plan_net_check(&room.net, net->size, &e), &e,
+	    ERR_CORRUPT, "is not sorted");
+}
+
 int
 main(void)
 {
@@ -883,6 +970,8 @@ main(void)
 		cmocka_unit_test(
 		    authorize_http__encoded_slash__only_where_a_rule_spells_it),
 		cmocka_unit_test(
+		    authorize_http__any_path_or_any_request__not_the_ambiguous),
+		cmocka_unit_test(
 		    authorize_http__two_services_for_a_host__the_deny_of_either),
 		cmocka_unit_test(authorize_http__body_over_the_limit__refused),
 		cmocka_unit_test(
@@ -893,6 +982,8 @@ main(void)
 		    authorize_http__credential_of_the_client__stripped),
 		cmocka_unit_test(
 		    authorize_http__too_many_or_unknown_placeholders__refused),
+		cmocka_unit_test(
+		    authorize_http__two_placeholders_in_a_header__one_alone),
 		cmocka_unit_test(
 		    authorize_http__elsewhere_strip_and_pass__as_they_say),
 		cmocka_unit_test(
@@ -908,6 +999,7 @@ main(void)
 		cmocka_unit_test(compile_net__order_of_the_file__same_plan),
 		cmocka_unit_test(plan_net_check__any_byte_changed__refused),
 		cmocka_unit_test(plan_net_check__sealed_nonsense__refused),
+		cmocka_unit_test(plan_net_check__two_rules_swapped__refused),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

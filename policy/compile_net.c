@@ -564,8 +564,14 @@ decide_inspection(struct net *n, uint32_t service)
 	struct plan_net_service *s = &n->services[service];
 	uint32_t tls = tls_of(n->service_nodes[service], NULL), i;
 
-	if (s->protocol == PLAN_NET_TCP || tls == PLAN_NET_TLS_SPLICE)
+	if (s->protocol == PLAN_NET_TCP || tls == PLAN_NET_TLS_SPLICE) {
+		/* The file itself could not say so; a ceiling or layer can. */
+		if (s->nrules != 0 || s->body_max_bytes != PLAN_NET_NO_LIMIT)
+			fail(n, n->service_nodes[service]->key,
+			    "this service is passed on unseen, and a ceiling "
+			    "or another layer has rules for it");
 		return;
+	}
 	s->inspect = s->nrules != 0 || s->ninjects != 0 || s->ca != 0 ||
 		     s->body_max_bytes != PLAN_NET_NO_LIMIT;
 	for (i = 0; i < n->count[PLAN_NET_DESTINATIONS]; i++)

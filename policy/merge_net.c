@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "address.h"
 #include "merge_net.h"
 #include "rules.h"
 
@@ -430,25 +431,99 @@ cut_body(struct arena *a, struct yaml_node *service,
 	return with_value(a, service, "body", theirs);
 }
 
+static int
+range_of(const struct yaml_node *n, struct net_range *ret)
+{
+	char text[64];
+	size_t size = strcspn(n->text, "/");
+
+	if (size >= sizeof(text))
+		return -1;
+	memcpy(text, n->text, size);
+	text[size] = '\0';
+	ret->prefix = (uint32_t)n->number;
+	return address_parse(text, &ret->base);
+}
+
+static int
+range_covers(const struct net_range *x, const struct net_range *y)
+{
+	return x->prefix <= y->prefix && address_in_range(&y->base, x);
+}
+
+/* Two ranges are apart, or one lies in the other: the smaller one, or NULL. */
+static const struct yaml_node *
+common_range(const struct yaml_node *x, const struct yaml_node *y)
+{
+	struct net_range rx, ry;
+
+	if (range_of(x, &rx) == -1 || range_of(y, &ry) == -1)
+		return NULL;
+	return range_covers(&rx, &ry) ? y : range_covers(&ry, &rx) ? x : NULL;
+}
+
+static int
+has_text(const struct yaml_node *list, const char *text)
+{
+	const struct yaml_node *n;
+
+	for (n = list->first; n != NULL; n = n->next)
+		if (strcmp(n->text, text) == 0)
+			return 1;
+	return 0;
+}
+
+/* The ceiling's addresses, as far as they are the service's too. */
 static struct yaml_node *
 cut_ranges(struct arena *a, struct yaml_node *service,
     const struct yaml_node *cover)
 {
 	const struct yaml_node *mine = yaml_get(service, "only_addresses");
-	const struct yaml_node *theirs = yaml_get(cover, "only_addresses"), *n;
-	struct yaml_node *both;
+	const struct yaml_node *theirs = yaml_get(cover, "only_addresses");
+	const struct yaml_node *n, *m, *both;
+	struct yaml_node *out;
 
 	if (theirs == NULL)
 		return service;
 	if (mine == NULL)
 		return with_value(a, service, "only_addresses", theirs);
-	both = copy_empty(a, mine);
+	out = copy_empty(a, mine);
 	for (n = mine->first; n != NULL; n = n->next)
-		if (list_covers(theirs, n->text))
-			yaml_append(both, NULL, copy(a, n));
-	return both->count == 0
-		   ? NULL
-		   : with_value(a, service, "only_addresses", both);
+		for (m = theirs->first; m != NULL; m = m->next) {
+			both = common_range(m, n);
+			if (both != NULL && !has_text(out, both->text) &&
+			    out->count < YAML_ITEMS_MAX)
+				yaml_append(out, NULL, copy(a, both));
+		}
+	return out->count == 0 ? NULL
+			       : with_value(a, service, "only_addresses", out);
+}
+
+/* Do the two have a host in common? */
+static int
+meet(const struct yaml_node *x, const struct yaml_node *y)
+{
+	const struct yaml_node *n;
+
+	for (n = yaml_get(x, "to")->first; n != NULL; n = n->next)
+		if (list_covers(yaml_get(y, "to"), n->text))
+			return 1;
+	for (n = yaml_get(y, "to")->first; n != NULL; n = n->next)
+		if (list_covers(yaml_get(x, "to"), n->text))
+			return 1;
+	return 0;
+}
+
+/* Not only the covering service's: what any of them denies there is denied. */
+static void
+add_denies(struct arena *a, struct yaml_node *service,
+    const struct yaml_node *ceiling)
+{
+	const struct yaml_node *c;
+
+	for (c = ceiling->first; c != NULL; c = c->next)
+		if (meet(service, c))
+			merge_net_deny(a, service, c);
 }
 
 /* What may be asked for is no more than what may be allowed. */
@@ -494,6 +569,6 @@ merge_net_cut(struct arena *a, const struct yaml_node *service,
 		    "service %s is taken away by the ceiling %s:%u",
 		    service->key->text, ceiling->source->name, ceiling->line);
 	else
-		merge_net_deny(a, out, cover);
+		add_denies(a, out, ceiling);
 	return out;
 }

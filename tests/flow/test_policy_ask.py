@@ -495,6 +495,36 @@ def policy_check__network_findings__1_and_text(d):
     equal((r.returncode, r.stdout), (0, ""))
 
 
+# ---- the command line's --allow ---------------------------------------------
+
+@test
+def exec_allow__printed_policy__one_service_each(d):
+    r = run(d, "--allow", "api.example.com", "--allow", "ci.example.com:8443",
+            "--print-policy", "--", "true", verb="exec")
+    equal((r.returncode, r.stderr), (0, ""))
+    write(d, "p.yaml", r.stdout)
+    for question, status in (
+            ("POST https://api.example.com/any/path", 0),
+            ("GET https://ci.example.com:8443/", 0),
+            ("GET https://ci.example.com/", 3),
+            ("GET http://api.example.com/", 3),
+            ("GET https://sub.api.example.com/", 3),
+            ("tcp:10.0.0.1:443", 3)):
+        equal(run(d, "why", "p.yaml", question).returncode, status, question)
+
+
+@test
+def exec_allow__not_a_host__refused_with_the_reason(d):
+    for host, reason in (("*.com", "whole top-level domain"),
+                         ("https://a.example/", "is a URL"),
+                         ("API.example.com", "capital letters"),
+                         ("a.example:0", "port"),
+                         ("a.example, b.example", "is not a host")):
+        r = run(d, "--allow", host, "--", "true", verb="exec")
+        equal(r.returncode, 125, host)
+        holds(r.stderr, reason)
+
+
 # ---- against a jail ---------------------------------------------------------------
 
 PROBE = r"""

@@ -556,6 +556,162 @@ resolve_credentials__service_cut_away__no_error(void **state)
 	policy_done();
 }
 
+/* What any service of the ceiling denies for a host is denied there. */
+static void
+merge_services__ceiling_denies_elsewhere__denied_too(void **state)
+{
+	static const struct policy_file files[] = {
+		{ "ceiling", "policy: 1\nkind: ceiling\nnetwork: {services: {\n"
+			     " all: {to: \"*.example.com\", allow: any},\n"
+			     " one: {to: api.example.com, allow: any,"
+			     " deny: [{methods: [DELETE]}]}}}\n" },
+		{ NULL, NULL },
+	};
+
+	(void)state;
+	policy_good("policy: 1\nnetwork: {services: {s: {to: "
+		    "api.example.com, allow: any}, t: {to: b.example.com, "
+		    "allow: any}}}\n",
+	    files);
+	assert_int_equal(1, yaml_get(service("s"), "deny")->count);
+	assert_null(yaml_get(service("t"), "deny"));
+	policy_done();
+}
+
+static void
+merge_services__ceiling_ranges__the_smaller_of_two(void **state)
+{
+	static const struct policy_file files[] = {
+		{ "ceiling",
+		    "policy: 1\nkind: ceiling\nnetwork: {services: {\n"
+		    " in: {to: \"*.corp.example:443\", allow: any,"
+		    " only_addresses: [10.0.0.0/8, \"fd00::/16\"]}}}\n" },
+		{ NULL, NULL },
+	};
+	const struct yaml_node *ranges;
+
+	(void)state;
+	policy_good("policy: 1\nnetwork: {services: {\n"
+		    " narrow: {to: a.corp.example, allow: any,"
+		    " only_addresses: [10.20.0.0/24, 192.168.0.0/16]},\n"
+		    " wide: {to: b.corp.example, allow: any,"
+		    " only_addresses: [0.0.0.0/0]},\n"
+		    " silent: {to: c.corp.example, allow: any},\n"
+		    " apart: {to: d.corp.example, allow: any,"
+		    " only_addresses: [172.16.0.0/12]}}}\n",
+	    files);
+	ranges = yaml_get(service("narrow"), "only_addresses");
+	assert_int_equal(1, ranges->count);
+	assert_string_equal("10.20.0.0/24", ranges->first->text);
+	ranges = yaml_get(service("wide"), "only_addresses");
+	assert_int_equal(1, ranges->count);
+	assert_string_equal("10.0.0.0/8", ranges->first->text);
+	assert_int_equal(2,
+	    yaml_get(service("silent"), "only_addresses")->count);
+	assert_null(service("apart"));
+	policy_done();
+}
+
+static void
+merge_ask__layers_and_ceiling__united_then_cut(void **state)
+{
+	static const struct policy_file files[] = {
+		{ "./a",
+		    "policy: 1\nnetwork: {services: {api: {to: "
+		    "api.example.com, allow: any, ask: [{methods: [POST], "
+		    "path: /v1/items}, {methods: [PUT], path: /v2/x}]}}}\n" },
+		{ "ceiling",
+		    "policy: 1\nkind: ceiling\nnetwork: {services: {web: {to: "
+		    "\"*.example.com\", allow: [{path: /v1/**}]}}}\n" },
+		{ NULL, NULL },
+	};
+	const struct yaml_node *ask;
+
+	(void)state;
+	policy_good("policy: 1\nextends: [./a]\nnetwork: {services: {api: "
+		    "{to: api.example.com, allow: [{methods: read, path: "
+		    "/v1/**}], ask: [{methods: [PATCH], path: /v1/x}]}}}\n",
+	    files);
+	ask = yaml_get(service("api"), "ask");
+	assert_int_equal(2, ask->count);
+	assert_true(warned("this rule is taken away by the ceiling"));
+	policy_done();
+	policy_bad("policy: 1\nkind: ceiling\nnetwork: {services: {a: {to: "
+		   "a.example, allow: any, ask: [{path: /x}]}}}\n",
+	    NULL, "ask");
+}
+
+static void
+merge_services__splice_under_rules_of_a_ceiling__refused(void **state)
+{
+	(void)state;
+	policy_bad("policy: 1\nnetwork: {services: {api: {to: "
+		   "api.example.com, tls: splice, allow: any}}}\n",
+	    net_ceiling, "is passed on unseen, and a ceiling");
+}
+
+static void
+resolve_manager__its_lines__hosts_with_their_places(void **state)
+{
+	static const struct policy_file files[] = {
+		{ "pip", "tls m.example:8443\t/etc/pip.conf:3\n"
+			 "plain p.example:8080\t(pip's default)\n"
+			 "env PIP_INDEX_URL=https://m.example:8443/x\t"
+			 "/etc/pip.conf:3\n" },
+		{ NULL, NULL },
+	};
+	static const char policy[] =
+	    "policy: 1\nnetwork: {services: {pip: {to: {manager: pip}, allow: "
+	    "[{methods: read}]}}}\n";
+	const struct yaml_node *to;
+
+	(void)state;
+	policy_good(policy, files);
+	to = yaml_get(service("pip"), "to");
+	assert_int_equal(2, to->count);
+	assert_string_equal("m.example:8443", to->first->text);
+	assert_string_equal("/etc/pip.conf", to->first->source->name);
+	assert_int_equal(3, to->first->line);
+	assert_string_equal("PIP_INDEX_URL",
+	    policy_string(policy_plan.env[0].name));
+	assert_int_equal(PLAN_NET_TLS_REQUIRED,
+	    plan_net_destination(&policy_net.net, 0)->tls);
+	assert_int_equal(PLAN_NET_TLS_NONE,
+	    plan_net_destination(&policy_net.net, 1)->tls);
+	policy_done();
+	/* What the policy says of the variable itself counts. */
+	policy_good("policy: 1\nprocess: {env: {PIP_INDEX_URL: mine}}\n"
+		    "network: {services: {pip: {to: {manager: pip}, allow: "
+		    "any}}}\n",
+	    files);
+	assert_int_equal(1, policy_plan.nenv);
+	assert_string_equal("mine", policy_string(policy_plan.env[0].value));
+	policy_done();
+}
+
+/* The launcher is believed, but not more than any author. */
+static void
+resolve_manager__lines_that_are_none__refused(void **state)
+{
+	static const char *const bad[] = { "tls a.example:443",
+		"tls a.example:443\n", "a.example:443\t/x:1\n",
+		"tls A.example:443\t/x:1\n", "tls a.example:99999\t/x:1\n",
+		"tls *.com:443\t/x:1\n", "", "env A=b\t/x:1\n" };
+	struct policy_file files[] = { { "pip", NULL }, { NULL, NULL } };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < countof(bad); i++) {
+		files[0].text = bad[i];
+		policy_bad("policy: 1\nnetwork: {services: {pip: {to: "
+			   "{manager: pip}, allow: any}}}\n",
+		    files, ":");
+	}
+	policy_bad("policy: 1\nnetwork: {services: {x: {to: {manager: pip, "
+		   "more: 1}, allow: any}}}\n",
+	    NULL, "unknown key \"more\"");
+}
+
 int
 main(void)
 {
@@ -586,6 +742,17 @@ main(void)
 		cmocka_unit_test(
 		    merge_services__same_name__nearest_with_all_denies),
 		cmocka_unit_test(merge_services__ceiling__hosts_rules_bodies),
+		cmocka_unit_test(
+		    merge_services__ceiling_denies_elsewhere__denied_too),
+		cmocka_unit_test(
+		    merge_services__ceiling_ranges__the_smaller_of_two),
+		cmocka_unit_test(
+		    merge_ask__layers_and_ceiling__united_then_cut),
+		cmocka_unit_test(
+		    merge_services__splice_under_rules_of_a_ceiling__refused),
+		cmocka_unit_test(
+		    resolve_manager__its_lines__hosts_with_their_places),
+		cmocka_unit_test(resolve_manager__lines_that_are_none__refused),
 		cmocka_unit_test(merge_net_host_covers__labels__exactly_one),
 		cmocka_unit_test(
 		    merge_net_path_covers__patterns__never_too_much),

@@ -72,8 +72,12 @@ audit_write(struct audit *a, const char *p, size_t n, struct err *e)
 	do
 		w = write(a->fd, p, n);
 	while (w == -1 && errno == EINTR);
-	if (w == (ssize_t)n)
+	if (w == (ssize_t)n) {
+		a->bytes += n;
 		return 0;
+	}
+	if (w > 0)
+		(void)!ftruncate(a->fd, (off_t)a->bytes);
 	a->failed = w == -1 ? errno : ENOSPC;
 	return err_sys(e, a->failed, "writing the audit log");
 }

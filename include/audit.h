@@ -42,6 +42,7 @@ struct audit_head {
 struct audit {
 	int fd; /* borrowed; opened O_APPEND, empty */
 	struct audit_head head;
+	uint64_t bytes; /* of the lines that were written */
 	int failed; /* errno of the write that did not succeed */
 };
 

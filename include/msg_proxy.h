@@ -11,6 +11,7 @@
  *	PROXY_JAIL_CA … + memfd ──►       (files of "tls: {ca: …}")
  *	PROXY_JAIL_TOKEN … ──►            (secrets of {env:}, {file:})
  *	PROXY_JAIL_VAULT + socket ──►     (where a source is the vault)
+ *	PROXY_JAIL_AUDIT + file ──►
  *	PROXY_JAIL_PREPARE ──►
  *	           ◄── PROXY_READY + trust memfd | PROXY_FAILED
  *	PROXY_JAIL_LISTEN + listeners ──► (once the namespace is there)
@@ -43,6 +44,7 @@ enum {
 	X(JAIL_CA,      TO_PROXY,    struct proxy_jail_ca,        1) \
 	X(JAIL_TOKEN,   TO_PROXY,    struct proxy_jail_token,     0) \
 	X(JAIL_VAULT,   TO_PROXY,    struct proxy_jail_vault,     1) \
+	X(JAIL_AUDIT,   TO_PROXY,    struct proxy_jail_audit,     1) \
 	X(JAIL_PREPARE, TO_PROXY,    struct proxy_jail_prepare,   0) \
 	X(JAIL_LISTEN,  TO_PROXY,    struct proxy_jail_listen,    8) \
 	X(JAIL_REMOVE,  TO_PROXY,    struct proxy_jail_remove,    0) \
@@ -87,6 +89,11 @@ struct proxy_jail_token {
 
 /* The socket of warder-vault (msg_vault.h), which serves this run. */
 struct proxy_jail_vault {
+	uint32_t jail;
+};
+
+/* The file of the audit log (audit.h): empty, opened for appending. */
+struct proxy_jail_audit {
 	uint32_t jail;
 };
 
@@ -145,6 +152,8 @@ struct proxy_placeholder {
 struct proxy_removed {
 	uint32_t jail;
 	uint32_t services; /* one less than the counts */
+	uint64_t audit_lines; /* in the audit log, its last one included */
+	unsigned char audit_digest[32]; /* of that one */
 };
 
 struct proxy_count {

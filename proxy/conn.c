@@ -237,7 +237,6 @@ conn_dialed(void *arg, int fd, int sys)
 		return;
 	}
 	c->owed = 0;
-	record_allowed(c->guest, c->verdict.service);
 	stream_flush(c->stream);
 	conn_tunnel(c);
 }
@@ -246,6 +245,13 @@ static void
 conn_reached(void *arg, const struct reach_result *r)
 {
 	struct conn *c = arg;
+	const struct record_act act = {
+		.way = c->way,
+		.service = c->verdict.service,
+		.rule = PLAN_NET_NONE,
+		.host = c->host,
+		.port = c->port,
+	};
 	struct err e = { 0 };
 
 	c->reach = NULL;
@@ -258,6 +264,10 @@ conn_reached(void *arg, const struct reach_result *r)
 		return;
 	}
 	c->phase = CONN_DIAL;
+	if (record_allowed(c->guest, &act, &e) == -1) {
+		conn_unavailable(c, 503, REFUSAL_unavailable, e.msg);
+		return;
+	}
 	if (dial_start(c->guest->proxy->loop, r, conn_dialed, c, &c->dial,
 		&e) == -1)
 		conn_fail(c, &e);

@@ -22,6 +22,7 @@ static int on_add(struct control *c, struct err *e);
 static int on_ca(struct control *c, struct err *e);
 static int on_token(struct control *c, struct err *e);
 static int on_vault(struct control *c, struct err *e);
+static int on_audit(struct control *c, struct err *e);
 static int on_prepare(struct control *c, struct err *e);
 static int on_listen(struct control *c, struct err *e);
 static int on_remove(struct control *c, struct err *e);
@@ -39,6 +40,7 @@ static const struct {
 	{ PROXY_JAIL_TOKEN,   sizeof(struct proxy_jail_token),
 	    sizeof(struct proxy_jail_token) + PROXY_TOKEN_MAX, 0, 0, on_token },
 	{ PROXY_JAIL_VAULT,   ONE(proxy_jail_vault),   1, 1, on_vault },
+	{ PROXY_JAIL_AUDIT,   ONE(proxy_jail_audit),   1, 1, on_audit },
 	{ PROXY_JAIL_PREPARE, ONE(proxy_jail_prepare), 0, 0, on_prepare },
 	{ PROXY_JAIL_LISTEN,  ONE(proxy_jail_listen),  1, IPC_FDS_MAX, on_listen },
 	{ PROXY_JAIL_REMOVE,  ONE(proxy_jail_remove),  0, 0, on_remove },
@@ -150,6 +152,23 @@ on_vault(struct control *c, struct err *e)
 	if ((rc = control_jail(c, m.jail, &g, e)) != 1)
 		return rc;
 	if (guest_set_vault(g, take_fd(&fd), &failed) == -1)
+		control_failed(c, g, &failed);
+	return 0;
+}
+
+static int
+on_audit(struct control *c, struct err *e)
+{
+	struct proxy_jail_audit m;
+	autofd fd = ipc_take_fd(&c->msg, 0);
+	struct err failed = { 0 };
+	struct guest *g;
+	int rc;
+
+	memcpy(&m, c->msg.body, sizeof(m));
+	if ((rc = control_jail(c, m.jail, &g, e)) != 1)
+		return rc;
+	if (guest_set_audit(g, take_fd(&fd), &failed) == -1)
 		control_failed(c, g, &failed);
 	return 0;
 }

@@ -581,12 +581,27 @@ exchange_edit(struct exchange *x, const char *target, struct err *e)
 
 /* What goes in, and what the answer is scrubbed of. */
 static int
+exchange_record(struct exchange *x, struct err *e)
+{
+	const struct plan_net *net = x->o.guest->net;
+	uint32_t i;
+
+	for (i = 0; i < x->verdict.ninjects; i++)
+		if (record_credential(x->o.guest,
+			plan_net_inject(net, x->verdict.injects[i])->credential,
+			x->verdict.service, x->o.host, x->o.port, e) == -1)
+			return -1;
+	return 0;
+}
+
+static int
 exchange_fill(struct exchange *x, struct err *e)
 {
 	struct guest *g = x->o.guest;
 	struct inject_secrets secrets = { 0 };
 
 	if (guest_secrets(g, &x->verdict, &secrets, e) == -1 ||
+	    exchange_record(x, e) == -1 ||
 	    inject_apply(g->inject, &x->found, &x->verdict, &secrets, x->o.head,
 		e) == -1)
 		return -1;

@@ -11,6 +11,7 @@
 #include "memfd.h"
 #include "mint.h"
 #include "placeholder.h"
+#include "record.h"
 #include "secret.h"
 #include "tokens.h"
 #include "upstream.h"
@@ -56,6 +57,7 @@ guest_create(struct proxy *p, uint32_t number, struct guest **ret,
 	}
 	g->proxy = p;
 	g->number = number;
+	g->audit_fd = -1;
 	TAILQ_INIT(&g->conns);
 	p->guests[i] = g;
 	*ret = g;
@@ -102,6 +104,7 @@ guest_fail(struct guest *g)
 		conn_destroy(c);
 	while (g->nlisteners > 0)
 		listener_destroy(g->listeners[--g->nlisteners]);
+	record_close(g);
 	tokens_destroy(take_ptr(&g->vault));
 	dnsio_destroy(take_ptr(&g->dns));
 	for (i = 0; i < GUEST_POOLS_MAX; i++)
@@ -230,6 +233,16 @@ guest_set_vault(struct guest *g, int fd, struct err *e)
 		return err_set(e, ERR_CORRUPT, "a vault out of turn");
 	}
 	return tokens_create(g, fd, &g->vault, e);
+}
+
+int
+guest_set_audit(struct guest *g, int fd, struct err *e)
+{
+	if (g->audit_fd != -1 || g->prepared) {
+		(void)close(fd);
+		return err_set(e, ERR_CORRUPT, "an audit log out of turn");
+	}
+	return record_open(g, fd, e);
 }
 
 /* ---- what the jail must know ---------------------------------------------- */
@@ -383,6 +396,8 @@ guest_prepare(struct guest *g, struct proxy_ready *ret, int *ret_fd,
 
 	if (g->prepared)
 		return err_set(e, ERR_CORRUPT, "a jail is prepared once");
+	if (g->audit_fd == -1)
+		return err_set(e, ERR_CORRUPT, "a jail without an audit log");
 	if (prepare_tls(g, e) == -1 || prepare_placeholders(g, e) == -1 ||
 	    prepare_scrub(g, e) == -1 || dnsio_create(g, &g->dns, e) == -1)
 		return -1;
@@ -577,7 +592,7 @@ guest_listen(struct guest *g, uint32_t role, int fd, struct err *e)
 }
 
 int
-guest_summary(const struct guest *g, struct proxy_removed *ret, int *ret_fd,
+guest_summary(struct guest *g, struct proxy_removed *ret, int *ret_fd,
     struct err *e)
 {
 	uint32_t n = g->failed ? 0 : plan_net_count(g->net, PLAN_NET_SERVICES);
@@ -587,8 +602,12 @@ guest_summary(const struct guest *g, struct proxy_removed *ret, int *ret_fd,
 
 	if (fd == -1)
 		return -1;
+	record_close(g);
 	ret->jail = g->number;
 	ret->services = n;
+	ret->audit_lines = g->audit.head.seq;
+	memcpy(ret->audit_digest, g->audit.head.digest,
+	    sizeof(ret->audit_digest));
 	*ret_fd = fd;
 	return 0;
 }

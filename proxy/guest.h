@@ -10,6 +10,7 @@
 
 #include <sys/queue.h>
 
+#include "audit.h"
 #include "inject.h"
 #include "msg_proxy.h"
 #include "policy/authorize.h"
@@ -43,6 +44,12 @@ struct guest_pool {
 struct guest_ca {
 	char *text; /* NULL: the system's */
 	size_t size;
+};
+
+/* Lines that a guest may still make; those it may not are counted. */
+struct guest_credit {
+	uint64_t since_ms;
+	unsigned lines, lost;
 };
 
 /* Read by the other parts of the proxy, changed by guest.c but for counts. */
@@ -81,8 +88,10 @@ struct guest {
 	struct guest_pool pools[GUEST_POOLS_MAX];
 	uint64_t pool_uses;
 
-	uint64_t logged_ms; /* record.c: when lines were last earned */
-	unsigned log_credit, log_lost;
+	/* record.c */
+	struct guest_credit log_credit, audit_credit;
+	struct audit audit;
+	int audit_fd; /* -1: there is none */
 };
 
 /* ERR_CORRUPT if the table is full: the launcher counts. */
@@ -107,12 +116,14 @@ must_check int guest_set_token(struct guest *g, uint32_t credential,
     const void *p, size_t n, struct err *e);
 /* The vault's socket, taken. */
 must_check int guest_set_vault(struct guest *g, int fd, struct err *e);
+/* The file of the audit log, taken. */
+must_check int guest_set_audit(struct guest *g, int fd, struct err *e);
 must_check int guest_prepare(struct guest *g, struct proxy_ready *ret,
     int *ret_fd, struct err *e);
 /* fd is taken. */
 must_check int guest_listen(struct guest *g, uint32_t role, int fd,
     struct err *e);
-must_check int guest_summary(const struct guest *g, struct proxy_removed *ret,
+must_check int guest_summary(struct guest *g, struct proxy_removed *ret,
     int *ret_fd, struct err *e);
 
 /* Whether another connection may be accepted. */

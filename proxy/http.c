@@ -64,8 +64,7 @@ http_done(struct http *h)
 static int
 is_head(const struct http *h)
 {
-	return h->headed &&
-	       strcmp(http1_head_method(&h->head), "HEAD") == 0;
+	return h->headed && strcmp(http1_head_method(&h->head), "HEAD") == 0;
 }
 
 static void
@@ -275,6 +274,15 @@ http_send(struct http *h)
 		.head = &h->head,
 		.done = http_ended,
 		.arg = h };
+	const struct record_act act = {
+		.way = h->o.way,
+		.service = h->verdict.service,
+		.rule = h->verdict.rule,
+		.host = h->host,
+		.port = h->port,
+		.method = http1_head_method(&h->head),
+		.path = h->path,
+	};
 	struct err e = { 0 };
 	struct text t;
 
@@ -284,7 +292,10 @@ http_send(struct http *h)
 		text_add(&t, "?");
 		text_add(&t, h->query);
 	}
-	record_allowed(h->o.guest, h->verdict.service);
+	if (record_allowed(h->o.guest, &act, &e) == -1) {
+		http_fail(h, 503, REFUSAL_unavailable, h->host, e.msg);
+		return;
+	}
 	loop_timer_clear(h->timer);
 	if (exchange_create(&o, &h->exchange, &e) == 0)
 		return;

@@ -25,6 +25,7 @@ enum {
 	PROXY_REQUESTS_MAX = 10000,
 	PROXY_INFORMATIONAL_MAX = 8,
 	PROXY_TOKEN_MS = 2000,
+	PROXY_AUDIT_BYTES_MAX = 1024 * 1024 * 1024,
 	PROXY_DNS_TCP_MAX = 16,
 	PROXY_DNS_TCP_MS = 10 * 1000,
 	PROXY_DNS_BATCH = 32,
@@ -87,6 +88,9 @@ enum {
 	X(PROXY_TOKEN_MS, "ms that an answer of the vault is used", \
 	    "what is rotated or removed counts soon, and a burst asks once", \
 	    "the vault is asked again") \
+	X(PROXY_AUDIT_BYTES_MAX, "bytes of a run's audit log", \
+	    "some three million lines; a jail must not fill the disk", \
+	    "nothing more is allowed") \
 	X(PROXY_DNS_TCP_MAX, "DNS connections over TCP a jail", \
 	    "they are rare: only answers cut off lead to them", \
 	    "the oldest is closed") \

@@ -89,7 +89,7 @@ static const struct lockdown_call calls[] = {
 
 static const struct lockdown_limit limits[] = {
 	{ RLIMIT_NPROC, 0 },
-	{ RLIMIT_FSIZE, 1024UL * 1024 },
+	{ RLIMIT_FSIZE, PROXY_AUDIT_BYTES_MAX },
 	{ RLIMIT_CORE, 0 },
 };
 

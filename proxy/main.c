@@ -57,6 +57,7 @@ main_prepare(struct proxy *p, struct err *e)
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
 		return err_set(e, ERR_SYSTEM, "prctl");
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN); /* the audit log's write says EFBIG */
 	if (getrlimit(RLIMIT_NOFILE, &hard) == 0 &&
 	    hard.rlim_max < PROXY_FILES_MAX)
 		files.rlim_cur = files.rlim_max = hard.rlim_max;

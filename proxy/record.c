@@ -1,7 +1,10 @@
 #include "record.h"
 
+#include <stdio.h>
+
 #include "log.h"
 #include "policy/explain.h"
+#include "version.h"
 
 static const char *const ways[] = {
 	[RECORD_CAPTURE] = "capture",
@@ -11,24 +14,129 @@ static const char *const ways[] = {
 
 /* Whether the guest has earned a line; what it has not is counted. */
 static int
-record_earned(struct guest *g)
+record_earned_of(struct guest_credit *c, uint64_t line_ms, unsigned burst)
 {
 	uint64_t now = loop_now_ms();
-	uint64_t lines = (now - g->logged_ms) / RECORD_LINE_MS;
+	uint64_t lines = (now - c->since_ms) / line_ms;
 
 	if (lines > 0) {
-		g->log_credit = lines > RECORD_BURST - g->log_credit
-				    ? RECORD_BURST
-				    : g->log_credit + (unsigned)lines;
-		g->logged_ms = now;
+		c->lines = lines > burst - c->lines
+			       ? burst
+			       : c->lines + (unsigned)lines;
+		c->since_ms = now;
 	}
-	if (g->log_credit == 0) {
-		g->log_lost++;
+	if (c->lines == 0) {
+		c->lost++;
 		return 0;
 	}
-	g->log_credit--;
+	c->lines--;
 	return 1;
 }
+
+static int
+record_earned(struct guest *g)
+{
+	return record_earned_of(&g->log_credit, RECORD_LINE_MS, RECORD_BURST);
+}
+
+/* ---- the audit log ---- */
+
+/* The members that every line has. */
+static void
+record_audit(struct audit_line *l, struct guest *g, const char *kind)
+{
+	char digest[SHA256_HEX_SIZE + 8] = "sha256:";
+
+	sha256_hex(g->net->digest, digest + 7);
+	audit_begin(l, &g->audit, kind);
+	audit_add(l, "run", g->run);
+	audit_add(l, "tenant", "local");
+	audit_add(l, "policy", digest);
+}
+
+static int
+record_audited(struct guest *g)
+{
+	return g->audit_fd != -1;
+}
+
+/*
+ * A refusal that cannot be recorded stays one; the segment has failed by
+ * then, and nothing is allowed any more.
+ */
+static void
+record_audit_end(struct audit_line *l, struct guest *g)
+{
+	struct err e = { 0 };
+
+	if (g->audit_credit.lost > 0)
+		audit_add_int(l, "suppressed", g->audit_credit.lost);
+	if (audit_end(l, &e) == -1)
+		log_err(LOG_LEVEL_ERROR, "audit", &e);
+	else
+		g->audit_credit.lost = 0;
+}
+
+static int
+record_audit_earned(struct guest *g)
+{
+	return record_audited(g) &&
+	       record_earned_of(&g->audit_credit, RECORD_AUDIT_LINE_MS,
+		   RECORD_AUDIT_BURST);
+}
+
+int
+record_open(struct guest *g, int fd, struct err *e)
+{
+	struct audit_line l;
+
+	g->audit_fd = fd;
+	audit_init(&g->audit, fd);
+	record_audit(&l, g, "open");
+	audit_add(&l, "program", "warder-proxy " WARDER_VERSION);
+	return audit_end(&l, e);
+}
+
+static void
+record_counts(struct audit_line *l, const char *name,
+    const struct proxy_count *c)
+{
+	char text[256];
+
+	(void)snprintf(text, sizeof(text),
+	    "{\"allowed\":%llu,\"refused\":%llu,\"failed\":%llu,"
+	    "\"credentials\":%llu,\"sent_bytes\":%llu,"
+	    "\"received_bytes\":%llu}",
+	    (unsigned long long)c->allowed, (unsigned long long)c->refused,
+	    (unsigned long long)c->failed, (unsigned long long)c->injected,
+	    (unsigned long long)c->sent_bytes,
+	    (unsigned long long)c->received_bytes);
+	audit_add_json(l, name, text);
+}
+
+/* A line for each service, and the end with what belonged to none. */
+void
+record_close(struct guest *g)
+{
+	struct audit_line l;
+	uint32_t i, n = plan_net_count(g->net, PLAN_NET_SERVICES);
+
+	for (i = 0; record_audited(g) && i < n; i++) {
+		record_audit(&l, g, "summary");
+		audit_add(&l, "service",
+		    plan_net_string(g->net, plan_net_service(g->net, i)->name));
+		record_counts(&l, "counts", &g->counts[i]);
+		record_audit_end(&l, g);
+	}
+	if (!record_audited(g))
+		return;
+	record_audit(&l, g, "close");
+	record_counts(&l, "no_service", &g->counts[n]);
+	record_audit_end(&l, g);
+	fd_closep(&g->audit_fd);
+}
+
+/* ---- the log ---- */
 
 static void
 record_begin(struct log_line *l, struct guest *g, enum record_way way,
@@ -43,9 +151,9 @@ record_begin(struct log_line *l, struct guest *g, enum record_way way,
 static void
 record_end(struct log_line *l, struct guest *g)
 {
-	if (g->log_lost > 0)
-		log_add_int(l, "suppressed", g->log_lost);
-	g->log_lost = 0;
+	if (g->log_credit.lost > 0)
+		log_add_int(l, "suppressed", g->log_credit.lost);
+	g->log_credit.lost = 0;
 	log_end(l);
 }
 
@@ -70,6 +178,27 @@ record_address(struct log_line *l, const struct intent *in,
 	log_add(l, "class", address_class_name(v->address_class));
 }
 
+/* The record that the client got, but for its run and policy. */
+static void
+record_audit_refusal(struct guest *g, enum record_way way,
+    const struct intent *in, const struct verdict *v)
+{
+	char record[EXPLAIN_RECORD_SIZE / 2];
+	struct audit_line l;
+	struct text t;
+
+	if (!record_audit_earned(g))
+		return;
+	text_init(&t, record, sizeof(record));
+	explain_record(g->net, in, v, NULL, NULL, &t);
+	record_audit(&l, g, "refused");
+	audit_add(&l, "way", ways[way]);
+	audit_add(&l, "code", refusal_name(v->code));
+	if (!t.truncated)
+		audit_add_json(&l, "record", record);
+	record_audit_end(&l, g);
+}
+
 void
 record_refusal(struct guest *g, enum record_way way, const struct intent *in,
     const struct verdict *v)
@@ -78,6 +207,7 @@ record_refusal(struct guest *g, enum record_way way, const struct intent *in,
 	struct explain x;
 
 	guest_count(g, v->service)->refused++;
+	record_audit_refusal(g, way, in, v);
 	if (!record_earned(g))
 		return;
 	explain_verdict(g->net, in, v, &x);
@@ -93,6 +223,24 @@ record_refusal(struct guest *g, enum record_way way, const struct intent *in,
 	record_end(&l, g);
 }
 
+static void
+record_audit_failure(struct guest *g, enum record_way way, uint32_t service,
+    const char *host, uint32_t port, enum refusal_code code, const char *why)
+{
+	struct audit_line l;
+
+	if (!record_audit_earned(g))
+		return;
+	record_audit(&l, g, "failed");
+	audit_add(&l, "way", ways[way]);
+	audit_add(&l, "code", refusal_name(code));
+	audit_add(&l, "service", record_service(g, service));
+	audit_add(&l, "host", host);
+	audit_add_int(&l, "port", port);
+	audit_add(&l, "why", why);
+	record_audit_end(&l, g);
+}
+
 void
 record_failure(struct guest *g, enum record_way way, uint32_t service,
     const char *host, uint32_t port, enum refusal_code code, const char *why)
@@ -100,6 +248,7 @@ record_failure(struct guest *g, enum record_way way, uint32_t service,
 	struct log_line l;
 
 	guest_count(g, service)->failed++;
+	record_audit_failure(g, way, service, host, port, code, why);
 	if (!record_earned(g))
 		return;
 	record_begin(&l, g, way, code, "failed");
@@ -110,8 +259,53 @@ record_failure(struct guest *g, enum record_way way, uint32_t service,
 	record_end(&l, g);
 }
 
-void
-record_allowed(struct guest *g, uint32_t service)
+static int
+record_act(struct guest *g, const struct record_act *a, struct err *e)
 {
-	guest_count(g, service)->allowed++;
+	struct audit_line l;
+
+	record_audit(&l, g, "allowed");
+	audit_add(&l, "way", ways[a->way]);
+	audit_add(&l, "service", record_service(g, a->service));
+	audit_add(&l, "host", a->host);
+	audit_add_int(&l, "port", a->port);
+	if (a->method != NULL) {
+		audit_add(&l, "method", a->method);
+		audit_add(&l, "path", a->path);
+	}
+	if (a->rule != PLAN_NET_NONE)
+		audit_add(&l, "rule",
+		    plan_net_string(g->net,
+			plan_net_rule(g->net, a->rule)->origin));
+	return audit_end(&l, e);
+}
+
+int
+record_allowed(struct guest *g, const struct record_act *a, struct err *e)
+{
+	if (record_audited(g) && g->net->audit == PLAN_NET_RECORD_ALL &&
+	    record_act(g, a, e) == -1)
+		return -1;
+	if (record_audited(g) && g->audit.failed != 0)
+		return err_sys(e, g->audit.failed, "the audit log");
+	guest_count(g, a->service)->allowed++;
+	return 0;
+}
+
+int
+record_credential(struct guest *g, uint32_t credential, uint32_t service,
+    const char *host, uint32_t port, struct err *e)
+{
+	struct audit_line l;
+
+	if (!record_audited(g))
+		return 0;
+	record_audit(&l, g, "credential");
+	audit_add(&l, "credential",
+	    plan_net_string(g->net,
+		plan_net_credential(g->net, credential)->name));
+	audit_add(&l, "service", record_service(g, service));
+	audit_add(&l, "host", host);
+	audit_add_int(&l, "port", port);
+	return audit_end(&l, e);
 }

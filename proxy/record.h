@@ -1,8 +1,11 @@
 /*
- * record.h: what was refused or failed, said and counted.
+ * record.h: what was decided, said, counted and put into the audit log.
  *
- * A line of the log for each, as long as the guest does not make too many of
- * them: a flood is counted, and the count said with the next line.
+ * A line of the log for each refusal and failure, as long as the guest does
+ * not make too many of them: a flood is counted, and the count said with the
+ * next line.  The same in the audit log (audit.h), with more room; there also
+ * what was allowed, before it happens, and each use of a credential, by its
+ * name.  No query, no body and no value of a header is ever recorded.
  */
 #ifndef RECORD_H
 #define RECORD_H
@@ -13,6 +16,8 @@
 enum {
 	RECORD_BURST = 64, /* lines at once */
 	RECORD_LINE_MS = 200, /* in which another one is earned */
+	RECORD_AUDIT_BURST = 4096, /* the same for refusals in the audit log */
+	RECORD_AUDIT_LINE_MS = 10,
 };
 
 /* How the client came. */
@@ -33,6 +38,26 @@ void record_failure(struct guest *g, enum record_way way, uint32_t service,
     const char *host, uint32_t port, enum refusal_code code, const char *why);
 
 /* An allowed request or connection. */
-void record_allowed(struct guest *g, uint32_t service);
+struct record_act {
+	enum record_way way;
+	uint32_t service;
+	uint32_t rule; /* PLAN_NET_NONE: "allow: any" */
+	const char *host;
+	uint32_t port;
+	const char *method, *path; /* NULL: a connection */
+};
+
+/*
+ * It is about to happen, or its credential to be put in: -1 if that cannot
+ * be recorded, and then it must not.
+ */
+must_check int record_allowed(struct guest *g, const struct record_act *a,
+    struct err *e);
+must_check int record_credential(struct guest *g, uint32_t credential,
+    uint32_t service, const char *host, uint32_t port, struct err *e);
+
+/* The first line of a guest's audit log, and its last one. */
+must_check int record_open(struct guest *g, int fd, struct err *e);
+void record_close(struct guest *g);
 
 #endif /* !RECORD_H */

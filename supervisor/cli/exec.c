@@ -334,6 +334,12 @@ exec_keep(struct exec *x, struct err *e)
 	return 0;
 }
 
+static const struct plan_net *
+exec_plan_net(const struct exec *x)
+{
+	return plan_has_net(&x->plan) ? &exec_net.net : NULL;
+}
+
 static int
 exec_report(struct exec *x, struct err *e)
 {
@@ -344,12 +350,14 @@ exec_report(struct exec *x, struct err *e)
 		    0644);
 		if (file == -1)
 			return err_set(e, ERR_SYSTEM, "--report %s", x->report);
-		if (report_write(file, x->jail, &x->plan, &x->end, e) == -1)
+		if (report_write(file, x->jail, &x->plan, &x->end,
+			exec_plan_net(x), &x->traffic, e) == -1)
 			return -1;
 	}
 	if (x->report_fd < 0)
 		return 0;
-	return report_write(x->report_fd, x->jail, &x->plan, &x->end, e);
+	return report_write(x->report_fd, x->jail, &x->plan, &x->end,
+	    exec_plan_net(x), &x->traffic, e);
 }
 
 /* Success is taken back; another status says enough beside the message. */

@@ -10,7 +10,7 @@
 #include "version.h"
 
 enum {
-	REPORT_BYTES = 16 * 1024
+	REPORT_BYTES = 192 * 1024, /* each service of a plan has room */
 };
 
 static void
@@ -145,11 +145,72 @@ report_posture(struct text *t, const struct jail_posture *p,
 	text_add(t, "]}");
 }
 
+static void
+report_count(struct text *t, const char *name, const struct proxy_count *c)
+{
+	const struct {
+		const char *name;
+		uint64_t value;
+	} rows[] = {
+		{ "allowed", c->allowed },
+		{ "refused", c->refused },
+		{ "failed", c->failed },
+		{ "credentials", c->injected },
+		{ "sent_bytes", c->sent_bytes },
+		{ "received_bytes", c->received_bytes },
+	};
+
+	size_t i;
+
+	text_add(t, "{\"service\":");
+	if (name != NULL)
+		text_add_json(t, name);
+	else
+		text_add(t, "null");
+	for (i = 0; i < countof(rows); i++) {
+		text_add(t, ",");
+		report_number(t, rows[i].name, rows[i].value);
+	}
+	text_add(t, "}");
+}
+
+/* null without services; what the proxy did not say any more is left out. */
+static void
+report_network(struct text *t, const struct plan_net *net,
+    const struct egress_summary *s)
+{
+	char hex[SHA256_HEX_SIZE];
+	uint32_t i;
+
+	text_add(t, "\"network\":");
+	if (net == NULL) {
+		text_add(t, "null");
+		return;
+	}
+	text_add(t, "{\"services\":[");
+	for (i = 0; i < s->services; i++) {
+		report_count(t,
+		    plan_net_string(net, plan_net_service(net, i)->name),
+		    &s->count[i]);
+		text_add(t, ",");
+	}
+	if (s->services > 0)
+		report_count(t, NULL, &s->count[i]);
+	text_add(t, "],\"audit\":{\"file\":");
+	text_add_json(t, s->audit_path);
+	text_add(t, ",");
+	report_number(t, "lines", s->audit_lines);
+	sha256_hex(s->audit_digest, hex);
+	text_addf(t, ",\"head\":\"%llu:%s\"}}",
+	    (unsigned long long)s->audit_lines, s->audit_lines > 0 ? hex : "");
+}
+
 int
 report_write(int fd, const struct jail *j, const struct plan *p,
-    const struct run_report *r, struct err *e)
+    const struct run_report *r, const struct plan_net *net,
+    const struct egress_summary *traffic, struct err *e)
 {
-	char buf[REPORT_BYTES];
+	static char buf[REPORT_BYTES];
 	struct text t;
 	size_t done = 0;
 
@@ -168,6 +229,8 @@ report_write(int fd, const struct jail *j, const struct plan *p,
 	report_limits(&t, &p->limits);
 	text_add(&t, ",");
 	report_posture(&t, jail_posture(j), p);
+	text_add(&t, ",");
+	report_network(&t, net, traffic);
 	text_add(&t, "}\n");
 	if (t.truncated)
 		return err_set(e, ERR_LIMIT, "report: too long");
@@ -286,4 +349,5 @@ report_traffic(const struct plan_net *net, const struct egress_summary *traffic)
 				   plan_net_service(net, i)->name),
 		    &traffic->count[i]);
 	report_service("no service", &traffic->count[i]);
+	(void)fprintf(stderr, "warder: audit: %s\n", traffic->audit_path);
 }

@@ -11,10 +11,12 @@
 
 /*
  * Write the JSON object {"schema":"warder.exec/1", …} and a newline to fd.
+ * net is NULL where the plan has no services.
  * The members are documented in docs/report.md.
  */
 must_check int report_write(int fd, const struct jail *j, const struct plan *p,
-    const struct run_report *r, struct err *e);
+    const struct run_report *r, const struct plan_net *net,
+    const struct egress_summary *traffic, struct err *e);
 
 /*
  * One line on stderr about an end that is not the program's own doing:

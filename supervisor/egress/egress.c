@@ -27,6 +27,7 @@ struct egress {
 	int fd;
 	int ready;
 	struct keeper keeper;
+	char audit_path[EGRESS_PATH_MAX];
 	struct run *run_watched;
 	struct err why;
 	uint16_t ports[PLAN_NET_DESTINATIONS_MAX];
@@ -277,6 +278,66 @@ send_tokens(struct egress *x, struct err *e)
 	return 0;
 }
 
+/* ---- the audit log --------------------------------------------------------- */
+
+/* "audit/2026-01-31T120000Z-RUN.jsonl": sorted by time, never there before. */
+static int
+name_audit(struct egress *x, struct err *e)
+{
+	char day[32];
+	time_t now = time(NULL);
+	struct tm tm;
+	int n;
+
+	if (gmtime_r(&now, &tm) == NULL ||
+	    strftime(day, sizeof(day), "%Y-%m-%dT%H%M%SZ", &tm) == 0)
+		return err_set(e, ERR_SYSTEM, "the time of day");
+	n = snprintf(x->audit_path, sizeof(x->audit_path),
+	    "%s/audit/%s-%s.jsonl", x->o.state_dir, day, x->run);
+	if (n < 0 || n >= (int)sizeof(x->audit_path))
+		return err_set(e, ERR_INVALID, "%s: path too long",
+		    x->o.state_dir);
+	return 0;
+}
+
+/* With the folders above it; what cannot be made, opening the file says. */
+static void
+make_audit_dirs(const struct egress *x)
+{
+	char part[EGRESS_PATH_MAX];
+	size_t i;
+
+	for (i = 1; x->audit_path[i] != '\0'; i++) {
+		if (x->audit_path[i] != '/')
+			continue;
+		memcpy(part, x->audit_path, i);
+		part[i] = '\0';
+		(void)mkdir(part, 0700);
+	}
+}
+
+/* Without it nothing goes out, so without it nothing starts. */
+static int
+send_audit(struct egress *x, struct err *e)
+{
+	struct proxy_jail_audit m = { .jail = EGRESS_JAIL };
+	autofd fd = -1;
+
+	if (x->o.state_dir == NULL || x->o.state_dir[0] != '/')
+		return err_set(e, ERR_NOT_FOUND,
+		    "no place for the audit log: set HOME or XDG_STATE_HOME");
+	if (name_audit(x, e) == -1)
+		return -1;
+	make_audit_dirs(x);
+	fd = open(x->audit_path,
+	    O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
+	    0600);
+	if (fd == -1)
+		return err_set(e, ERR_SYSTEM, "the audit log %s",
+		    x->audit_path);
+	return send_message(x, PROXY_JAIL_AUDIT, &m, sizeof(m), fd, e);
+}
+
 /* ---- secrets of the vault ----------------------------------------------------- */
 
 /* The proxy asks it itself, over a socket of theirs. */
@@ -329,8 +390,9 @@ send_all(struct egress *x, struct err *e)
 {
 	struct proxy_jail_prepare m = { .jail = EGRESS_JAIL };
 
-	if (send_plan(x, e) == -1 || send_cas(x, e) == -1 ||
-	    send_tokens(x, e) == -1 || start_keeper(x, e) == -1)
+	if (send_plan(x, e) == -1 || send_audit(x, e) == -1 ||
+	    send_cas(x, e) == -1 || send_tokens(x, e) == -1 ||
+	    start_keeper(x, e) == -1)
 		return -1;
 	return send_message(x, PROXY_JAIL_PREPARE, &m, sizeof(m), -1, e);
 }
@@ -699,6 +761,7 @@ static int
 take_summary(struct egress *x, struct egress_summary *ret, struct err *e)
 {
 	struct proxy_jail_remove ask = { .jail = EGRESS_JAIL };
+	struct proxy_removed m;
 	uint32_t services = plan_net_count(x->o.net, PLAN_NET_SERVICES);
 	const void *p;
 	autofd fd = -1;
@@ -710,9 +773,12 @@ take_summary(struct egress *x, struct egress_summary *ret, struct err *e)
 		EGRESS_END_MS, &fd, e) == -1 ||
 	    memfd_map(fd, sizeof(ret->count), &p, &n, e) == -1)
 		return -1;
+	memcpy(&m, x->msg.body, sizeof(m));
 	if (n == (services + 1) * sizeof(ret->count[0])) {
 		memcpy(ret->count, p, n);
 		ret->services = services;
+		ret->audit_lines = m.audit_lines;
+		memcpy(ret->audit_digest, m.audit_digest, SHA256_SIZE);
 	}
 	memfd_unmap(p, n);
 	return 0;
@@ -725,8 +791,14 @@ egress_end(struct egress *x, struct egress_summary *ret)
 
 	if (x == NULL)
 		return;
-	if (ret != NULL)
+	if (ret != NULL) {
 		ret->services = 0;
+		ret->audit_lines = 0;
+		(void)snprintf(ret->audit_path, sizeof(ret->audit_path), "%s",
+		    x->audit_path);
+	}
+	if (x->run_watched == NULL && x->audit_path[0] != '\0')
+		(void)unlink(x->audit_path); /* nothing ran */
 	if (ret != NULL && x->ready)
 		(void)take_summary(x, ret, &e);
 	fd_closep(&x->fd);

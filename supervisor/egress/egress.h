@@ -31,6 +31,7 @@ enum {
 	EGRESS_END_MS = 1000, /* for its last words */
 	EGRESS_SLACK_S = 60, /* the authority outlives the run by it */
 	EGRESS_UID = 1879048191, /* below the jails' blocks */
+	EGRESS_PATH_MAX = 4096,
 	EGRESS_VARS_MAX = 16 + PLAN_NET_CREDENTIALS_MAX,
 };
 
@@ -39,7 +40,7 @@ struct egress;
 struct egress_options {
 	const char *proxy_path; /* of warder-proxy */
 	const char *vault_path; /* of warder-vault */
-	const char *config_dir, *state_dir; /* have vault.key and vault/ */
+	const char *config_dir, *state_dir; /* vault.key; vault/ and audit/ */
 	const struct plan_net *net; /* checked; borrowed */
 	char *const *environ; /* for sources {env:}; may be NULL */
 	const char *root; /* the jail's, on the host; borrowed; NULL: "/" */
@@ -108,6 +109,10 @@ const char *egress_run(const struct egress *x);
 /* What went out, a service of the plan each and a last one for none. */
 struct egress_summary {
 	uint32_t services; /* 0: nothing was learnt */
+	/* The run's audit log and its head, to be kept off this host. */
+	char audit_path[EGRESS_PATH_MAX];
+	uint64_t audit_lines; /* 0: it has no end */
+	unsigned char audit_digest[SHA256_SIZE];
 	struct proxy_count count[PLAN_NET_SERVICES_MAX + 1];
 };
 

@@ -9,9 +9,8 @@ from flow import BLOCK_BASE, BLOCK_SIZE, check, equal, holds, main, test
 
 MEMBERS = {
     "schema": str, "version": str, "jail": str, "policy": dict, "end": dict,
-    "used": dict, "limits": dict, "posture": dict,
-,
-           "network": type(None)}
+    "used": dict, "limits": dict, "posture": dict, "network": type(None),
+}
 USED = {"wall_ms", "cpu_ms", "memory_peak_bytes", "largest_process_bytes",
         "output_bytes", "read_bytes", "written_bytes"}
 LIMITS = {"cpu_milli": 1000, "memory_bytes": 1 << 30, "pids": 256,

@@ -413,6 +413,7 @@ assert_pointer(struct dns_test *t, const char *name, const char *host)
 }
 
 #define ZEROS_15 "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0."
+#define NIBBLES(rest) ("1." ZEROS_15 rest)
 
 static void
 dns_answer__pointers__names_of_synthetic_addresses(void **state)
@@ -440,9 +441,9 @@ dns_answer__pointers_of_other_addresses__nxdomain(void **state)
 		"1.0.18.198.1.in-addr.arpa", "0.18.198.in-addr.arpa",
 		"257.0.18.198.in-addr.arpa", "a.0.18.198.in-addr.arpa",
 		"in-addr.arpa", "ip6.arpa", "x.ip6.arpa", "1.0.18.198.ip6.arpa",
-		"1." ZEROS_15 "0.0.2.7.5.6.4.6.2.7.1.6.7.5.d.f.0.ip6.arpa",
-		"1." ZEROS_15 "0.0.2.7.5.6.4.6.2.7.1.6.7.5.d.0f.ip6.arpa",
-		"1." ZEROS_15 "0.0.2.7.5.6.4.6.2.7.1.6.7.5.d.g.ip6.arpa",
+		NIBBLES("0.0.2.7.5.6.4.6.2.7.1.6.7.5.d.f.0.ip6.arpa"),
+		NIBBLES("0.0.2.7.5.6.4.6.2.7.1.6.7.5.d.0f.ip6.arpa"),
+		NIBBLES("0.0.2.7.5.6.4.6.2.7.1.6.7.5.d.g.ip6.arpa"),
 		"4294967297.0.18.198.in-addr.arpa" };
 	struct dns_test *t = *state;
 	size_t i;

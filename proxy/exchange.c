@@ -307,6 +307,28 @@ add_scrubbed(struct exchange *x, struct http1_head *to,
 }
 
 static int
+emit_nothing(void *ctx, const void *p, size_t n)
+{
+	(void)ctx;
+	(void)p;
+	(void)n;
+	return 0;
+}
+
+/* For text in which nothing can be replaced: it stays behind as a whole. */
+static int
+holds_secret(const struct exchange *x, const char *text)
+{
+	struct scrub_stream s;
+
+	if (!x->scrubbing)
+		return 0;
+	scrub_begin(&s, x->o.guest->scrub, emit_nothing, NULL);
+	return scrub_feed(&s, text, strlen(text)) != 0 || scrub_end(&s) != 0 ||
+	       s.replaced > 0;
+}
+
+static int
 copy_fields(struct exchange *x, const struct http1_head *from,
     struct http1_head *to, int keep_length, struct err *e)
 {
@@ -316,7 +338,8 @@ copy_fields(struct exchange *x, const struct http1_head *from,
 		struct http1_field f = http1_head_field(from, i);
 		int length = strcasecmp(f.name, "Content-Length") == 0;
 
-		if (is_dropped(f.name) && !(length && keep_length))
+		if ((is_dropped(f.name) && !(length && keep_length)) ||
+		    holds_secret(x, f.name))
 			continue;
 		if ((x->scrubbing ? add_scrubbed(x, to, &f, e)
 				  : http1_head_add(to, f.name, f.value,
@@ -343,11 +366,12 @@ show_head(struct exchange *x, struct http1_head *from, uint64_t length,
 	autohttp1_head to;
 	/* of HEAD and 304 the length is a fact about another response */
 	int keep = no_body && (is_head(x) || from->status == 304);
+	const char *reason = http1_head_reason(from);
 
 	http1_head_init(&to, HTTP1_RESPONSE, NULL);
 	http1_head_remove_hop(from);
-	if (http1_head_make_response(&to, from->status, http1_head_reason(from),
-		e) == -1 ||
+	if (http1_head_make_response(&to, from->status,
+		holds_secret(x, reason) ? NULL : reason, e) == -1 ||
 	    copy_fields(x, from, &to, keep, e) == -1)
 		return -1;
 	x->persists =

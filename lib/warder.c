@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "egress/egress.h"
 #include "err.h"
 #include "jail/environ.h"
 #include "jail/jail.h"
@@ -21,7 +22,6 @@
 #include "msg_config.h"
 #include "policy/find.h"
 #include "policy/load.h"
-#include "supervisor/egress/egress.h"
 #include "version.h"
 
 #define EXPORT __attribute__((visibility("default")))

@@ -12,7 +12,7 @@
 #include "dial.h"
 #include "log.h"
 #include "tls.h"
-#include "transfer.h"
+#include "transfers.h"
 
 enum {
 	UPSTREAM_IDLE_MAX = 64, /* connections kept in a pool */

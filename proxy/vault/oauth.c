@@ -15,7 +15,7 @@
 #include "proxy/names.h"
 #include "store.h"
 #include "text.h"
-#include "transfer.h"
+#include "transfers.h"
 
 struct oauth_waiter {
 	oauth_fn *fn;

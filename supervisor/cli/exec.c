@@ -16,6 +16,7 @@
 #include "cli.h"
 #include "doctor.h"
 #include "doctor_explain.h"
+#include "egress/egress.h"
 #include "hint.h"
 #include "jail/environ.h"
 #include "jail/jail.h"
@@ -26,7 +27,6 @@
 #include "policy/find.h"
 #include "policy/load.h"
 #include "report.h"
-#include "supervisor/egress/egress.h"
 #include "terminal.h"
 
 extern char **environ;

@@ -4,10 +4,10 @@
 #ifndef REPORT_H
 #define REPORT_H
 
+#include "egress/egress.h"
 #include "jail/jail.h"
 #include "jail/run.h"
 #include "plan.h"
-#include "supervisor/egress/egress.h"
 
 /*
  * Write the JSON object {"schema":"warder.exec/1", …} and a newline to fd.

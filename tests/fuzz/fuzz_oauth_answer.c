@@ -26,8 +26,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	assert(a.access != NULL && a.expires_s <= OAUTH_EXPIRES_MAX_S);
-	assert(entry_check_secret(secret_bytes(a.access),
-		   secret_size(a.access), &e) == 0);
+	assert(entry_check_secret(secret_bytes(a.access), secret_size(a.access),
+		   &e) == 0);
 	oauth_answer_finish(&a);
 	return 0;
 }

@@ -135,12 +135,11 @@ manager_read__pip_conf__mirror_in_place_of_the_default(void **state)
 	put_text("home/.config/pip/pip.conf",
 	    "# mine\n[global]\nindex_url: "
 	    "https://me:s3cret@Mirror.example/pypi/simple/\n");
-	expect("pip",
-	    "tls more.example:8443\t/etc/pip.conf:4\n"
-	    "plain plain.example:80\t/etc/pip.conf:5\n"
-	    "tls mirror.example:443\t/home/.config/pip/pip.conf:3\n"
-	    "env PIP_INDEX_URL=https://Mirror.example/pypi/simple/\t"
-	    "/home/.config/pip/pip.conf:3\n");
+	expect("pip", "tls more.example:8443\t/etc/pip.conf:4\n"
+		      "plain plain.example:80\t/etc/pip.conf:5\n"
+		      "tls mirror.example:443\t/home/.config/pip/pip.conf:3\n"
+		      "env PIP_INDEX_URL=https://Mirror.example/pypi/simple/\t"
+		      "/home/.config/pip/pip.conf:3\n");
 	assert_null(strstr(answer, "s3cret"));
 }
 
@@ -148,7 +147,8 @@ static void
 manager_read__pip_default_named__its_files_too(void **state)
 {
 	(void)state;
-	put_text("etc/pip.conf", "[global]\nindex-url=https://pypi.org/simple\n");
+	put_text("etc/pip.conf",
+	    "[global]\nindex-url=https://pypi.org/simple\n");
 	expect("pip", "tls pypi.org:443\t/etc/pip.conf:2\n"
 		      "tls files.pythonhosted.org:443\t(pip's default)\n"
 		      "env PIP_INDEX_URL=https://pypi.org/simple\t"
@@ -215,9 +215,10 @@ manager_read__apt_sources__both_forms(void **state)
 	    "  http://a.example/other\nSuites: x\n");
 	put_text("etc/apt/sources.list.d/off.disabled",
 	    "deb http://no.example/ x main\n");
-	expect("apt", "plain a.example:80\t/etc/apt/sources.list:2\n"
-		      "tls b.example:443\t/etc/apt/sources.list:3\n"
-		      "tls c.example:443\t/etc/apt/sources.list.d/c.sources:2\n");
+	expect("apt",
+	    "plain a.example:80\t/etc/apt/sources.list:2\n"
+	    "tls b.example:443\t/etc/apt/sources.list:3\n"
+	    "tls c.example:443\t/etc/apt/sources.list.d/c.sources:2\n");
 }
 
 /* What cannot be understood closes: no default stands in for it. */
@@ -225,6 +226,7 @@ static void
 manager_read__hostile_files__error_with_the_place(void **state)
 {
 	static char big[MANAGER_FILE_MAX + 1];
+
 	static const struct {
 		const char *text, *says;
 	} table[] = {
@@ -239,6 +241,7 @@ manager_read__hostile_files__error_with_the_place(void **state)
 		{ "[global]\nindex-url = https://a\x01.example/\n",
 		    "has a character that URLs have not" },
 	};
+
 	char fifo[160];
 	struct err e;
 	size_t i;

@@ -24,8 +24,8 @@ oauth_answer_read__bearer_token__taken(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(
-	    oauth_answer_read(200, text, sizeof(text) - 1, &a, &e), 0);
+	assert_int_equal(oauth_answer_read(200, text, sizeof(text) - 1, &a, &e),
+	    0);
 	assert_true(secret_equal(a.access, "a1", 2));
 	assert_true(secret_equal(a.refresh, "r1", 2));
 	assert_int_equal(a.expires_s, 3600);
@@ -41,8 +41,8 @@ oauth_answer_read__no_expiry_no_refresh__taken(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(
-	    oauth_answer_read(200, text, sizeof(text) - 1, &a, &e), 0);
+	assert_int_equal(oauth_answer_read(200, text, sizeof(text) - 1, &a, &e),
+	    0);
 	assert_null(a.refresh);
 	assert_int_equal(a.expires_s, 0);
 	oauth_answer_finish(&a);
@@ -107,7 +107,8 @@ main(void)
 		    oauth_answer_read__no_expiry_no_refresh__taken),
 		cmocka_unit_test(
 		    oauth_answer_read__token_that_makes_a_header__refused),
-		cmocka_unit_test(oauth_answer_read__not_what_was_asked__refused),
+		cmocka_unit_test(
+		    oauth_answer_read__not_what_was_asked__refused),
 		cmocka_unit_test(oauth_answer_read__error__its_code_escaped),
 	};
 

@@ -1,5 +1,5 @@
 /*
- * transfer.h: libcurl's transfers on the event loop.
+ * transfers.h: libcurl's transfers on the event loop.
  *
  * For warder-proxy (towards the world) and warder-vault (towards token
  * endpoints).  It joins libcurl's multi interface (libcurl-multi(3)) to
@@ -8,8 +8,8 @@
  *
  * None of these may be called from inside one of libcurl's own callbacks.
  */
-#ifndef TRANSFER_H
-#define TRANSFER_H
+#ifndef TRANSFERS_H
+#define TRANSFERS_H
 
 #include <curl/curl.h>
 
@@ -41,4 +41,4 @@ must_check int transfers_add(struct transfers *t, CURL *easy,
 /* End one without a word; one that is not running is left alone. */
 void transfers_remove(struct transfers *t, CURL *easy);
 
-#endif /* !TRANSFER_H */
+#endif /* !TRANSFERS_H */

@@ -1,4 +1,4 @@
-/* base/transfer.c: libcurl on our loop, against a server in a child. */
+/* base/transfers.c: libcurl on our loop, against a server in a child. */
 #include "unit.h"
 
 #include <arpa/inet.h>
@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "transfer.h"
+#include "transfers.h"
 
 struct peer {
 	pid_t pid;

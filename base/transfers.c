@@ -1,4 +1,4 @@
-#include "transfer.h"
+#include "transfers.h"
 
 #include <stdlib.h>
 

@@ -11,7 +11,7 @@
  *
  * Fixed for every stream: TLS 1.2 and 1.3; AEAD with ephemeral keys only; no
  * compression, no renegotiation, no early data.  Nothing of the library
- * behind it (docs/adr/0007-tls-libraries.md) is seen here.
+ * behind it (docs/adr/0011-tls-libraries.md) is seen here.
  *
  * One thread; a process may have many servers, clients and streams.
  */

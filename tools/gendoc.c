@@ -168,7 +168,7 @@ gendoc_trust(void)
 	    "A service that is inspected is answered by the proxy, with a "
 	    "certificate of the\njail's own authority. That authority is "
 	    "good for the plan's hosts and until the\nrun's end; "
-	    "[ADR 7](adr/0007-tls-libraries.md) says what clients make of "
+	    "[ADR 11](adr/0011-tls-libraries.md) says what clients make of "
 	    "it. It is added\nto the bundle of the jail's root, as files:\n\n"
 	    "| file | for |\n|---|---|\n"
 	    "| `/etc/ssl/certs/ca-certificates.crt` | the root's bundle and "

@@ -224,8 +224,12 @@ def flags_extend_a_policy(w):
 
 
 @test
-def allow_is_refused_until_it_is_enforced(w):
-    w.exec("echo ran", "--allow", "example.com:443").refused("network")
+def allow_opens_one_name(w):
+    """The jail's names are the policy's: no other is to be found."""
+    ask = ("for n in example.com example.org; do getent ahostsv4 $n | "
+           "head -c 4; echo; done")
+    w.exec(ask).expect(0, "\n\n")
+    w.exec(ask, "--allow", "example.com:443").expect(0, "198.\n\n")
 
 
 @test

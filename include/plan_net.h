@@ -3,9 +3,11 @@
  *
  * policy/ writes it, warder-proxy enforces it, "warder policy why" asks it;
  * all three by policy/authorize.h.  Like a plan it is flat, bounded,
- * pointer-free and versioned, with its SHA-256 digest inside; struct plan
- * carries that digest (all zero: no services), so a jail without a network
- * never meets it.  It has no values of secrets.
+ * pointer-free and versioned, with its SHA-256 digest inside, of all that it
+ * means: where something was written and in which order means nothing, so one
+ * meaning has one digest.  struct plan carries that digest (all zero: no
+ * services), so a jail without a network never meets it.  It has no values of
+ * secrets.
  *
  * Layout: this head, then the sections one after the other, each an array of
  * one kind of record and 8-byte aligned, the strings last.  Strings are
@@ -25,7 +27,7 @@
 
 enum {
 	PLAN_NET_MAGIC = 0x54454e57, /* "WNET" */
-	PLAN_NET_VERSION = 1,
+	PLAN_NET_VERSION = 2,
 
 	PLAN_NET_SERVICES_MAX = 512,
 	PLAN_NET_DESTINATIONS_MAX = 4096,
@@ -143,7 +145,7 @@ struct plan_net_rule {
 	uint32_t first_query, nqueries;
 	net_str why;
 	net_str origin;
-	uint32_t ordinal; /* place in its list in the policy, from 0 */
+	uint32_t ordinal; /* place in its list in the policy; no meaning */
 	uint32_t depth; /* segments in key */
 };
 
@@ -216,7 +218,7 @@ enum plan_net_when {
 	PLAN_NET_WHEN__MAX
 };
 
-/* Sorted by service, then in the order of the credentials. */
+/* Sorted by service, credential, header. */
 struct plan_net_inject {
 	uint32_t service;
 	uint32_t credential;
@@ -260,7 +262,10 @@ struct plan_net {
 	uint32_t version;
 	uint32_t size; /* of everything, this head too */
 	uint32_t audit; /* enum plan_net_decisions */
-	unsigned char digest[SHA256_SIZE]; /* of every other byte */
+	unsigned char digest[SHA256_SIZE]; /* of all but origins, ordinals */
+	unsigned char origins_digest[SHA256_SIZE]; /* of every other byte */
+	uint32_t nmeant; /* bytes of the strings before the first origin */
+	uint32_t reserved;
 
 	struct {
 		uint32_t offset; /* from the beginning of the head */
@@ -328,7 +333,23 @@ uint64_t plan_net_key(const char *pattern, uint32_t *ret_depth);
 /* A network plan that has nothing, sealed: 8 bytes more than the head. */
 void plan_net_init(union plan_net_room *n);
 
-/* Set size and digest; offsets and counts are there.  Call it last. */
+/*
+ * Where records have strings.  An origin means nothing: those strings come
+ * last.
+ */
+struct plan_net_field {
+	enum plan_net_section section;
+	uint32_t offset; /* in the record */
+	uint32_t origin; /* 1: only where it was written */
+};
+
+extern const struct plan_net_field plan_net_fields[];
+extern const size_t plan_net_nfields;
+
+/* Bytes of a record. */
+size_t plan_net_record(enum plan_net_section section);
+
+/* Set size and digests; the rest is there.  Call it last. */
 void plan_net_seal(struct plan_net *n);
 
 /*

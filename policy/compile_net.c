@@ -129,6 +129,63 @@ word_of(const struct yaml_node *map, const char *key, uint32_t otherwise)
 	return n == NULL ? otherwise : (uint32_t)n->number;
 }
 
+/* ---- order -------------------------------------------------------------------- */
+
+/* For the comparisons below: qsort(3) has no argument for it. */
+static const struct net *sorting;
+
+static int
+compare_numbers(uint64_t x, uint64_t y)
+{
+	return x < y ? -1 : x > y;
+}
+
+static int
+compare_texts(net_str x, net_str y)
+{
+	return strcmp(sorting->strings + x, sorting->strings + y);
+}
+
+static int
+compare_queries(const void *a, const void *b)
+{
+	const struct plan_net_query *x = a, *y = b;
+	int order = compare_texts(x->name, y->name);
+
+	return order != 0 ? order : compare_texts(x->pattern, y->pattern);
+}
+
+static int
+compare_parameters(const struct plan_net_rule *x, const struct plan_net_rule *y)
+{
+	const struct plan_net_query *q = sorting->queries;
+	int order = compare_numbers(x->nqueries, y->nqueries);
+	uint32_t i;
+
+	for (i = 0; order == 0 && i < x->nqueries; i++)
+		order = compare_queries(&q[x->first_query + i],
+		    &q[y->first_query + i]);
+	return order;
+}
+
+/* By key, and then by all that a rule means: the order written says nothing. */
+static int
+compare_rules(const void *a, const void *b)
+{
+	const struct plan_net_rule *x = a, *y = b;
+	int order = compare_numbers(x->key, y->key);
+
+	if (order == 0)
+		order = compare_numbers(x->verdict, y->verdict);
+	if (order == 0)
+		order = compare_texts(x->path, y->path);
+	if (order == 0)
+		order = compare_numbers(x->methods, y->methods);
+	if (order == 0)
+		order = compare_parameters(x, y);
+	return order != 0 ? order : compare_numbers(x->ordinal, y->ordinal);
+}
+
 /* ---- destinations ------------------------------------------------------------- */
 
 static int
@@ -208,6 +265,10 @@ add_queries(struct net *n, struct plan_net_rule *r,
 		n->queries[i].pattern = put(n, q->text);
 		r->nqueries++;
 	}
+	sorting = n;
+	if (r->nqueries > 1)
+		qsort(n->queries + r->first_query, r->nqueries,
+		    sizeof(*n->queries), compare_queries);
 }
 
 static void
@@ -233,18 +294,6 @@ add_rule(struct net *n, uint32_t service, enum plan_net_verdict verdict,
 	add_queries(n, r, yaml_get(rule, "query"));
 }
 
-static int
-compare_rules(const void *a, const void *b)
-{
-	const struct plan_net_rule *x = a, *y = b;
-
-	if (x->key != y->key)
-		return x->key < y->key ? -1 : 1;
-	if (x->verdict != y->verdict)
-		return x->verdict < y->verdict ? -1 : 1;
-	return x->ordinal < y->ordinal ? -1 : x->ordinal > y->ordinal;
-}
-
 /* Sort one service's rules, and lay their parameters in the same order. */
 static void
 sort_rules(struct net *n, const struct plan_net_service *s)
@@ -258,6 +307,7 @@ sort_rules(struct net *n, const struct plan_net_service *s)
 	total = n->count[PLAN_NET_QUERIES] - first;
 	old = arena_alloc(&n->r->arena, (total + 1) * sizeof(*old));
 	memcpy(old, n->queries + first, total * sizeof(*old));
+	sorting = n;
 	qsort(r, s->nrules, sizeof(*r), compare_rules);
 	for (at = first, i = 0; i < s->nrules; i++) {
 		for (k = 0; k < r[i].nqueries; k++)
@@ -302,6 +352,18 @@ add_rules(struct net *n, uint32_t service, const struct yaml_node *node)
 
 /* ---- services ------------------------------------------------------------------ */
 
+static int
+compare_ranges(const void *a, const void *b)
+{
+	const struct net_range *x = a, *y = b;
+	int order = compare_numbers(x->base.family, y->base.family);
+
+	if (order == 0)
+		order =
+		    memcmp(x->base.bytes, y->base.bytes, sizeof(x->base.bytes));
+	return order != 0 ? order : compare_numbers(x->prefix, y->prefix);
+}
+
 /* The address in front of the last slash. */
 static void
 add_ranges(struct net *n, struct plan_net_service *s,
@@ -323,6 +385,9 @@ add_ranges(struct net *n, struct plan_net_service *s,
 		n->ranges[i].prefix = (uint32_t)r->number;
 		s->nranges++;
 	}
+	if (s->nranges > 1)
+		qsort(n->ranges + s->first_range, s->nranges,
+		    sizeof(*n->ranges), compare_ranges);
 }
 
 static void
@@ -535,6 +600,15 @@ add_inject(struct net *n, uint32_t service, uint32_t credential,
 	s->ninjects++;
 }
 
+static int
+compare_injects(const void *a, const void *b)
+{
+	const struct plan_net_inject *x = a, *y = b;
+	int order = compare_numbers(x->credential, y->credential);
+
+	return order != 0 ? order : compare_texts(x->header, y->header);
+}
+
 /* Those of one service, credential by credential. */
 static void
 add_injects(struct net *n, uint32_t service)
@@ -552,6 +626,10 @@ add_injects(struct net *n, uint32_t service)
 			if (strcmp(text_of(v, "service"), name) == 0)
 				add_inject(n, service, i, v);
 	}
+	sorting = n;
+	if (s->ninjects > 1)
+		qsort(n->injects + s->first_inject, s->ninjects,
+		    sizeof(*n->injects), compare_injects);
 }
 
 /*
@@ -662,52 +740,95 @@ check_meetings(struct net *n)
 
 /* ---- packing ------------------------------------------------------------------------ */
 
-static const struct net *sorting;
-
 static int
 compare_destinations(const void *a, const void *b)
 {
 	const struct plan_net_destination *x = a, *y = b;
-	int order =
-	    strcmp(sorting->strings + x->host, sorting->strings + y->host);
+	int order = compare_texts(x->host, y->host);
 
-	if (order != 0)
-		return order;
-	if (x->port != y->port)
-		return x->port < y->port ? -1 : 1;
-	return x->service < y->service ? -1 : x->service > y->service;
+	if (order == 0)
+		order = compare_numbers(x->port, y->port);
+	return order != 0 ? order : compare_numbers(x->service, y->service);
+}
+
+/* Where a section's records are. */
+static void *
+records(struct net *n, enum plan_net_section s)
+{
+	void *const at[] = {
+		[PLAN_NET_SERVICES] = n->services,
+		[PLAN_NET_DESTINATIONS] = n->destinations,
+		[PLAN_NET_RULES] = n->rules,
+		[PLAN_NET_QUERIES] = n->queries,
+		[PLAN_NET_RANGES] = n->ranges,
+		[PLAN_NET_CREDENTIALS] = n->credential,
+		[PLAN_NET_INJECTS] = n->injects,
+		[PLAN_NET_STRINGS] = n->strings,
+	};
+
+	return at[s];
+}
+
+/* The strings of one field of a section, out of the old pool into the new. */
+static void
+move_strings(struct net *n, const struct plan_net_field *f, const char *old)
+{
+	char *at = (char *)records(n, f->section) + f->offset;
+	uint32_t i;
+	net_str s;
+
+	for (i = 0; i < n->count[f->section]; i++) {
+		memcpy(&s, at, sizeof(s));
+		s = put(n, old + s);
+		memcpy(at, &s, sizeof(s));
+		at += plan_net_record(f->section);
+	}
+}
+
+/*
+ * Lay the strings in the order of the sorted records, origins last: then one
+ * meaning has one digest, in whatever order it was written.
+ */
+static uint32_t
+lay_strings(struct net *n)
+{
+	const char *old = n->strings;
+	uint32_t meant = 0;
+	uint32_t origin;
+	size_t i;
+
+	n->strings = arena_alloc(&n->r->arena, PLAN_NET_STRINGS_MAX);
+	memset(n->slots, 0, NET_SLOTS * sizeof(*n->slots));
+	n->count[PLAN_NET_STRINGS] = 1;
+	n->nstrings = 0;
+	for (origin = 0; origin < 2; origin++) {
+		for (i = 0; i < plan_net_nfields; i++)
+			if (plan_net_fields[i].origin == origin)
+				move_strings(n, &plan_net_fields[i], old);
+		if (origin == 0)
+			meant = n->count[PLAN_NET_STRINGS];
+	}
+	return meant;
 }
 
 static void
 pack(struct net *n, union plan_net_room *ret)
 {
-	const struct {
-		const void *from;
-		size_t size;
-	} sections[] = {
-		[PLAN_NET_SERVICES] = { n->services, sizeof(*n->services) },
-		[PLAN_NET_DESTINATIONS] = { n->destinations,
-		    sizeof(*n->destinations) },
-		[PLAN_NET_RULES] = { n->rules, sizeof(*n->rules) },
-		[PLAN_NET_QUERIES] = { n->queries, sizeof(*n->queries) },
-		[PLAN_NET_RANGES] = { n->ranges, sizeof(*n->ranges) },
-		[PLAN_NET_CREDENTIALS] = { n->credential,
-		    sizeof(*n->credential) },
-		[PLAN_NET_INJECTS] = { n->injects, sizeof(*n->injects) },
-		[PLAN_NET_STRINGS] = { n->strings, 1 },
-	};
-
-	size_t at = sizeof(ret->net), size, i;
+	uint32_t meant = lay_strings(n);
+	size_t at = sizeof(ret->net), size;
+	unsigned i;
 
 	memset(&ret->net, 0, sizeof(ret->net));
-	for (i = 0; i < countof(sections); i++) {
-		size = n->count[i] * sections[i].size;
+	for (i = 0; i < PLAN_NET_SECTION__MAX; i++) {
+		size = n->count[i] * plan_net_record((enum plan_net_section)i);
 		ret->net.section[i].offset = (uint32_t)at;
 		ret->net.section[i].count = n->count[i];
-		memcpy(ret->bytes + at, sections[i].from, size);
+		memcpy(ret->bytes + at, records(n, (enum plan_net_section)i),
+		    size);
 		memset(ret->bytes + at + size, 0, -size & 7);
 		at += (size + 7) & ~(size_t)7;
 	}
+	ret->net.nmeant = meant;
 	ret->net.audit = word_of(yaml_get(n->r->root, "audit"), "decisions",
 	    PLAN_NET_RECORD_ALL);
 	plan_net_seal(&ret->net);

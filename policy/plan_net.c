@@ -98,14 +98,116 @@ plan_net_key(const char *pattern, uint32_t *ret_depth)
 
 /* ---- sealing -------------------------------------------------------------- */
 
+const struct plan_net_field plan_net_fields[] = {
+
+#define MEANT(SECTION, record, field)                                          \
+	{                                                                      \
+		PLAN_NET_##SECTION, offsetof(struct plan_net_##record, field), \
+		    0                                                          \
+	}
+#define ORIGIN(SECTION, record)                                   \
+	{                                                         \
+		PLAN_NET_##SECTION,                               \
+		    offsetof(struct plan_net_##record, origin), 1 \
+	}
+	MEANT(SERVICES, service, name),
+	MEANT(SERVICES, service, ca),
+	ORIGIN(SERVICES, service),
+	MEANT(DESTINATIONS, destination, host),
+	MEANT(RULES, rule, path),
+	MEANT(RULES, rule, why),
+	ORIGIN(RULES, rule),
+	MEANT(QUERIES, query, name),
+	MEANT(QUERIES, query, pattern),
+	MEANT(CREDENTIALS, credential, name),
+	MEANT(CREDENTIALS, credential, source_name),
+	MEANT(CREDENTIALS, credential, placeholder_env),
+	ORIGIN(CREDENTIALS, credential),
+	MEANT(INJECTS, inject, header),
+	MEANT(INJECTS, inject, format),
+	MEANT(INJECTS, inject, user),
+	ORIGIN(INJECTS, inject),
+#undef MEANT
+#undef ORIGIN
+};
+
+const size_t plan_net_nfields = countof(plan_net_fields);
+
+size_t
+plan_net_record(enum plan_net_section section)
+{
+	return sections[section].record;
+}
+
+/* Put zero where a record says only where it comes from. */
+static void
+mask_record(enum plan_net_section section, unsigned char *record)
+{
+	size_t i;
+
+	for (i = 0; i < plan_net_nfields; i++)
+		if (plan_net_fields[i].section == section &&
+		    plan_net_fields[i].origin)
+			memset(record + plan_net_fields[i].offset, 0,
+			    sizeof(net_str));
+	if (section == PLAN_NET_RULES)
+		memset(record + offsetof(struct plan_net_rule, ordinal), 0,
+		    sizeof(uint32_t));
+}
+
+enum {
+	RECORD_MAX = sizeof(struct plan_net_service)
+};
+
+_Static_assert(sizeof(struct plan_net_rule) <= RECORD_MAX &&
+		   sizeof(struct plan_net_credential) <= RECORD_MAX &&
+		   sizeof(struct plan_net_inject) <= RECORD_MAX,
+    "every record fits");
+
+static void
+hash_section(struct sha256 *s, const struct plan_net *n,
+    enum plan_net_section section)
+{
+	const unsigned char *at =
+	    (const unsigned char *)n + n->section[section].offset;
+	size_t size = sections[section].record;
+	unsigned char record[RECORD_MAX];
+	uint32_t i;
+
+	sha256_update(s, &n->section[section].count, sizeof(uint32_t));
+	for (i = 0; i < n->section[section].count; i++, at += size) {
+		memcpy(record, at, size);
+		mask_record(section, record);
+		sha256_update(s, record, size);
+	}
+}
+
+/* Of what is meant: everything but origins and ordinals. */
 static void
 net_digest(const struct plan_net *n, unsigned char ret[SHA256_SIZE])
 {
-	size_t after = offsetof(struct plan_net, digest) + SHA256_SIZE;
+	const uint32_t head[] = { n->magic, n->version, n->audit, n->nmeant };
+	struct sha256 s;
+	unsigned i;
+
+	sha256_init(&s);
+	sha256_update(&s, head, sizeof(head));
+	for (i = 0; i < PLAN_NET_STRINGS; i++)
+		hash_section(&s, n, (enum plan_net_section)i);
+	sha256_update(&s, plan_net_string(n, 0), n->nmeant);
+	sha256_finish(&s, ret);
+}
+
+/* Of every byte but this digest's own. */
+static void
+net_origins_digest(const struct plan_net *n, unsigned char ret[SHA256_SIZE])
+{
+	size_t at = offsetof(struct plan_net, origins_digest);
+	size_t after = at + SHA256_SIZE;
 	struct sha256 s;
 
 	sha256_init(&s);
-	sha256_update(&s, n, offsetof(struct plan_net, digest));
+	sha256_update(&s, n, at);
 	sha256_update(&s, (const char *)n + after, n->size - after);
 	sha256_finish(&s, ret);
 }
@@ -136,6 +238,7 @@ plan_net_seal(struct plan_net *n)
 	n->size = (uint32_t)(section_offset(n, PLAN_NET_STRINGS) +
 			     n->section[PLAN_NET_STRINGS].count);
 	net_digest(n, n->digest);
+	net_origins_digest(n, n->origins_digest);
 }
 
 void
@@ -147,6 +250,7 @@ plan_net_init(union plan_net_room *n)
 	for (i = 0; i < PLAN_NET_SECTION__MAX; i++)
 		n->net.section[i].offset = (uint32_t)section_offset(&n->net, i);
 	n->net.section[PLAN_NET_STRINGS].count = 1;
+	n->net.nmeant = 1;
 	plan_net_seal(&n->net);
 }
 
@@ -174,6 +278,8 @@ check_frame(const struct plan_net *n, size_t size, struct err *e)
 		return bad(e, "its size is wrong");
 	if (n->magic != PLAN_NET_MAGIC || n->version != PLAN_NET_VERSION)
 		return bad(e, "this is not one, or of another version");
+	if (n->reserved != 0)
+		return bad(e, "its head is wrong");
 	if (n->size != size || n->audit >= PLAN_NET_DECISIONS__MAX)
 		return bad(e, "its head is wrong");
 	for (i = 0; i < PLAN_NET_SECTION__MAX; i++)
@@ -228,6 +334,36 @@ check_strings(const struct plan_net *n, struct err *e)
 	if (size == 0 || *text_at(n, 0) != '\0' ||
 	    *text_at(n, size - 1) != '\0')
 		return bad(e, "the strings are not ended");
+	if (n->nmeant == 0 || n->nmeant > size ||
+	    *text_at(n, n->nmeant - 1) != '\0')
+		return bad(e, "the origins are not the last strings");
+	return 0;
+}
+
+/* What means something lies before the origins, in each record. */
+static int
+check_fields(const struct plan_net *n, struct err *e)
+{
+	const char *at;
+	uint32_t i, k;
+	net_str s;
+
+	for (i = 0; i < plan_net_nfields; i++) {
+		const struct plan_net_field *f = &plan_net_fields[i];
+
+		at =
+		    (const char *)n + n->section[f->section].offset + f->offset;
+		for (k = 0; k < n->section[f->section].count;
+		     k++, at += sections[f->section].record) {
+			memcpy(&s, at, sizeof(s));
+			if (!is_string(n, s))
+				return bad_record(e, f->section, k,
+				    "has a string outside");
+			if (!f->origin && s >= n->nmeant)
+				return bad_record(e, f->section, k,
+				    "takes an origin for a string");
+		}
+	}
 	return 0;
 }
 
@@ -590,13 +726,16 @@ plan_net_check(const struct plan_net *n, size_t size, struct err *e)
 	unsigned char digest[SHA256_SIZE];
 
 	if (check_frame(n, size, e) == -1 || check_gaps(n, e) == -1 ||
-	    check_strings(n, e) == -1 || check_services(n, e) == -1 ||
-	    check_destinations(n, e) == -1 || check_rules(n, e) == -1 ||
-	    check_ranges(n, e) == -1 || check_credentials(n, e) == -1 ||
-	    check_injects(n, e) == -1)
+	    check_strings(n, e) == -1 || check_fields(n, e) == -1 ||
+	    check_services(n, e) == -1 || check_destinations(n, e) == -1 ||
+	    check_rules(n, e) == -1 || check_ranges(n, e) == -1 ||
+	    check_credentials(n, e) == -1 || check_injects(n, e) == -1)
 		return -1;
 	net_digest(n, digest);
 	if (memcmp(digest, n->digest, sizeof(digest)) != 0)
 		return bad(e, "the digest does not fit the contents");
+	net_origins_digest(n, digest);
+	if (memcmp(digest, n->origins_digest, sizeof(digest)) != 0)
+		return bad(e, "the digest does not fit the origins");
 	return 0;
 }

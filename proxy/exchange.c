@@ -433,7 +433,7 @@ on_head(void *arg, struct http1_head *head)
 	x->headed = 1;
 	x->response_done = from == HTTP1_BODY_NONE ||
 			   (from == HTTP1_BODY_LENGTH && length == 0);
-	stream_flush(x->o.stream);
+	stream_flush_soon(x->o.stream);
 	return 0;
 }
 
@@ -481,7 +481,7 @@ on_data(void *arg, const void *p, size_t n)
 			    "the response's body is malformed");
 	}
 	x->response_done = got == HTTP1_DONE;
-	stream_flush(x->o.stream);
+	stream_flush_soon(x->o.stream);
 	return 0;
 }
 

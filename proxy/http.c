@@ -250,9 +250,10 @@ http_ended(void *arg, enum exchange_end end)
 	else if (end == EXCHANGE_CLOSE)
 		http_done(h);
 	else if (http_next(h) == 0) {
-		/* pipelined: what came is judged when the loop comes back */
 		stream_flush(h->o.stream);
-		stream_again(h->o.stream);
+		/* pipelined: what came is judged when the loop comes back */
+		if (buf_size(&h->o.stream->in) > 0 || h->o.stream->eof)
+			stream_again(h->o.stream);
 	}
 }
 

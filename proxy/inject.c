@@ -11,6 +11,7 @@
 enum {
 	/* A secret in its longest format: base64 of user and secret. */
 	INJECT_VALUE_MAX = 2 * (SECRET_MAX + PLACEHOLDER_SIZE) + 64,
+	INJECT_PAIR_MAX = SECRET_MAX + PLACEHOLDER_SIZE,
 	INJECT_NAME_MAX = 512, /* the schema bounds names of headers below it */
 	INJECT_STARS = 64,
 };
@@ -23,6 +24,12 @@ struct inject_set {
 	uint32_t nentries;
 	uint32_t credential_of[SCRUB_SECRETS_MAX];
 	char (*values)[PLACEHOLDER_SIZE]; /* by credential */
+	/*
+	 * Secret memory to compose a field in, and a user and password, made
+	 * once: pages taken from the kernel's own map cost every processor a
+	 * flush.  Wiped after each use.
+	 */
+	struct secret *room, *pair;
 };
 
 /* ---- the set ---- */
@@ -40,6 +47,8 @@ inject_set_destroy(struct inject_set *s)
 		return;
 	scrub_destroy(s->scrub);
 	free(s->values);
+	secret_destroy(s->room);
+	secret_destroy(s->pair);
 	free(s);
 }
 
@@ -107,7 +116,9 @@ inject_set_create(const struct plan_net *net, const char *const *values,
 	s->values = calloc(s->credentials + 1, sizeof(*s->values));
 	if (s->values == NULL)
 		return err_set(e, ERR_SYSTEM, "calloc");
-	if (inject_add_all(s, values, e) == -1)
+	if (inject_add_all(s, values, e) == -1 ||
+	    secret_create_room(INJECT_VALUE_MAX, &s->room, e) == -1 ||
+	    secret_create_room(INJECT_PAIR_MAX, &s->pair, e) == -1)
 		return -1;
 	*ret = take_ptr(&s);
 	return 0;
@@ -115,17 +126,17 @@ inject_set_create(const struct plan_net *net, const char *const *values,
 
 /* ---- what "as" makes of a secret ---- */
 
-/* Text of bounded size that may hold a secret: in secret memory. */
+/* Text of bounded size that may hold a secret: in the set's secret memory. */
 struct inject_value {
-	struct secret *room;
-	char *p;
-	size_t n;
+	char *p, *pair;
+	size_t n, npair; /* bytes in use */
 };
 
 static void
 inject_value_finish(struct inject_value *v)
 {
-	secret_destroy(v->room);
+	secret_wipe(v->p, v->n);
+	secret_wipe(v->pair, v->npair);
 }
 
 static int
@@ -155,19 +166,18 @@ inject_basic(const struct plan_net *net, const struct plan_net_inject *j,
     const struct secret *s, struct inject_value *v, struct err *e)
 {
 	const char *user = plan_net_string(net, j->user);
-	autosecret *pair = NULL;
 	size_t u = strlen(user), n = u + 1 + secret_size(s);
-	char *p;
 
-	if (inject_put(v, "Basic ", 6, e) == -1 ||
-	    secret_create_room(n, &pair, e) == -1)
+	if (n > INJECT_PAIR_MAX)
+		return err_set(e, ERR_LIMIT, "a credential is too long");
+	if (inject_put(v, "Basic ", 6, e) == -1)
 		return -1;
-	p = secret_room(pair);
-	memcpy(p, user, u);
-	p[u] = ':';
-	memcpy(p + u + 1, secret_bytes(s), secret_size(s));
+	v->npair = n;
+	memcpy(v->pair, user, u);
+	v->pair[u] = ':';
+	memcpy(v->pair + u + 1, secret_bytes(s), secret_size(s));
 	if (mbedtls_base64_encode((unsigned char *)v->p + v->n,
-		INJECT_VALUE_MAX - v->n, &n, secret_bytes(pair), n) != 0)
+		INJECT_VALUE_MAX - v->n, &n, (unsigned char *)v->pair, n) != 0)
 		return err_set(e, ERR_LIMIT, "a credential is too long");
 	v->n += n;
 	return 0;
@@ -454,13 +464,13 @@ inject_fill(const struct inject_set *s, uint32_t index,
     const struct secret *secret, struct http1_head *h, struct err *e)
 {
 	const struct plan_net_inject *j = plan_net_inject(s->net, index);
-	cleanup(inject_value_finish) struct inject_value value = { 0 };
+	cleanup(inject_value_finish) struct inject_value value = {
+		.p = secret_room(s->room),
+		.pair = secret_room(s->pair),
+	};
 
 	if (secret == NULL)
 		return err_set(e, ERR_NOT_FOUND, "no secret to put in");
-	if (secret_create_room(INJECT_VALUE_MAX, &value.room, e) == -1)
-		return -1;
-	value.p = secret_room(value.room);
 	if (inject_as[j->as](s->net, j, secret, &value, e) == -1)
 		return -1;
 	return http1_head_set(h, plan_net_string(s->net, j->header), value.p,

@@ -227,8 +227,24 @@ stream_flush(struct stream *s)
 {
 	if (s->gone != NULL)
 		return; /* stream_go does it when fn returns */
+	loop_call_clear(s->soon);
 	stream_move(s, 0);
 	stream_arm(s);
+}
+
+static void
+stream_flush_now(void *arg)
+{
+	stream_flush(arg);
+}
+
+void
+stream_flush_soon(struct stream *s)
+{
+	struct err e = { 0 };
+
+	if (s->gone == NULL && loop_call_set(s->soon, &e) == -1)
+		log_err(LOG_LEVEL_ERROR, "stream", &e);
 }
 
 void
@@ -273,7 +289,8 @@ stream_create(struct loop *l, int fd, stream_fn *fn, void *arg,
 	buf_init(&s->in, PROXY_BUFFER_BYTES);
 	buf_init(&s->out, STREAM_OUT_MAX);
 	if (loop_fd_create(l, s->fd, stream_ready, s, &s->watch, e) == -1 ||
-	    loop_call_create(l, stream_go, s, &s->call, e) == -1) {
+	    loop_call_create(l, stream_go, s, &s->call, e) == -1 ||
+	    loop_call_create(l, stream_flush_now, s, &s->soon, e) == -1) {
 		stream_destroy(s);
 		return -1;
 	}
@@ -309,6 +326,7 @@ stream_destroy(struct stream *s)
 	tls_destroy(s->tls);
 	loop_fd_destroy(s->watch);
 	loop_call_destroy(s->call);
+	loop_call_destroy(s->soon);
 	fd_closep(&s->fd);
 	buf_finish(&s->in);
 	buf_finish(&s->out);

@@ -29,7 +29,7 @@ struct stream {
 	int fd;
 	struct tls *tls;
 	struct loop_fd *watch;
-	struct loop_call *call;
+	struct loop_call *call, *soon;
 	stream_fn *fn;
 	void *arg;
 	int reading;
@@ -76,6 +76,9 @@ void stream_read(struct stream *s, int on);
  * writes what goes at once, and waits for the rest.
  */
 void stream_flush(struct stream *s);
+
+/* The same at the end of this turn of the loop, with whatever comes besides. */
+void stream_flush_soon(struct stream *s);
 
 /* Call fn on the loop's next turn. */
 void stream_again(struct stream *s);

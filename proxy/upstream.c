@@ -20,6 +20,7 @@ enum {
 	UPSTREAM_CONNECT_MS = 2 * PROXY_DIAL_MS, /* with the TLS handshake */
 	UPSTREAM_READ_BYTES = 64 * 1024,
 	UPSTREAM_URL_MAX = 8 + CANON_HOST_SIZE + 8,
+	UPSTREAM_TO_MAX = CANON_HOST_SIZE + 16,
 	UPSTREAM_LINE_MAX = HTTP1_FIELD_MAX + 8,
 };
 
@@ -51,7 +52,10 @@ struct upstream_call {
 	TAILQ_ENTRY(upstream_call) next;
 	struct upstream_pool *pool;
 	CURL *easy;
-	struct curl_slist *fields, *connect_to;
+	struct curl_slist *fields;
+	/* Where the handle goes: set again only when it changes. */
+	char url[UPSTREAM_URL_MAX], to[UPSTREAM_TO_MAX];
+	struct curl_slist *connect_to;
 	struct reach_target target;
 	struct upstream_events events;
 	struct http1_head head;
@@ -225,6 +229,14 @@ on_data(char *p, size_t size, size_t n, void *arg)
 
 /* ---- calls --------------------------------------------------------------------- */
 
+static void
+call_free(struct upstream_call *c)
+{
+	curl_easy_cleanup(c->easy);
+	curl_slist_free_all(c->connect_to);
+	free(c);
+}
+
 /* Its handle waits for the next one; libcurl has let go of it. */
 static void
 call_retire(struct upstream_call *c)
@@ -233,12 +245,10 @@ call_retire(struct upstream_call *c)
 
 	TAILQ_REMOVE(&p->live, c, next);
 	curl_slist_free_all(c->fields);
-	curl_slist_free_all(c->connect_to);
-	c->fields = c->connect_to = NULL;
+	c->fields = NULL;
 	http1_head_finish(&c->head);
 	if (p->nspare == UPSTREAM_HANDLES_MAX) {
-		curl_easy_cleanup(c->easy);
-		free(c);
+		call_free(c);
 		return;
 	}
 	TAILQ_INSERT_HEAD(&p->spare, c, next);
@@ -436,10 +446,11 @@ may_repeat(const struct upstream_request *r)
 	return 0;
 }
 
+/* Mostly where the handle's last call went: then all of it stands. */
 static int
 handle_where(struct upstream_call *c, const struct upstream_request *r)
 {
-	char url[UPSTREAM_URL_MAX], to[CANON_HOST_SIZE + 16];
+	char url[UPSTREAM_URL_MAX], to[UPSTREAM_TO_MAX];
 	char address[CANON_HOST_SIZE];
 	CURL *easy = c->easy;
 
@@ -447,13 +458,18 @@ handle_where(struct upstream_call *c, const struct upstream_request *r)
 	(void)snprintf(url, sizeof(url), "%s://%s:%u/",
 	    r->tls ? "https" : "http", r->host, r->port);
 	(void)snprintf(to, sizeof(to), "::%s:%u", address, r->target.port);
+	SET(CURLOPT_REQUEST_TARGET, http1_head_target(r->head));
+	SET(CURLOPT_FRESH_CONNECT, may_repeat(r) ? 0L : 1L);
+	if (strcmp(url, c->url) == 0 && strcmp(to, c->to) == 0)
+		return 0;
+	curl_slist_free_all(c->connect_to);
 	c->connect_to = curl_slist_append(NULL, to);
 	if (c->connect_to == NULL)
 		return -1;
 	SET(CURLOPT_URL, url);
 	SET(CURLOPT_CONNECT_TO, c->connect_to);
-	SET(CURLOPT_REQUEST_TARGET, http1_head_target(r->head));
-	SET(CURLOPT_FRESH_CONNECT, may_repeat(r) ? 0L : 1L);
+	memcpy(c->url, url, sizeof(url));
+	memcpy(c->to, to, sizeof(to));
 	return 0;
 }
 
@@ -602,8 +618,7 @@ upstream_pool_destroy(struct upstream_pool *p)
 		call_retire(c);
 	while ((c = TAILQ_FIRST(&p->spare)) != NULL) {
 		TAILQ_REMOVE(&p->spare, c, next);
-		curl_easy_cleanup(c->easy);
-		free(c);
+		call_free(c);
 	}
 	X509_STORE_free(p->store);
 	loop_call_destroy(p->later);

@@ -301,6 +301,9 @@ def px_16_responses(w):
     cases.append(cases[0])  # it serves others still
     answers, _ = driver.run(w, policy(w, services), cases, seconds=120)
     for (name, _, status, cut), answer in zip(RESPONSES, answers):
+        if cut and answer.end == "reset":
+            equal(answer.status, None, f"{name}: {answer}")
+            continue
         equal(answer.status, status, f"{name}: {answer}")
         whole = answer.raw.endswith(b"0\r\n\r\n") or \
             b"Content-Length: 2\r\n" in answer.raw

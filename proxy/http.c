@@ -26,18 +26,28 @@ struct http {
 	struct loop_timer *timer; /* for a head */
 	unsigned requests;
 	int headed; /* the head is whole: it may be asked for its method */
-	/* the request that is being judged */
-	char host[CANON_HOST_SIZE]; /* where it goes */
+	char host[CANON_HOST_SIZE]; /* where the request goes */
 	uint32_t port;
+	struct judged *judged; /* the request, while it is looked at */
+	struct verdict verdict;
+};
+
+/*
+ * A request that is being judged: that is done in one go, so one of these is
+ * enough, and an idle connection does not carry 30 KiB of it.
+ */
+struct judged {
 	char authority[CANON_HOST_SIZE]; /* what it says in Host */
 	uint32_t authority_port;
 	char path[CANON_PATH_SIZE];
 	char query[CANON_QUERY_MAX + 1];
+	char target[CANON_PATH_SIZE + CANON_QUERY_MAX + 2];
 	int has_query;
 	struct inject_found found;
 	struct intent intent;
-	struct verdict verdict;
 };
+
+static struct judged http_judged;
 
 static int http_next(struct http *h);
 
@@ -89,8 +99,8 @@ http_malformed(struct http *h, const char *why)
 static void
 http_refuse(struct http *h)
 {
-	record_refusal(h->o.guest, h->o.way, &h->intent, &h->verdict);
-	if (answer_refusal(&h->o.stream->out, h->o.guest, &h->intent,
+	record_refusal(h->o.guest, h->o.way, &h->judged->intent, &h->verdict);
+	if (answer_refusal(&h->o.stream->out, h->o.guest, &h->judged->intent,
 		&h->verdict, is_head(h), NULL) == -1)
 		h->o.abort(h->o.arg);
 	else
@@ -135,8 +145,8 @@ http_where(struct http *h, const struct http1_target *t, struct err *e)
 
 	if (http1_head_host(&h->head, &host) == -1)
 		return err_set(e, ERR_INVALID, "there is no Host");
-	if (http_place(&host, standard, h->authority, &h->authority_port, e) ==
-	    -1)
+	if (http_place(&host, standard, h->judged->authority,
+		&h->judged->authority_port, e) == -1)
 		return -1;
 	if (t->form == HTTP1_ABSOLUTE) {
 		if (!is_scheme(h, &t->scheme))
@@ -145,14 +155,14 @@ http_where(struct http *h, const struct http1_target *t, struct err *e)
 		if (http_place(&t->authority, standard, absolute, &port, e) ==
 		    -1)
 			return -1;
-		if (strcmp(absolute, h->authority) != 0 ||
-		    port != h->authority_port)
+		if (strcmp(absolute, h->judged->authority) != 0 ||
+		    port != h->judged->authority_port)
 			return err_set(e, ERR_INVALID,
 			    "Host is not the target's");
 	}
-	memcpy(h->host, h->o.host != NULL ? h->o.host : h->authority,
-	    strlen(h->o.host != NULL ? h->o.host : h->authority) + 1);
-	h->port = h->o.host != NULL ? h->o.port : h->authority_port;
+	memcpy(h->host, h->o.host != NULL ? h->o.host : h->judged->authority,
+	    strlen(h->o.host != NULL ? h->o.host : h->judged->authority) + 1);
+	h->port = h->o.host != NULL ? h->o.port : h->judged->authority_port;
 	return 0;
 }
 
@@ -163,18 +173,18 @@ http_path(struct http *h, const struct http1_target *t, struct err *e)
 	const char *path = t->path.size > 0 ? t->path.at : "/";
 	size_t size = t->path.size > 0 ? t->path.size : 1;
 
-	if (canon_path(path, size, h->path, e) == -1)
+	if (canon_path(path, size, h->judged->path, e) == -1)
 		return err_wrap(e, "the path");
-	h->has_query = t->query.at != NULL;
-	h->query[0] = '\0';
-	if (!h->has_query)
+	h->judged->has_query = t->query.at != NULL;
+	h->judged->query[0] = '\0';
+	if (!h->judged->has_query)
 		return 0;
 	if (t->query.size > CANON_QUERY_MAX)
 		return err_set(e, ERR_LIMIT, "the query is too long");
 	if (canon_query(t->query.at, t->query.size, e) == -1)
 		return err_wrap(e, "the query");
-	memcpy(h->query, t->query.at, t->query.size);
-	h->query[t->query.size] = '\0';
+	memcpy(h->judged->query, t->query.at, t->query.size);
+	h->judged->query[t->query.size] = '\0';
 	return 0;
 }
 
@@ -198,26 +208,26 @@ http_body_bytes(const struct http *h)
 static void
 http_judge(struct http *h)
 {
-	inject_find(h->o.guest->inject, &h->head, &h->found);
-	h->intent = (struct intent){
+	inject_find(h->o.guest->inject, &h->head, &h->judged->found);
+	h->judged->intent = (struct intent){
 		.kind = INTENT_HTTP,
 		.host = h->host,
 		.port = h->port,
 		.hello = 1,
 		.tls = h->o.host != NULL && h->o.tls,
 		.sni = h->o.sni,
-		.authority = h->authority,
-		.authority_port = h->authority_port,
+		.authority = h->judged->authority,
+		.authority_port = h->judged->authority_port,
 		.method = http1_head_method(&h->head),
-		.path = h->path,
-		.query = h->has_query ? h->query : NULL,
+		.path = h->judged->path,
+		.query = h->judged->has_query ? h->judged->query : NULL,
 		.body_bytes = http_body_bytes(h),
-		.carries = h->found.carries,
-		.ncarries = h->found.ncarries,
-		.brought = h->found.brought,
+		.carries = h->judged->found.carries,
+		.ncarries = h->judged->found.ncarries,
+		.brought = h->judged->found.brought,
 		.locals = locals_get(h->o.guest->proxy->locals),
 	};
-	authorize(h->o.guest->net, &h->intent, &h->verdict);
+	authorize(h->o.guest->net, &h->judged->intent, &h->verdict);
 }
 
 /* What the rules do not speak of: 0, or it was answered. */
@@ -225,7 +235,7 @@ static int
 http_is_served(struct http *h)
 {
 	if (strcmp(http1_head_method(&h->head), "HEAD") == 0 &&
-	    h->intent.body_bytes != 0)
+	    h->judged->intent.body_bytes != 0)
 		http_malformed(h, "HEAD with a body");
 	else if (h->head.facts.upgrade &&
 		 http1_head_has_token(&h->head, "Upgrade", "websocket"))
@@ -260,18 +270,17 @@ http_ended(void *arg, enum exchange_end end)
 static void
 http_send(struct http *h)
 {
-	char target[CANON_PATH_SIZE + CANON_QUERY_MAX + 2];
 	struct exchange_options o = { .guest = h->o.guest,
 		.stream = h->o.stream,
 		.way = h->o.way,
 		.host = h->host,
 		.port = h->port,
-		.tls = h->intent.tls,
+		.tls = h->judged->intent.tls,
 		.last = !h->head.facts.persists || h->head.minor == 0 ||
 			h->requests >= PROXY_REQUESTS_MAX,
 		.verdict = &h->verdict,
-		.found = &h->found,
-		.target = target,
+		.found = &h->judged->found,
+		.target = h->judged->target,
 		.head = &h->head,
 		.done = http_ended,
 		.arg = h };
@@ -287,11 +296,11 @@ http_send(struct http *h)
 	struct err e = { 0 };
 	struct text t;
 
-	text_init(&t, target, sizeof(target));
-	text_add(&t, h->path);
-	if (h->has_query) {
+	text_init(&t, h->judged->target, sizeof(h->judged->target));
+	text_add(&t, h->judged->path);
+	if (h->judged->has_query) {
 		text_add(&t, "?");
-		text_add(&t, h->query);
+		text_add(&t, h->judged->query);
 	}
 	if (record_allowed(h->o.guest, &act, &e) == -1) {
 		http_fail(h, 503, REFUSAL_unavailable, h->host, e.msg);
@@ -331,10 +340,10 @@ static void
 http_connect_inside(struct http *h)
 {
 	memcpy(h->host, h->o.host, strlen(h->o.host) + 1);
-	memcpy(h->authority, h->o.host, strlen(h->o.host) + 1);
-	h->port = h->authority_port = h->o.port;
-	(void)snprintf(h->path, sizeof(h->path), "/");
-	h->has_query = 0;
+	memcpy(h->judged->authority, h->o.host, strlen(h->o.host) + 1);
+	h->port = h->judged->authority_port = h->o.port;
+	(void)snprintf(h->judged->path, sizeof(h->judged->path), "/");
+	h->judged->has_query = 0;
 	http_judge(h);
 	if (h->verdict.answer != VERDICT_ALLOW)
 		http_refuse(h);
@@ -357,13 +366,13 @@ http_connect(struct http *h, const struct http1_target *t)
 		    e.code != ERR_OK ? e.msg : "CONNECT without a port");
 		return;
 	}
-	h->intent = (struct intent){
+	h->judged->intent = (struct intent){
 		.kind = INTENT_CONNECT,
 		.host = h->host,
 		.port = h->port,
 		.locals = locals_get(h->o.guest->proxy->locals),
 	};
-	authorize(h->o.guest->net, &h->intent, &h->verdict);
+	authorize(h->o.guest->net, &h->judged->intent, &h->verdict);
 	if (h->verdict.answer != VERDICT_ALLOW)
 		http_refuse(h);
 	else
@@ -450,7 +459,9 @@ http_overdue(void *arg)
 static int
 http_next(struct http *h)
 {
-	http1_head_reset(&h->head);
+	/* its memory goes too: mostly nothing follows for a while */
+	http1_head_finish(&h->head);
+	stream_rest(h->o.stream);
 	h->headed = 0;
 	h->verdict = (struct verdict){ .service = PLAN_NET_NONE };
 	if (loop_timer_set(h->timer,
@@ -468,6 +479,7 @@ http_create(const struct http_options *o, struct http **ret, struct err *e)
 	if (h == NULL)
 		return err_sys(e, ENOMEM, "a connection");
 	h->o = *o;
+	h->judged = &http_judged;
 	h->verdict.service = PLAN_NET_NONE;
 	http1_head_init(&h->head, HTTP1_REQUEST, NULL);
 	if (loop_timer_create(o->guest->proxy->loop, http_overdue, h, &h->timer,

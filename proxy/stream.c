@@ -220,6 +220,25 @@ stream_ready(void *arg, unsigned ready)
 	stream_go(arg);
 }
 
+/* An empty buffer gives its memory back: most connections are idle. */
+static void
+stream_trim(struct buf *b)
+{
+	size_t max = b->max;
+
+	if (b->data == NULL || buf_size(b) > 0)
+		return;
+	buf_finish(b);
+	buf_init(b, max);
+}
+
+void
+stream_rest(struct stream *s)
+{
+	stream_trim(&s->in);
+	stream_trim(&s->out);
+}
+
 /* ---- for the owner -------------------------------------------------------- */
 
 void

@@ -80,6 +80,9 @@ void stream_flush(struct stream *s);
 /* The same at the end of this turn of the loop, with whatever comes besides. */
 void stream_flush_soon(struct stream *s);
 
+/* Nothing is expected for a while: hold no memory for it. */
+void stream_rest(struct stream *s);
+
 /* Call fn on the loop's next turn. */
 void stream_again(struct stream *s);
 

@@ -292,26 +292,6 @@ emit_value(void *ctx, const void *p, size_t n)
 }
 
 static int
-emit_nothing(void *ctx, const void *p, size_t n)
-{
-	(void)ctx;
-	(void)p;
-	(void)n;
-	return 0;
-}
-
-/* A name cannot be changed: a field whose name has a secret is left out. */
-static int
-has_secret_name(struct exchange *x, const struct http1_field *f)
-{
-	struct scrub_stream s;
-
-	scrub_begin(&s, x->scrubber, emit_nothing, NULL);
-	return scrub_feed(&s, f->name, f->name_size) != 0 ||
-	       scrub_end(&s) != 0 || s.replaced > 0;
-}
-
-static int
 add_scrubbed(struct exchange *x, struct http1_head *to,
     const struct http1_field *f, struct err *e)
 {
@@ -343,7 +323,7 @@ holds_secret(const struct exchange *x, const char *text)
 
 	if (!x->scrubbing)
 		return 0;
-	scrub_begin(&s, x->o.guest->scrub, emit_nothing, NULL);
+	scrub_begin(&s, x->scrubber, emit_nothing, NULL);
 	return scrub_feed(&s, text, strlen(text)) != 0 || scrub_end(&s) != 0 ||
 	       s.replaced > 0;
 }
@@ -360,8 +340,6 @@ copy_fields(struct exchange *x, const struct http1_head *from,
 
 		if ((is_dropped(f.name) && !(length && keep_length)) ||
 		    holds_secret(x, f.name))
-			continue;
-		if (x->scrubbing && has_secret_name(x, &f))
 			continue;
 		if ((x->scrubbing ? add_scrubbed(x, to, &f, e)
 				  : http1_head_add(to, f.name, f.value,

@@ -291,7 +291,7 @@ http_send(struct http *h)
 		.host = h->host,
 		.port = h->port,
 		.method = http1_head_method(&h->head),
-		.path = h->path,
+		.path = h->judged->path,
 	};
 	struct err e = { 0 };
 	struct text t;

@@ -213,6 +213,10 @@ record_refusal(struct guest *g, enum record_way way, const struct intent *in,
 	explain_verdict(g->net, in, v, &x);
 	record_begin(&l, g, way, v->code, "refused");
 	log_add(&l, "what", x.what);
+	if (in->kind == INTENT_HTTP && in->host != NULL) {
+		log_add(&l, "host", in->host);
+		log_add_int(&l, "port", in->port);
+	}
 	record_address(&l, in, v);
 	log_add(&l, "service", record_service(g, v->service));
 	if (x.near[0] != '\0')

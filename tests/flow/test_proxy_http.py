@@ -302,7 +302,7 @@ def px_16_responses(w):
     answers, _ = driver.run(w, policy(w, services), cases, seconds=120)
     for (name, _, status, cut), answer in zip(RESPONSES, answers):
         if cut and answer.end == "reset":
-            equal(answer.status, None, f"{name}: {answer}")
+            check(answer.status in (None, 200), f"{name}: {answer}")
             continue
         equal(answer.status, status, f"{name}: {answer}")
         whole = answer.raw.endswith(b"0\r\n\r\n") or \

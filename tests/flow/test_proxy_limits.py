@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""What one jail may take of its proxy, and what happens one past it."""
+
+import os
+import sys
+
+from driver import policy, tcp, web
+from flow import check, descendants, equal, holds, main, name_of, test
+from upstream import Echo, Web
+
+CONNECTIONS = 256  # PROXY_CONNECTIONS_MAX
+BURST = 64  # RECORD_BURST
+
+# Fills the cap with connections that say nothing; one more is not served
+# until one of them goes.
+FILL = """
+import socket, sys, time
+n = int(sys.argv[1])
+def ask(s):
+    s.sendall(b"GET http://web.internal/ok/a HTTP/1.1\\r\\n"
+              b"Host: web.internal\\r\\nConnection: close\\r\\n\\r\\n")
+idle = [socket.create_connection(("127.0.0.1", 3128)) for _ in range(n)]
+time.sleep(0.5)
+s = socket.create_connection(("127.0.0.1", 3128)); s.settimeout(1); ask(s)
+try: print("served", s.recv(12))
+except socket.timeout: print("waits")
+idle.pop().close(); s.settimeout(10)
+print("then", s.recv(12)[:4].decode())
+"""
+
+
+@test
+def connections_a_jail(w):
+    with Web() as up:
+        p = policy(w, {"web": web(up.port)})
+        w.exec(["python3", "-c", FILL, str(CONNECTIONS)], "--policy",
+               p).expect(0, "waits\nthen HTTP\n")
+        # the control: one less, and nobody waits
+        w.exec(["python3", "-c", FILL, str(CONNECTIONS - 1)], "--policy",
+               p).expect(0, "served b'HTTP/1.1 200'\nthen  OK\r\n")
+        equal(len(up.requests), 2)
+
+
+@test
+def refusals_do_not_flood_the_log(w):
+    with Web() as up:
+        script = ("import socket\n"
+                  "for i in range(400):\n"
+                  "  s = socket.create_connection(('127.0.0.1', 3128))\n"
+                  "  s.sendall(b'GET http://other.test/ HTTP/1.1\\r\\n"
+                  "Host: other.test\\r\\n\\r\\n')\n"
+                  "  assert b' 403 ' in s.recv(99)\n"
+                  "import time; time.sleep(0.5)\n"
+                  "s = socket.create_connection(('127.0.0.1', 3128))\n"
+                  "s.sendall(b'GET http://last.test/ HTTP/1.1\\r\\n"
+                  "Host: last.test\\r\\n\\r\\n'); s.recv(99)\n")
+        r = w.exec(["python3", "-c", script], "--policy",
+                   policy(w, {"web": web(up.port)})).expect(0)
+        lines = [x for x in r.said.splitlines() if "ev=refused" in x]
+        check(BURST <= len(lines) < 200, f"{len(lines)} lines")
+        holds(lines[-1], "last.test", "suppressed=")
+        holds(r.said, "401 refused")
+
+
+@test
+def a_stuck_reader_holds_one_buffer(w):
+    """A tunnel whose client does not read takes no more than its buffers."""
+    with Echo() as up:
+        script = ("import socket, time\n"
+                  "s = socket.create_connection(('echo.internal', 7000))\n"
+                  "s.settimeout(2); n = 0\n"
+                  "try:\n"
+                  "  while n < 256 << 20: n += s.send(bytes(65536))\n"
+                  "except socket.timeout: pass\n"
+                  "print(n < 64 << 20, flush=True); time.sleep(1)\n")
+        p = w.start(["python3", "-c", script], "--policy",
+                    policy(w, {"echo": tcp(up.port)}))
+        equal(p.line(), "True\n")
+        proxy = [x for x in descendants(p.pid)
+                 if name_of(x) == "warder-proxy"][0]
+        check(anonymous_kib(proxy) < 8 << 10, anonymous_kib(proxy))
+        p.finish(20).expect(0)
+
+
+def anonymous_kib(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii",
+              errors="replace") as f:
+        rows = dict(x.split(":", 1) for x in f if ":" in x)
+    return int(rows["RssAnon"].split()[0])
+
+
+@test
+def nothing_stays_open(w):
+    """A thousand requests, and as many descriptors as before."""
+    with Web() as up:
+        script = ("import socket\n"
+                  "def ask():\n"
+                  "  s = socket.create_connection(('127.0.0.1', 3128))\n"
+                  "  s.sendall(b'GET http://web.internal/ok/a HTTP/1.1\\r\\n"
+                  "Host: web.internal\\r\\nConnection: close\\r\\n\\r\\n')\n"
+                  "  while s.recv(999): pass\n"
+                  "ask(); print('one', flush=True); input()\n"
+                  "for _ in range(500): ask()\n"
+                  "print('many', flush=True); input()\n")
+        p = w.popen([w.program, "exec", "-i", "--policy",
+                     policy(w, {"web": web(up.port)}), "--", "python3", "-c",
+                     script], stdin=-1, stdout=-1, stderr=-1)
+        equal(p.line(), "one\n")
+        proxy = [x for x in descendants(p.pid)
+                 if name_of(x) == "warder-proxy"][0]
+        before = len(os.listdir(f"/proc/{proxy}/fd"))
+        p.popen.stdin.write(b"\n")
+        p.popen.stdin.flush()
+        equal(p.line(), "many\n")
+        check(len(os.listdir(f"/proc/{proxy}/fd")) <= before + 2,
+              os.listdir(f"/proc/{proxy}/fd"))
+        p.finish(data=b"\n").expect(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

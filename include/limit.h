@@ -14,6 +14,7 @@
 
 #include "http1.h"
 #include "ipc.h"
+#include "limits_proxy.h"
 #include "log.h"
 #include "msg_config.h"
 #include "msg_init.h"
@@ -221,7 +222,8 @@ enum {
 	X("Policy files", LIMITS_CONFIG) \
 	X("Text, logs, secrets", LIMITS_BASE) \
 	X("HTTP/1.1 messages", LIMITS_HTTP1) \
-	X("TLS", LIMITS_TLS)
+	X("TLS", LIMITS_TLS) \
+	X("The way out of a jail", LIMITS_PROXY)
 
 /* clang-format on */
 

@@ -1,7 +1,7 @@
 /*
  * limits_proxy.h: the numbers of warder-proxy, each with its reason.
  *
- * docs/limits.md is generated from the table.
+ * Listed by limit.h, so that docs/limits.md has them.
  */
 #ifndef LIMITS_PROXY_H
 #define LIMITS_PROXY_H

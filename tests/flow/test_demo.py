@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The demonstration of "make run", and that it can fail."""
+"""The demonstrations of "make run", and that they can fail."""
 
 import os
 import shutil
@@ -7,10 +7,11 @@ import subprocess
 import sys
 
 from flow import TOP, check, equal, holds, main, test
+from private import PLACES
 
 
 def copy(w):
-    """The example in a tree of this user's own."""
+    """The examples in a tree of this user's own."""
     top = w.scratch("tree")
     shutil.copytree(os.path.join(TOP, "examples"),
                     os.path.join(top, "examples"))
@@ -20,15 +21,15 @@ def copy(w):
     return top
 
 
-def run(w, top):
+def run(w, top, example="analyse", **more):
     build = os.path.dirname(os.path.dirname(w.program))
-    return w.popen([os.path.join(top, "examples/analyse/run"), build],
+    return w.popen([os.path.join(top, "examples", example, "run"), build],
                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                   stderr=subprocess.PIPE).finish()
+                   stderr=subprocess.PIPE, **more).finish()
 
 
-def edit(top, old, new):
-    path = os.path.join(top, "examples/analyse/policy.yaml")
+def edit(top, old, new, example="analyse"):
+    path = os.path.join(top, "examples", example, "policy.yaml")
     with open(path, encoding="ascii") as f:
         text = f.read()
     check(old in text, f"{old} is not in {path}")
@@ -67,6 +68,77 @@ def demo_fails__no_process_limit(w):
     top = copy(w)
     edit(top, "memory: 512MiB\n  pids: 32", "memory: 4GiB\n  pids: 1000")
     holds(run(w, top).expect(1).said, "not kept from forking")
+
+
+@test
+def token_demo_shows_what_was_refused(w):
+    top = copy(w)
+    scratch = w.scratch("tmp")
+    before = [os.path.exists(p) for p in PLACES]
+    r = run(w, top, "token", env=w.environment(TMPDIR=scratch)).expect(0)
+    equal(r.said, "", "stderr")
+    holds(r.text, "It works", "Authorization: Bearer wdr-",
+          "Authorization: Bearer token-", "200, 12 degrees", "7 of these 8",
+          "Allowed   2 ", "Injected  2 ", "Refused   6 ", "whole, 13 lines",
+          "broken: line 5", "Now try")
+    rows = {line[4:32].strip(): line[34:].split("  ", 1)
+            for line in r.text.splitlines() if line.startswith("    ")}
+    for row, reason in (
+            ("an answer that repeats it", "scrubbed"),
+            ("another path, /v1/keys/mine", "path: Keys are made by people"),
+            ("the token as ?key= in a URL", "credential_elsewhere"),
+            ("another host, attacker.test", "service: "),
+            ("http:// in place of https://", "port: "),
+            ("192.0.2.10, past the proxy", "service: ")):
+        holds(rows[row][1], reason)
+    check(all(len(line) <= 80 for line in r.text.splitlines()
+              if "bin/warder" not in line), "wider than 80 columns")
+    check(len(r.text.splitlines()) < 65, "longer than a screen and a half")
+    folder = os.path.join(top, "build/demo/token")
+    equal(sorted(os.listdir(folder)), ["audit.jsonl", "ca.pem", "policy.yaml",
+                                       "program", "report.json"])
+    w.verb("audit", "verify", os.path.join(folder, "audit.jsonl")).expect(0)
+    w.verb("policy", "test", os.path.join(folder, "policy.yaml")).expect(0)
+    equal(os.listdir(scratch), [], "left")
+    equal([n for n in os.listdir(w.home) if n in (".config", ".local")], [],
+          "left")
+    equal([os.path.exists(p) for p in PLACES], before, "left")
+
+
+def token_demo_fails(w, old, new, *parts):
+    top = copy(w)
+    edit(top, old, new, "token")
+    r = run(w, top, "token").expect(1)
+    holds(r.said, "demonstration: ", *parts)
+    check("Now try" not in r.text, "it went on")
+
+
+@test
+def token_demo_fails__not_scrubbed(w):
+    token_demo_fails(w, "as: bearer}]", "as: bearer}]\n"
+                     "    scrub_response: false", "the token came out")
+
+
+@test
+def token_demo_fails__path_allowed(w):
+    token_demo_fails(w, "- {path: /v1/keys/**,", "- {path: /v1/no/**,",
+                     "/v1/keys/mine")
+
+
+@test
+def token_demo_fails__placeholder_may_go_anywhere(w):
+    token_demo_fails(w, "as: bearer}]", "as: bearer}]\n"
+                     "    elsewhere: pass", "the API was asked for")
+
+
+@test
+def token_demo_fails__call_refused(w):
+    token_demo_fails(w, "path: /v1/**}", "path: /v2/**}", "the call failed")
+
+
+@test
+def token_demo_fails__run_refused(w):
+    token_demo_fails(w, "policy: 1", "policy: 2", "exit status 125")
 
 
 if __name__ == "__main__":

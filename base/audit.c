@@ -40,7 +40,7 @@ audit_begin(struct audit_line *l, struct audit *a, const char *kind)
 	text_init(&l->text, l->buf, sizeof(l->buf));
 	text_addf(&l->text,
 	    "{\"seq\":%llu,\"prev\":\"%s\",\"time\":\"%s\",\"kind\":\"%s\"",
-	    (unsigned long long)(a->head.seq + 1), prev, now, kind);
+	    (unsigned long long)a->head.seq + 1, prev, now, kind);
 }
 
 void

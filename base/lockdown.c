@@ -23,7 +23,7 @@
 #endif
 
 /* What the sanitizers' run time does besides. */
-static const struct lockdown_call sanitizer_calls[] = {
+__attribute__((unused)) static const struct lockdown_call sanitizer_calls[] = {
 	{ SYS_mmap, LOCKDOWN_ALLOW, 0, 0 },
 	{ SYS_mprotect, LOCKDOWN_ALLOW, 0, 0 },
 	{ SYS_futex, LOCKDOWN_ALLOW, 0, 0 },
@@ -127,8 +127,10 @@ emit_filter(struct lockdown_program *p, const struct lockdown *l)
 	emit(p, BPF_JMP | BPF_JEQ | BPF_K, LOCKDOWN_ARCH, 1, 0);
 	emit_return(p, SECCOMP_RET_KILL_PROCESS);
 	emit_load(p, offsetof(struct seccomp_data, nr));
-	for (i = 0; LOCKDOWN_SANITIZED && i < countof(sanitizer_calls); i++)
+#if LOCKDOWN_SANITIZED
+	for (i = 0; i < countof(sanitizer_calls); i++)
 		emit_call(p, &sanitizer_calls[i]);
+#endif
 	for (i = 0; i < l->ncalls; i++)
 		emit_call(p, &l->calls[i]);
 	emit_return(p, SECCOMP_RET_KILL_PROCESS);

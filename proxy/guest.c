@@ -145,7 +145,7 @@ guest_tables(struct guest *g, struct err *e)
 
 	g->counts = calloc(services, sizeof(*g->counts));
 	g->cas = calloc(services, sizeof(*g->cas));
-	g->tokens = calloc(credentials, sizeof(*g->tokens));
+	g->tokens = calloc(credentials, sizeof(struct secret *));
 	g->serials = calloc(credentials, sizeof(*g->serials));
 	g->values = calloc(credentials, sizeof(*g->values));
 	if (g->counts == NULL || g->cas == NULL || g->tokens == NULL ||

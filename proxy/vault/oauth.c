@@ -244,6 +244,12 @@ oauth_text_init(struct oauth_text *t, size_t size, struct err *e)
 	return 0;
 }
 
+static void
+oauth_text_finish(struct oauth_text *t)
+{
+	secret_destroy(t->room);
+}
+
 /* One byte is left for the NUL that the room has. */
 static void
 oauth_put(struct oauth_text *t, const char *p, size_t n)
@@ -312,18 +318,16 @@ oauth_form(struct oauth_slot *s, const struct entry *n, struct err *e)
 static int
 oauth_header(struct oauth_slot *s, const struct entry *n, struct err *e)
 {
-	autosecret *pair_room = NULL, *line_room = NULL;
-	struct oauth_text pair, line;
+	cleanup(oauth_text_finish) struct oauth_text pair = { 0 };
+	cleanup(oauth_text_finish) struct oauth_text line = { 0 };
 	size_t used;
 
 	if (n->auth != ENTRY_AUTH_BASIC || n->secret.n == 0)
 		return 0;
 	if (oauth_text_init(&pair, OAUTH_FORM_MAX, e) == -1)
 		return -1;
-	pair_room = pair.room;
 	if (oauth_text_init(&line, 2 * OAUTH_FORM_MAX, e) == -1)
 		return -1;
-	line_room = line.room;
 	oauth_put_form(&pair, n->client_id);
 	oauth_put(&pair, ":", 1);
 	oauth_put_form(&pair, n->secret);

@@ -61,6 +61,7 @@ fuzz_check(const struct trust *t, const struct trust_root *root,
 		assert(f->path[0] != '/' && strstr(f->path, "..") == NULL);
 		assert((f->link == NULL) == (f->bytes != NULL));
 		if (strcmp(name, "ca-certificates.crt") == 0) {
+			assert(f->bytes != NULL);
 			assert(f->size >= n + root->bundle_size);
 			assert(memcmp(f->bytes, authority, n) == 0);
 			assert(root->bundle_size == 0 ||

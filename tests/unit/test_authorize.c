@@ -564,6 +564,7 @@ authorize_http__body_over_the_limit__refused(void **state)
 	intent.body_bytes = INTENT_BODY_UNKNOWN;
 	expect(REFUSAL_none, "chunked");
 	assert_int_equal(1024, verdict.body_max_bytes);
+	intent.carries = NULL;
 }
 
 /* ---- credentials --------------------------------------------------------------------- */
@@ -578,6 +579,7 @@ expect_carry(enum refusal_code code, const char *request, const char *name,
 	intent.carries = &carry;
 	intent.ncarries = 1;
 	expect(code, request);
+	intent.carries = NULL;
 }
 
 static void
@@ -633,6 +635,7 @@ authorize_http__credential_of_the_client__stripped(void **state)
 	/* Its own in place of the placeholder is no way around. */
 	intent.ncarries = 0;
 	expect(REFUSAL_credential_missing, "its own alone");
+	intent.carries = NULL;
 }
 
 static void

@@ -268,9 +268,9 @@ canon_authority__host_and_port__both_or_refused(void **state)
 {
 	static const struct {
 		const char *in;
-		uint32_t otherwise;
+		uint64_t otherwise;
 		const char *host;
-		uint32_t port;
+		uint64_t port;
 	} table[] = {
 		{ "a.example", 443, "a.example", 443 },
 		{ "A.example.:8443", 443, "a.example", 8443 },

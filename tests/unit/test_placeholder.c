@@ -23,10 +23,10 @@ make(const unsigned char *seed, const char *name, unsigned shape,
 static const char *const forms[PLAN_NET_SHAPE__MAX] = {
 	[PLAN_NET_SHAPE_opaque] = "^[A-Za-z0-9-]{32,}$",
 	[PLAN_NET_SHAPE_hex] = "^[0-9a-f]{40}$",
-	[PLAN_NET_SHAPE_uuid] = "^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-"
-				"[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
-	[PLAN_NET_SHAPE_jwt] = "^eyJ[A-Za-z0-9_-]+[.]eyJ[A-Za-z0-9_-]+[.]"
-			       "[A-Za-z0-9_-]{43}$",
+	[PLAN_NET_SHAPE_uuid] = ("^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-"
+				 "[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
+	[PLAN_NET_SHAPE_jwt] = ("^eyJ[A-Za-z0-9_-]+[.]eyJ[A-Za-z0-9_-]+[.]"
+				"[A-Za-z0-9_-]{43}$"),
 	[PLAN_NET_SHAPE_github_pat] = "^ghp_[A-Za-z0-9]{36}$",
 	[PLAN_NET_SHAPE_gitlab_pat] = "^glpat-[A-Za-z0-9_-]{20}$",
 	[PLAN_NET_SHAPE_openai] = "^sk-(proj-)?[A-Za-z0-9]{48}$",

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -312,7 +313,6 @@ def sg_03(case):
 @row("SG-05")
 def sg_05(case):
     def unclean():
-        import resource
         os.umask(0o077)
         os.nice(5)
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -13,6 +13,7 @@
 #include "oauth_answer.h"
 #include "policy/canon.h"
 #include "proxy/names.h"
+#include "sha256.h"
 #include "store.h"
 #include "text.h"
 #include "transfers.h"
@@ -26,7 +27,7 @@ struct oauth_waiter {
 struct oauth_slot {
 	struct oauth *owner;
 	char name[VAULT_NAME_SIZE]; /* "": free */
-	uint32_t version; /* of the entry that the token is for */
+	unsigned char entry[SHA256_SIZE]; /* that the token is for */
 	struct secret *access; /* NULL: none */
 	uint64_t serial;
 	uint64_t ends_ms, renew_ms; /* monotonic; UINT64_MAX: unknown */
@@ -58,6 +59,59 @@ struct oauth {
 	struct store store;
 	struct oauth_slot slots[VAULT_BINDS_MAX];
 };
+
+/* ---- which entry ---- */
+
+static void
+oauth_mix(struct sha256 *h, const void *p, size_t n)
+{
+	uint64_t size = n;
+
+	sha256_update(h, &size, sizeof(size));
+	sha256_update(h, p, n);
+}
+
+static void
+oauth_mix_number(struct sha256 *h, uint64_t n)
+{
+	oauth_mix(h, &n, sizeof(n));
+}
+
+/*
+ * What an entry is apart from its secrets.  Its version alone would not do:
+ * one that was removed and set again, for other destinations, begins at 1.
+ */
+static void
+oauth_identity(const struct entry *n, unsigned char ret[SHA256_SIZE])
+{
+	struct sha256 h;
+	uint32_t i;
+
+	sha256_init(&h);
+	oauth_mix_number(&h, n->kind);
+	oauth_mix_number(&h, n->auth);
+	oauth_mix_number(&h, n->version);
+	oauth_mix_number(&h, n->created_s);
+	for (i = 0; i < n->nto; i++) {
+		oauth_mix(&h, n->to[i].host.p, n->to[i].host.n);
+		oauth_mix_number(&h, n->to[i].port);
+	}
+	for (i = 0; i < n->nusers; i++)
+		oauth_mix(&h, n->users[i].p, n->users[i].n);
+	oauth_mix(&h, n->token_url.p, n->token_url.n);
+	oauth_mix(&h, n->client_id.p, n->client_id.n);
+	oauth_mix(&h, n->scope.p, n->scope.n);
+	sha256_finish(&h, ret);
+}
+
+static int
+oauth_is_for(const struct oauth_slot *s, const struct entry *n)
+{
+	unsigned char identity[SHA256_SIZE];
+
+	oauth_identity(n, identity);
+	return memcmp(identity, s->entry, sizeof(identity)) == 0;
+}
 
 /* ---- answering ---- */
 
@@ -135,7 +189,7 @@ oauth_find(struct store *store, const struct oauth_slot *s, struct err *e)
 {
 	struct entry *n = entry_find(&store->entries, s->name);
 
-	if (n != NULL && n->version == s->version)
+	if (n != NULL && oauth_is_for(s, n))
 		return n;
 	(void)err_set(e, ERR_CONFLICT, "the entry was changed meanwhile");
 	return NULL;
@@ -494,7 +548,6 @@ oauth_fetch(struct oauth_slot *s, const struct entry *n, struct err *e)
 	struct net_address address;
 	struct err why = { 0 };
 
-	s->version = n->version;
 	s->refresh = n->kind == ENTRY_REFRESH_TOKEN;
 	buf_init(&s->answer, OAUTH_ANSWER_MAX);
 	memcpy(s->url_text, n->token_url.p, n->token_url.n);
@@ -534,6 +587,29 @@ oauth_slot(struct oauth *o, const struct entry *n)
 	return empty;
 }
 
+/*
+ * The entry was rotated or is another one by now: its destinations may be
+ * others too.  Neither the token nor one that is on its way is for them.
+ */
+static void
+oauth_renew_slot(struct oauth_slot *s, const struct entry *n)
+{
+	struct err e = { 0 };
+
+	if (oauth_is_for(s, n))
+		return;
+	secret_destroyp(&s->access);
+	if (s->fetching) {
+		if (s->query != NULL)
+			names_cancel(take_ptr(&s->query));
+		(void)err_set(&e, ERR_CONFLICT,
+		    "the entry was changed meanwhile");
+		oauth_failed(s, &e);
+	}
+	s->retry_ms = 0;
+	oauth_identity(n, s->entry);
+}
+
 static int
 oauth_has(const struct oauth_slot *s, uint64_t refused)
 {
@@ -551,10 +627,10 @@ oauth_ask(struct oauth *o, const struct entry *n, uint64_t refused_serial,
 	struct err why = { 0 };
 	int has;
 
+	if (s != NULL)
+		oauth_renew_slot(s, n);
 	if (s == NULL || s->nwaiters == VAULT_ASKS_MAX)
 		return err_set(e, ERR_LIMIT, "too many wait for tokens");
-	if (s->version != n->version)
-		secret_destroyp(&s->access); /* it was rotated */
 	has = oauth_has(s, refused_serial);
 	if (!has)
 		s->waiters[s->nwaiters++] = w;

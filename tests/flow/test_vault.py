@@ -292,6 +292,41 @@ def a_token_that_was_refused_is_fetched_anew_once(w, v, serve, endpoint):
 
 
 @serving
+def a_token_goes_with_the_entry_it_was_fetched_for(w, v, serve, endpoint):
+    def entry(to, *more):
+        v.set("a", "--oauth", "client_credentials", "--token-url", e.url,
+              "--client-id", "i", "--token-ca", e.ca, *more, to=to,
+              data="client/secret")
+    e = endpoint()
+    entry("api.example.com")
+    s = serve(["a"])
+    equal(s.ask("a")["token"], "access-1")
+    # Another entry of the same name, whose versions begin anew.
+    v.credential("remove", "a").expect(0)
+    entry("other.example.com")
+    equal(s.ask("a", "other.example.com")["token"], "access-2")
+    equal(s.ask("a")["reason"], DESTINATION)
+    equal(s.ask("a", "other.example.com")["token"], "access-2", "kept")
+
+
+@serving
+def what_was_fetched_for_a_replaced_entry_serves_nobody(w, v, serve,
+                                                        endpoint):
+    e = endpoint()
+    e.delay = 1
+    v.oauth("a", "client_credentials", e)
+    s = serve(["a"])
+    first = s.question("a")
+    v.set("a", "--replace", "--oauth", "client_credentials", "--token-url",
+          e.url, "--client-id", "another", "--token-ca", e.ca,
+          to="other.example.com", data="another/secret")
+    second = s.question("a", "other.example.com")
+    answers = {a["id"]: a for a in (s.reply(), s.reply())}
+    equal(answers[first].get("reason"), UNAVAILABLE)
+    equal(answers[second].get("token"), "access-2", answers[second])
+
+
+@serving
 def refresh_tokens_rotate_and_are_stored_first(w, v, serve, endpoint):
     e = endpoint()
     e.answer = e.rotating

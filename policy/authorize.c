@@ -334,6 +334,42 @@ judge_tcp(struct asked *a)
 	return 0;
 }
 
+/* A destination of the service for a host (NULL: any) and port (0: any). */
+static int
+serves(const struct plan_net *net, uint32_t service, const char *host,
+    uint32_t port)
+{
+	uint32_t i = host == NULL ? 0 : find_host(net, host);
+
+	for (; host == NULL ? i < plan_net_count(net, PLAN_NET_DESTINATIONS)
+			    : is_host(net, i, host);
+	     i++)
+		if (plan_net_destination(net, i)->service == service &&
+		    (port == 0 || plan_net_destination(net, i)->port == port))
+			return 1;
+	return 0;
+}
+
+/* What is dialed belongs to the name and the port that were allowed. */
+static int
+judge_dialed(struct asked *a)
+{
+	const struct intent *in = a->in;
+	uint32_t port = in->port;
+	char wildcard[CANON_HOST_SIZE];
+
+	/* There the policy names another port, and judge_address looked. */
+	if (plan_net_service(a->net, in->service)->dial_port != 0)
+		port = 0;
+	if (in->host != NULL && !canon_is_host(in->host))
+		return refuse(a->v, VERDICT_HOST, REFUSAL_malformed);
+	if (serves(a->net, in->service, in->host, port) ||
+	    (in->host != NULL && wildcard_of(in->host, wildcard) &&
+		serves(a->net, in->service, wildcard, port)))
+		return 0;
+	return refuse(a->v, VERDICT_PORT, REFUSAL_port);
+}
+
 static int
 judge_dial(struct asked *a)
 {
@@ -343,7 +379,8 @@ judge_dial(struct asked *a)
 	    in->service >= plan_net_count(a->net, PLAN_NET_SERVICES))
 		return refuse(a->v, VERDICT_ADDRESS, REFUSAL_malformed);
 	a->v->service = in->service;
-	if (judge_address(a, in->address, in->port) == -1)
+	if (judge_address(a, in->address, in->port) == -1 ||
+	    judge_dialed(a) == -1)
 		return -1;
 	grant(a->v);
 	return 0;

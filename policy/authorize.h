@@ -14,7 +14,8 @@
  *	         when the ClientHello has been read (hello = 1), with its SNI.
  *	HTTP     one request inside; Host or the absolute form in "authority".
  *	TCP      bytes that nobody looks into, to host:port.
- *	DIAL     one address, for the service of an earlier verdict.
+ *	DIAL     one address, for the service of an earlier verdict, and for
+ *	         its name and port.
  *
  * No allocation, no I/O, no clock; sub-linear in rules and hosts.  Strings
  * are canonical (policy/canon.h): one that is not is refused as malformed,
@@ -51,7 +52,10 @@ struct intent_carry {
 
 struct intent {
 	enum intent_kind kind;
-	/* All but DIAL: where the client connects, or what it asks DNS for. */
+	/*
+	 * Where the client connects, or what it asks DNS for; DIAL: the name
+	 * that the address was found for, or NULL.
+	 */
 	const char *host;
 	uint32_t port; /* DNS: 0 */
 

@@ -384,6 +384,39 @@ authorize_dial__address_of_the_answer__judged_alone(void **state)
 	dial(REFUSAL_malformed, "no such service", "93.184.216.34", 443);
 }
 
+/* What was allowed for one name and port is not dialed for another. */
+static void
+authorize_dial__other_port_or_name_than_allowed__refused(void **state)
+{
+	static const struct {
+		const char *host;
+		uint32_t port;
+		enum refusal_code code;
+	} table[] = {
+		{ "api.anthropic.com", 443, REFUSAL_none },
+		{ "a.models.example", 443, REFUSAL_none },
+		{ "api.anthropic.com", 22, REFUSAL_port },
+		{ "api.anthropic.com", 8443, REFUSAL_port },
+		{ "api.github.com", 443, REFUSAL_port },
+		{ "a.b.models.example", 443, REFUSAL_port },
+		{ "API.anthropic.com", 443, REFUSAL_malformed },
+	};
+	struct net_address a = { 4, { 93, 184, 216, 34 } };
+	size_t i;
+
+	(void)state;
+	dial(REFUSAL_port, "model", "93.184.216.34", 22);
+	dial(REFUSAL_none, "model", "93.184.216.34", 443);
+	for (i = 0; i < countof(table); i++) {
+		intent = (struct intent){ .kind = INTENT_DIAL,
+			.host = table[i].host,
+			.service = intent.service,
+			.address = &a,
+			.port = table[i].port };
+		expect(table[i].code, table[i].host);
+	}
+}
+
 /* A range that contains what is always blocked does not open it. */
 static void
 authorize_dial__blocked_inside_only_addresses__stays_blocked(void **state)
@@ -983,6 +1016,8 @@ main(void)
 		cmocka_unit_test(authorize__address_literals__by_their_class),
 		cmocka_unit_test(
 		    authorize_dial__address_of_the_answer__judged_alone),
+		cmocka_unit_test(
+		    authorize_dial__other_port_or_name_than_allowed__refused),
 		cmocka_unit_test(
 		    authorize_dial__blocked_inside_only_addresses__stays_blocked),
 		cmocka_unit_test(authorize_http__rules__deny_ask_allow_default),

@@ -27,7 +27,7 @@
 
 enum {
 	PLAN_NET_MAGIC = 0x54454e57, /* "WNET" */
-	PLAN_NET_VERSION = 2,
+	PLAN_NET_VERSION = 3,
 
 	PLAN_NET_SERVICES_MAX = 512,
 	PLAN_NET_DESTINATIONS_MAX = 4096,
@@ -113,6 +113,18 @@ struct plan_net_service {
 };
 
 /*
+ * Which addresses a name may have where the service has no only_addresses.
+ * An index that a package manager's own file names may be on the premises,
+ * and on this host if the file says so by "localhost" or an address of it.
+ */
+enum plan_net_open {
+	PLAN_NET_OPEN_PUBLIC,
+	PLAN_NET_OPEN_PRIVATE,
+	PLAN_NET_OPEN_HOST,
+	PLAN_NET_OPEN__MAX
+};
+
+/*
  * One host and port of a service.  A host is canonical (policy/canon.h);
  * "*.example.com" stands for exactly one label in place of the star.  Sorted
  * by host (as bytes), port, service.
@@ -122,6 +134,7 @@ struct plan_net_destination {
 	uint32_t port;
 	uint32_t service;
 	uint32_t tls; /* enum plan_net_tls */
+	uint32_t open; /* enum plan_net_open */
 };
 
 enum plan_net_verdict {

@@ -200,6 +200,21 @@ is_in_ranges(const struct plan_net *net, const struct plan_net_service *s,
 	return 0;
 }
 
+/* The worst class that a destination's own addresses may have. */
+static enum address_class
+opened(const struct asked *a)
+{
+	static const enum address_class classes[] = {
+		[PLAN_NET_OPEN_PUBLIC] = ADDRESS_PUBLIC,
+		[PLAN_NET_OPEN_PRIVATE] = ADDRESS_PRIVATE,
+		[PLAN_NET_OPEN_HOST] = ADDRESS_HOST,
+	};
+
+	if (a->v->destination == PLAN_NET_NONE)
+		return ADDRESS_PUBLIC;
+	return classes[plan_net_destination(a->net, a->v->destination)->open];
+}
+
 /* May this service's connection go to this address? */
 static int
 judge_address(struct asked *a, const struct net_address *address, uint32_t port)
@@ -216,7 +231,7 @@ judge_address(struct asked *a, const struct net_address *address, uint32_t port)
 	if (s->dial_port != 0) {
 		if (port != s->dial_port || !same_address(address, &s->dial))
 			return refuse(v, VERDICT_ADDRESS, REFUSAL_address);
-	} else if (s->nranges == 0 && v->address_class != ADDRESS_PUBLIC)
+	} else if (s->nranges == 0 && v->address_class > opened(a))
 		return refuse(v, VERDICT_ADDRESS, REFUSAL_address_class);
 	pass(v, VERDICT_ADDRESS);
 	return 0;
@@ -335,8 +350,8 @@ judge_tcp(struct asked *a)
 }
 
 /* A destination of the service for a host (NULL: any) and port (0: any). */
-static int
-serves(const struct plan_net *net, uint32_t service, const char *host,
+static uint32_t
+find_served(const struct plan_net *net, uint32_t service, const char *host,
     uint32_t port)
 {
 	uint32_t i = host == NULL ? 0 : find_host(net, host);
@@ -346,42 +361,49 @@ serves(const struct plan_net *net, uint32_t service, const char *host,
 	     i++)
 		if (plan_net_destination(net, i)->service == service &&
 		    (port == 0 || plan_net_destination(net, i)->port == port))
-			return 1;
-	return 0;
+			return i;
+	return PLAN_NET_NONE;
 }
 
-/* What is dialed belongs to the name and the port that were allowed. */
+/* What is dialed belongs to a name and a port that the service has. */
 static int
-judge_dialed(struct asked *a)
+find_dialed(struct asked *a, uint32_t *ret)
 {
 	const struct intent *in = a->in;
 	uint32_t port = in->port;
 	char wildcard[CANON_HOST_SIZE];
 
-	/* There the policy names another port, and judge_address looked. */
+	/* There the policy names another port, and judge_address looks. */
 	if (plan_net_service(a->net, in->service)->dial_port != 0)
 		port = 0;
 	if (in->host != NULL && !canon_is_host(in->host))
 		return refuse(a->v, VERDICT_HOST, REFUSAL_malformed);
-	if (serves(a->net, in->service, in->host, port) ||
-	    (in->host != NULL && wildcard_of(in->host, wildcard) &&
-		serves(a->net, in->service, wildcard, port)))
-		return 0;
-	return refuse(a->v, VERDICT_PORT, REFUSAL_port);
+	*ret = find_served(a->net, in->service, in->host, port);
+	if (*ret == PLAN_NET_NONE && in->host != NULL &&
+	    wildcard_of(in->host, wildcard))
+		*ret = find_served(a->net, in->service, wildcard, port);
+	return 0;
 }
 
 static int
 judge_dial(struct asked *a)
 {
 	const struct intent *in = a->in;
+	uint32_t destination;
 
 	if (in->address == NULL || in->port == 0 || in->port > CANON_PORT_MAX ||
 	    in->service >= plan_net_count(a->net, PLAN_NET_SERVICES))
 		return refuse(a->v, VERDICT_ADDRESS, REFUSAL_malformed);
 	a->v->service = in->service;
-	if (judge_address(a, in->address, in->port) == -1 ||
-	    judge_dialed(a) == -1)
+	if (find_dialed(a, &destination) == -1)
 		return -1;
+	/* Without a name nothing says that the address is the manager's. */
+	if (in->host != NULL)
+		a->v->destination = destination;
+	if (judge_address(a, in->address, in->port) == -1)
+		return -1;
+	if (destination == PLAN_NET_NONE)
+		return refuse(a->v, VERDICT_PORT, REFUSAL_port);
 	grant(a->v);
 	return 0;
 }

@@ -204,6 +204,9 @@ check_literal(const struct check *c, const struct yaml_node *service,
 	    !canon_host_address(host, &a) || yaml_get(service, "dial") != NULL)
 		return;
 	class = address_judge(&a, port, NULL);
+	if (to->open != PLAN_NET_OPEN_PUBLIC && class != ADDRESS_BLOCKED &&
+	    yaml_get(service, "only_addresses") == NULL)
+		return;
 	if (class == ADDRESS_BLOCKED)
 		diag_warn(c->d, yaml_place(to),
 		    "%s is always blocked: no policy opens it", to->text);

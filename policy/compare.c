@@ -324,7 +324,8 @@ compare_stream(struct compare *c, const struct plan_net_destination *x,
 	const char *near = plan_net_string(c->b, t->origin);
 	const char *host = host_of(c->b, y);
 
-	if (!ranges_cover(c->a, s, c->b, t))
+	if (!ranges_cover(c->a, s, c->b, t) ||
+	    (t->nranges == 0 && y->open > x->open))
 		say(c, "addresses", near, "others than now for %s:%u", host,
 		    y->port);
 	if (t->dial_port != 0 &&

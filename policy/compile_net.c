@@ -225,6 +225,7 @@ add_destination(struct net *n, uint32_t service, const struct yaml_node *node,
 	d->tls = n->services[service].protocol == PLAN_NET_TCP
 		     ? PLAN_NET_TLS_NONE
 		     : tls_of(node, to);
+	d->open = to->open;
 	n->destination_nodes[i] = to;
 }
 

@@ -18,6 +18,7 @@ enum {
 enum role {
 	ROLE_MAIN,
 	ROLE_EXTRA,
+	ROLE_LINKS, /* pages with links to packages */
 	ROLE_SUMS, /* where checksums come from */
 	ROLE__MAX
 };
@@ -41,6 +42,10 @@ struct reader {
 	unsigned file, line;
 	char section[128];
 	char key[128]; /* of a value that goes on in the next line */
+	/* pip: hosts that it asks without TLS, or without verifying it. */
+	char trusted[1024];
+	char trusted_origin[ORIGIN_MAX];
+	unsigned trusted_file;
 	unsigned said; /* bit for each role: some file has spoken of it */
 	unsigned count;
 	struct url urls[MANAGER_URLS_MAX];
@@ -56,8 +61,12 @@ struct manager {
 	const char *const *system, *const *home;
 	/* A directory of the system's whose files count too. */
 	const char *directory;
-	const char *env; /* tells the manager in the jail its main index */
-	int joins; /* … or several, with commas */
+
+	/* Tells the manager in the jail; several if there is a "between". */
+	struct {
+		const char *name, *between;
+	} env[ROLE__MAX];
+
 	/* The manager's own defaults, used for a role that no file speaks of. */
 	const char *main, *sums;
 	/* Where the default main index's files are. */
@@ -227,6 +236,33 @@ say_words(struct reader *r, enum role role, char *value)
 
 /* ---- pip: an INI file, values may go on in indented lines ---------------------- */
 
+/* pip in the jail asks an index without TLS only if it is told to. */
+static int
+pip_trusted(struct reader *r, char *value)
+{
+	char *save = NULL, *word, host[CANON_HOST_SIZE];
+	char before[sizeof(r->trusted)];
+	struct text t;
+	uint32_t port;
+
+	/* The value may go on in the next line; a later file begins anew. */
+	(void)snprintf(before, sizeof(before), "%s",
+	    r->trusted_file == r->file ? r->trusted : "");
+	text_init(&t, r->trusted, sizeof(r->trusted));
+	text_add(&t, before);
+	r->trusted_file = r->file;
+	(void)snprintf(r->trusted_origin, sizeof(r->trusted_origin), "%s:%u",
+	    r->path, r->line);
+	for (word = strtok_r(value, " \t,", &save); word != NULL;
+	     word = strtok_r(NULL, " \t,", &save)) {
+		if (canon_authority(word, strlen(word), 443, host, &port,
+			NULL) == -1)
+			return bad_line(r, "trusted-host is not a host");
+		text_addf(&t, "%s%s", t.len == 0 ? "" : " ", word);
+	}
+	return t.truncated ? bad_line(r, "too many trusted hosts") : 0;
+}
+
 static int
 pip_value(struct reader *r, char *value)
 {
@@ -238,8 +274,8 @@ pip_value(struct reader *r, char *value)
 		{ "index_url", ROLE_MAIN },
 		{ "extra-index-url", ROLE_EXTRA },
 		{ "extra_index_url", ROLE_EXTRA },
-		{ "find-links", ROLE_EXTRA },
-		{ "find_links", ROLE_EXTRA },
+		{ "find-links", ROLE_LINKS },
+		{ "find_links", ROLE_LINKS },
 	};
 
 	size_t i;
@@ -248,6 +284,9 @@ pip_value(struct reader *r, char *value)
 	if (strcmp(r->key, "no-index") == 0 && strcmp(value, "false") != 0 &&
 	    strcmp(value, "0") != 0 && strcmp(value, "no") != 0)
 		r->said |= 1u << ROLE_MAIN;
+	if (strcmp(r->key, "trusted-host") == 0 ||
+	    strcmp(r->key, "trusted_host") == 0)
+		return pip_trusted(r, value);
 	for (i = 0; i < countof(keys); i++)
 		if (strcmp(r->key, keys[i].key) == 0)
 			return say_words(r, keys[i].role, value);
@@ -450,19 +489,23 @@ apt_line(struct reader *r, char *line)
 static const struct manager managers[] = {
 	{ "pip", pip_line, FILES("pip.conf", "xdg/pip/pip.conf"),
 	    FILES(".pip/pip.conf", ".config/pip/pip.conf"), NULL,
-	    "PIP_INDEX_URL", 0, "https://pypi.org/simple", NULL,
+	    { [ROLE_MAIN] = { "PIP_INDEX_URL", NULL },
+		[ROLE_EXTRA] = { "PIP_EXTRA_INDEX_URL", " " },
+		[ROLE_LINKS] = { "PIP_FIND_LINKS", " " } },
+	    "https://pypi.org/simple", NULL,
 	    "https://files.pythonhosted.org/" },
 	{ "npm", npm_line, FILES("npmrc"), FILES(".npmrc"), NULL,
-	    "npm_config_registry", 0, "https://registry.npmjs.org/", NULL,
-	    NULL },
+	    { [ROLE_MAIN] = { "npm_config_registry", NULL } },
+	    "https://registry.npmjs.org/", NULL, NULL },
 	{ "cargo", cargo_line, FILES("cargo/config.toml"),
-	    FILES(".cargo/config", ".cargo/config.toml"), NULL, NULL, 0,
-	    "https://index.crates.io/", NULL, "https://static.crates.io/" },
+	    FILES(".cargo/config", ".cargo/config.toml"), NULL,
+	    { { NULL, NULL } }, "https://index.crates.io/", NULL,
+	    "https://static.crates.io/" },
 	{ "go", go_line, FILES("go/env"), FILES(".config/go/env"), NULL,
-	    "GOPROXY", 1, "https://proxy.golang.org", "https://sum.golang.org",
-	    NULL },
+	    { [ROLE_MAIN] = { "GOPROXY", "," } }, "https://proxy.golang.org",
+	    "https://sum.golang.org", NULL },
 	{ "apt", apt_line, FILES("apt/sources.list"), FILES(NULL),
-	    "apt/sources.list.d", NULL, 0, NULL, NULL, NULL },
+	    "apt/sources.list.d", { { NULL, NULL } }, NULL, NULL, NULL },
 };
 
 static const struct manager *
@@ -686,28 +729,37 @@ is_repeated(const struct reader *r, unsigned i)
 	return 0;
 }
 
+/* What the files say of one role, as the variable that says it again. */
 static void
-write_env(const struct reader *r, struct text *t)
+write_env(const struct reader *r, enum role role, struct text *t)
 {
-	const char *between = "";
-	unsigned i, first = MANAGER_URLS_MAX;
+	const char *name = r->manager->env[role].name;
+	const char *between = r->manager->env[role].between, *origin = NULL;
+	unsigned i;
 
-	for (i = 0; i < r->count && r->manager->env != NULL; i++) {
+	for (i = 0; name != NULL && i < r->count; i++) {
 		const struct url *u = &r->urls[i];
 
-		if (u->role != ROLE_MAIN || u->file == 0)
+		if (u->role != role || u->file == 0)
 			continue;
-		if (first != MANAGER_URLS_MAX && !r->manager->joins)
+		if (origin != NULL && between == NULL)
 			break;
-		if (first == MANAGER_URLS_MAX) {
-			text_addf(t, "env %s=", r->manager->env);
-			first = i;
-		}
-		text_addf(t, "%s%s", between, u->text);
-		between = ",";
+		if (origin == NULL)
+			text_addf(t, "env %s=%s", name, u->text);
+		else
+			text_addf(t, "%s%s", between, u->text);
+		origin = origin == NULL ? u->origin : origin;
 	}
-	if (first != MANAGER_URLS_MAX)
-		text_addf(t, "\t%s\n", r->urls[first].origin);
+	if (origin != NULL)
+		text_addf(t, "\t%s\n", origin);
+}
+
+static void
+write_trusted(const struct reader *r, struct text *t)
+{
+	if (r->trusted[0] != '\0')
+		text_addf(t, "env PIP_TRUSTED_HOST=%s\t%s\n", r->trusted,
+		    r->trusted_origin);
 }
 
 static void
@@ -720,7 +772,9 @@ write_answer(const struct reader *r, struct text *t)
 			text_addf(t, "%s %s:%u\t%s\n",
 			    r->urls[i].plain ? "plain" : "tls", r->urls[i].host,
 			    r->urls[i].port, r->urls[i].origin);
-	write_env(r, t);
+	for (i = 0; i < ROLE__MAX; i++)
+		write_env(r, (enum role)i, t);
+	write_trusted(r, t);
 }
 
 int
@@ -738,6 +792,8 @@ manager_read(const char *name, const struct manager_dirs *dirs,
 	r.dirs = dirs;
 	r.e = e;
 	r.file = r.line = r.said = r.count = 0;
+	r.trusted[0] = r.trusted_origin[0] = '\0';
+	r.trusted_file = 0;
 	if (read_files(&r, dirs->system, r.manager->system) == -1 ||
 	    read_directory(&r, r.manager->directory) == -1 ||
 	    read_files(&r, dirs->home, r.manager->home) == -1 ||

@@ -515,7 +515,8 @@ check_destinations(const struct plan_net *n, struct err *e)
 			    "is not a canonical host");
 		if (d->port == 0 || d->port > CANON_PORT_MAX ||
 		    d->service >= plan_net_count(n, PLAN_NET_SERVICES) ||
-		    d->tls >= PLAN_NET_TLS__MAX)
+		    d->tls >= PLAN_NET_TLS__MAX ||
+		    d->open >= PLAN_NET_OPEN__MAX)
 			return bad_record(e, PLAN_NET_DESTINATIONS, i,
 			    "has a number out of range");
 		if (last != NULL && destination_order(n, last, d) >= 0)

@@ -1,6 +1,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "address.h"
+#include "canon.h"
 #include "resolve.h"
 #include "validate.h"
 
@@ -217,6 +219,27 @@ keep_env(struct visit *v, const char *origin, const char *text)
 		yaml_append(v->r->env, key, value);
 }
 
+/*
+ * What a file of this host names may be on the premises; on the host itself
+ * only if the file says that.  A manager's default is what it is everywhere.
+ */
+static uint32_t
+open_of(const char *text, const char *origin)
+{
+	char host[CANON_HOST_SIZE];
+	struct net_address a;
+	uint32_t port;
+
+	if (origin[0] != '/' ||
+	    canon_authority(text, strlen(text), 0, host, &port, NULL) == -1)
+		return PLAN_NET_OPEN_PUBLIC;
+	if (strcmp(host, "localhost") == 0 ||
+	    (canon_host_address(host, &a) &&
+		address_judge(&a, port, NULL) == ADDRESS_HOST))
+		return PLAN_NET_OPEN_HOST;
+	return PLAN_NET_OPEN_PRIVATE;
+}
+
 /* "WORD TEXT TAB ORIGIN" (manager.h). */
 static int
 expand_line(struct visit *v, const char *line, size_t n, struct yaml_node *to)
@@ -236,6 +259,7 @@ expand_line(struct visit *v, const char *line, size_t n, struct yaml_node *to)
 	}
 	host = node_at(v, origin, text);
 	host->plain = strncmp(line, "plain ", 6) == 0;
+	host->open = open_of(text, origin);
 	yaml_append(to, NULL, host);
 	return 0;
 }

@@ -60,7 +60,9 @@ struct yaml_node {
 	/* Filled by validate.c. */
 	const struct schema_type *type;
 	uint64_t number; /* sizes, times, counts, index of a word */
-	int plain; /* a destination that a manager asks without TLS */
+	/* Of a destination that a package manager's configuration names. */
+	int plain; /* asked without TLS */
+	uint32_t open; /* enum plan_net_open */
 	/* Filled by resolve.c. */
 	const char *note; /* what a ceiling did to it */
 };

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+import zipfile
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = TOP / os.environ.get("WARDER_BUILD", "build")
@@ -437,6 +438,84 @@ PIP_INDEX_URL=https://evil.example {WARDER} policy show --resolved p.yaml
           f"{origin}")
     assert "pypi.org" not in r.stdout and "pw@" not in r.stdout
     assert "evil" not in r.stdout
+
+
+def make_wheel(directory, name):
+    """A wheel with nothing but a module, and the index page that names it."""
+    pages = pathlib.Path(directory) / "simple" / name
+    pages.mkdir(parents=True)
+    wheel = f"{name}-1.0-py3-none-any.whl"
+    info = f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(pages / wheel, "w") as z:
+        z.writestr(f"{name}.py", "here = True\n")
+        z.writestr(f"{info}/METADATA",
+                   f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        z.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: x\n"
+                                    "Root-Is-Purelib: true\n"
+                                    "Tag: py3-none-any\n")
+        z.writestr(f"{info}/RECORD", "")
+    (pages / "index.html").write_text(f'<a href="{wheel}">{wheel}</a>\n')
+
+
+# A network of two: here the launcher, behind the other end the mirror.
+MIRROR = """set -e
+ip link set lo up
+unshare --net sleep 100 &
+other=$!
+trap 'kill $other $server 2>/dev/null || true' EXIT
+sleep 0.3
+ip link add v0 type veth peer name v1 netns $other || exit 77
+ip addr add 10.77.0.1/24 dev v0
+ip link set v0 up
+nsenter -t $other -n ip addr add 10.77.0.2/24 dev v1
+nsenter -t $other -n ip link set v1 up
+nsenter -t $other -n {python} -m http.server --directory {d} \\
+    --bind 10.77.0.2 8099 >/dev/null 2>&1 &
+server=$!
+for i in 1 2 3 4 5 6 7 8 9 10; do
+    {python} -c 'import socket; socket.create_connection(("10.77.0.2", 8099), 1)' \\
+        2>/dev/null && break
+    sleep 0.3
+done
+mount -t tmpfs none /root
+mkdir -p /root/.config/pip
+printf '[global]\\nindex-url = http://10.77.0.2:8099/simple/\\ntrusted-host = 10.77.0.2\\n' \\
+    >/root/.config/pip/pip.conf
+cd {d}
+{warder} exec --policy p.yaml -- python3 -m pip install --quiet \\
+    --disable-pip-version-check --target /tmp/x wardertestwheel
+# without the template, and at another port, it is as closed as any
+{warder} exec --policy p.yaml -- python3 -c '
+import urllib.request
+urllib.request.urlopen("http://10.77.0.2:8098/", timeout=5)' && exit 9
+{warder} exec --policy bare.yaml -- python3 -c '
+import urllib.request
+urllib.request.urlopen("http://10.77.0.2:8099/", timeout=5)' && exit 9
+exit 0
+"""
+
+
+@test
+def policy_manager__mirror_on_the_premises__pip_installs_from_it(d):
+    if os.geteuid() != 0:
+        raise Skip("makes a network of its own: root only")
+    if subprocess.run([sys.executable, "-m", "pip", "--version"],
+                      capture_output=True, check=False).returncode != 0:
+        raise Skip("no pip here")
+    make_wheel(d, "wardertestwheel")
+    write(d, "p.yaml", "policy: 1\nuse: [pip]\n"
+                       "limits: {pids: 512, memory: 2GiB}\n")
+    write(d, "bare.yaml", "policy: 1\n"
+                          "network: {services: {a: {to: a.example, "
+                          "allow: any}}}\n")
+    script = MIRROR.format(d=d, warder=WARDER, python=sys.executable)
+    r = subprocess.run(["unshare", "--mount", "--net", "sh", "-c", script],
+                       text=True, capture_output=True, timeout=120,
+                       check=False, stdin=subprocess.DEVNULL)
+    if r.returncode == 77:
+        raise Skip("no veth on this kernel")
+    equal(r.returncode, 0, r.stdout + r.stderr)
+    holds(r.stderr, "network: pip: ")
 
 
 # ---- check --------------------------------------------------------------------

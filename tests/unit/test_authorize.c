@@ -417,6 +417,56 @@ authorize_dial__other_port_or_name_than_allowed__refused(void **state)
 	}
 }
 
+/* A mirror that pip's own file names, and pip's default beside it. */
+static void
+authorize_dial__index_of_a_file__may_be_on_the_premises(void **state)
+{
+	static const struct policy_file files[] = {
+		{ "pip", "tls m.example:443\t/etc/pip.conf:1\n"
+			 "plain localhost:3141\t/etc/pip.conf:2\n"
+			 "plain 127.0.0.1:3142\t/etc/pip.conf:3\n"
+			 "tls pypi.org:443\t(pip's default)\n" },
+		{ NULL, NULL },
+	};
+
+	static const struct {
+		const char *host;
+		uint32_t port;
+		const char *address;
+		enum refusal_code code;
+	} table[] = {
+		{ "m.example", 443, "10.1.2.3", REFUSAL_none },
+		{ "m.example", 443, "93.184.216.34", REFUSAL_none },
+		{ "m.example", 443, "127.0.0.1", REFUSAL_address_class },
+		{ "m.example", 443, "169.254.169.254", REFUSAL_address_class },
+		{ "localhost", 3141, "127.0.0.1", REFUSAL_none },
+		{ "localhost", 3142, "127.0.0.1", REFUSAL_address_class },
+		{ "pypi.org", 443, "10.1.2.3", REFUSAL_address_class },
+		{ "pypi.org", 443, "127.0.0.1", REFUSAL_address_class },
+		{ NULL, 443, "10.1.2.3", REFUSAL_address_class },
+	};
+	struct net_address a;
+	size_t i;
+
+	(void)state;
+	policy_done();
+	policy_good("policy: 1\nnetwork: {services: {pip: {to: {manager: pip}, "
+		    "allow: [{methods: read}]}}}\n",
+	    files);
+	for (i = 0; i < countof(table); i++) {
+		assert_int_equal(0, address_parse(table[i].address, &a));
+		intent = (struct intent){ .kind = INTENT_DIAL,
+			.host = table[i].host,
+			.address = &a,
+			.port = table[i].port };
+		expect(table[i].code, table[i].address);
+	}
+	expect_stream(REFUSAL_none, INTENT_CONNECT, "127.0.0.1", 3142);
+	expect_stream(REFUSAL_address_class, INTENT_CONNECT, "127.0.0.1", 3143);
+	policy_done();
+	policy_good(example, NULL);
+}
+
 /* A range that contains what is always blocked does not open it. */
 static void
 authorize_dial__blocked_inside_only_addresses__stays_blocked(void **state)
@@ -948,6 +998,7 @@ plan_net_check__sealed_nonsense__refused(void **state)
 	SPOIL(plan_net_destination, 0, port, 0);
 	SPOIL(plan_net_destination, 0, service, 99);
 	SPOIL(plan_net_destination, 1, tls, 7);
+	SPOIL(plan_net_destination, 1, open, 3);
 	SPOIL(plan_net_rule, 0, service, 0);
 	SPOIL(plan_net_rule, 0, verdict, 3);
 	SPOIL(plan_net_rule, 0, methods, 0);
@@ -1018,6 +1069,8 @@ main(void)
 		    authorize_dial__address_of_the_answer__judged_alone),
 		cmocka_unit_test(
 		    authorize_dial__other_port_or_name_than_allowed__refused),
+		cmocka_unit_test(
+		    authorize_dial__index_of_a_file__may_be_on_the_premises),
 		cmocka_unit_test(
 		    authorize_dial__blocked_inside_only_addresses__stays_blocked),
 		cmocka_unit_test(authorize_http__rules__deny_ask_allow_default),

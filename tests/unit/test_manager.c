@@ -130,7 +130,9 @@ manager_read__pip_conf__mirror_in_place_of_the_default(void **state)
 		      "tls more.example:8443\t/etc/pip.conf:4\n"
 		      "plain plain.example:80\t/etc/pip.conf:5\n"
 		      "env PIP_INDEX_URL=https://old.example/simple\t"
-		      "/etc/pip.conf:2\n");
+		      "/etc/pip.conf:2\n"
+		      "env PIP_EXTRA_INDEX_URL=https://more.example:8443/a "
+		      "http://plain.example/b\t/etc/pip.conf:4\n");
 	/* The user's file has the last word, and the password stays here. */
 	put_text("home/.config/pip/pip.conf",
 	    "# mine\n[global]\nindex_url: "
@@ -139,8 +141,31 @@ manager_read__pip_conf__mirror_in_place_of_the_default(void **state)
 		      "plain plain.example:80\t/etc/pip.conf:5\n"
 		      "tls mirror.example:443\t/home/.config/pip/pip.conf:3\n"
 		      "env PIP_INDEX_URL=https://Mirror.example/pypi/simple/\t"
-		      "/home/.config/pip/pip.conf:3\n");
+		      "/home/.config/pip/pip.conf:3\n"
+		      "env PIP_EXTRA_INDEX_URL=https://more.example:8443/a "
+		      "http://plain.example/b\t/etc/pip.conf:4\n");
 	assert_null(strstr(answer, "s3cret"));
+}
+
+static void
+manager_read__pip_trusted_host__told_in_the_jail(void **state)
+{
+	struct err e;
+
+	(void)state;
+	put_text("etc/pip.conf",
+	    "[global]\nindex-url = http://m.example/simple\n"
+	    "trusted-host = m.example\n    n.example:8080\n"
+	    "[install]\nfind-links = https://w.example/wheels /srv/wheels\n");
+	expect("pip",
+	    "plain m.example:80\t/etc/pip.conf:2\n"
+	    "tls w.example:443\t/etc/pip.conf:6\n"
+	    "env PIP_INDEX_URL=http://m.example/simple\t/etc/pip.conf:2\n"
+	    "env PIP_FIND_LINKS=https://w.example/wheels\t/etc/pip.conf:6\n"
+	    "env PIP_TRUSTED_HOST=m.example n.example:8080\t"
+	    "/etc/pip.conf:4\n");
+	put_text("etc/pip.conf", "[global]\ntrusted-host = a@b\n");
+	assert_refused(ask("pip", &e), &e, ERR_INVALID, "is not a host");
 }
 
 static void
@@ -294,6 +319,7 @@ main(void)
 		TEST(manager_read__no_file__the_documented_default),
 		TEST(manager_read__environment__does_not_count),
 		TEST(manager_read__pip_conf__mirror_in_place_of_the_default),
+		TEST(manager_read__pip_trusted_host__told_in_the_jail),
 		TEST(manager_read__pip_default_named__its_files_too),
 		TEST(manager_read__npmrc__registry_and_scopes),
 		TEST(manager_read__go_env__proxies_in_turn),

@@ -678,6 +678,11 @@ resolve_manager__its_lines__hosts_with_their_places(void **state)
 	    plan_net_destination(&policy_net.net, 0)->tls);
 	assert_int_equal(PLAN_NET_TLS_NONE,
 	    plan_net_destination(&policy_net.net, 1)->tls);
+	/* On the premises if a file says so, a default never. */
+	assert_int_equal(PLAN_NET_OPEN_PRIVATE,
+	    plan_net_destination(&policy_net.net, 0)->open);
+	assert_int_equal(PLAN_NET_OPEN_PUBLIC,
+	    plan_net_destination(&policy_net.net, 1)->open);
 	policy_done();
 	/* What the policy says of the variable itself counts. */
 	policy_good("policy: 1\nprocess: {env: {PIP_INDEX_URL: mine}}\n"

@@ -133,6 +133,9 @@ conn_linger(void *arg)
 		return;
 	stream_read(c->stream, 1);
 	stream_shut(c->stream);
+	/* a client that has ended already says nothing more */
+	if (c->stream->eof)
+		stream_again(c->stream);
 }
 
 static void
@@ -142,7 +145,8 @@ on_linger(struct conn *c)
 
 	buf_consume(&c->stream->in, n);
 	c->lingered += n;
-	if (c->stream->eof || c->lingered > PROXY_LINGER_BYTES)
+	if ((c->stream->eof && buf_size(&c->stream->out) == 0) ||
+	    c->lingered > PROXY_LINGER_BYTES)
 		conn_destroy(c);
 }
 

@@ -6,6 +6,7 @@ import sys
 
 from driver import policy, tcp, web
 from flow import check, descendants, equal, holds, main, name_of, test
+from flow import wait_until
 from upstream import Echo, Web
 
 CONNECTIONS = 256  # PROXY_CONNECTIONS_MAX
@@ -114,6 +115,49 @@ def nothing_stays_open(w):
         equal(p.line(), "many\n")
         check(len(os.listdir(f"/proc/{proxy}/fd")) <= before + 2,
               os.listdir(f"/proc/{proxy}/fd"))
+        p.finish(data=b"\n").expect(0)
+
+
+@test
+def a_client_that_has_left_is_forgotten(w):
+    """At once, and not when the time for lingering is over: that would hold
+    its place among the jail's connections."""
+    with Web() as up:
+        script = ("import socket\n"
+                  "def ask():\n"
+                  "  s = socket.create_connection(('127.0.0.1', 3128))\n"
+                  "  s.sendall(b'GET http://web.internal/ok/a HTTP/1.1\\r\\n"
+                  "Host: web.internal\\r\\n\\r\\n')\n"
+                  "  assert b' 200 ' in s.recv(999)\n"
+                  "  return s\n"
+                  "ask().close(); print('one', flush=True); input()\n"
+                  "all = [ask() for _ in range(100)]\n"
+                  "print('many', flush=True); input()\n"
+                  "for s in all: s.close()\n"
+                  "print('none', flush=True); input()\n")
+        p = w.popen([w.program, "exec", "-i", "--policy",
+                     policy(w, {"web": web(up.port)}), "--", "python3", "-c",
+                     script], stdin=-1, stdout=-1, stderr=-1)
+
+        def step(word):
+            equal(p.line(), word + "\n")
+
+        def go():
+            p.popen.stdin.write(b"\n")
+            p.popen.stdin.flush()
+
+        def files():
+            return len(os.listdir(f"/proc/{proxy}/fd"))
+        step("one")
+        proxy = [x for x in descendants(p.pid)
+                 if name_of(x) == "warder-proxy"][0]
+        before = files()
+        go()
+        step("many")
+        check(files() >= before + 99, f"{before}, then {files()}")
+        go()
+        step("none")
+        wait_until(lambda: files() <= before + 2, 1, "the clients' end")
         p.finish(data=b"\n").expect(0)
 
 

@@ -67,6 +67,13 @@ child_descriptors(const struct child *c)
 	    CLOSE_RANGE_CLOEXEC);
 }
 
+static void
+child_mortal(const struct child_spec *s)
+{
+	if (s->dies_with_us)
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 /*
  * From fork to exec, perhaps out of a program with threads: async-signal-safe
  * calls only.  exe is a descriptor, because its path may lie where the new
@@ -78,10 +85,13 @@ child_run(const struct child *c)
 	char *envp[] = { NULL };
 
 	child_signals();
+	child_mortal(c->spec);
 	if (setsid() == -1 || chdir("/") == -1 || child_descriptors(c) == -1 ||
 	    child_identity(c->spec->uid) == -1 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		_exit(126);
+	/* the change of identity has cleared it */
+	child_mortal(c->spec);
 	(void)syscall(SYS_execveat, c->exe, "", c->argv, envp, AT_EMPTY_PATH);
 	_exit(126);
 }

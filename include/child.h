@@ -26,6 +26,12 @@ struct child_spec {
 	uid_t uid; /* and gid; looked at only as root */
 	int fds[CHILD_FDS_MAX]; /* borrowed; they become 3, 4, … */
 	int nfds;
+	/*
+	 * 1: killed when the thread that starts it ends, whatever it does.
+	 * Not for a child that outlives the call: threads come and go, and
+	 * its socket's end of file tells it more surely.
+	 */
+	int dies_with_us;
 };
 
 /*

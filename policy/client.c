@@ -1,29 +1,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "builtin.h"
+#include "child.h"
 #include "client.h"
 #include "clock.h"
 #include "ipc.h"
 #include "seccomp_eval.h"
-
-#ifndef CLOSE_RANGE_CLOEXEC
-#	define CLOSE_RANGE_CLOEXEC (1U << 2)
-#endif
-
-enum {
-	CHILD_SOCKET = 3
-};
 
 struct client {
 	const struct policy_request *rq;
@@ -115,115 +105,33 @@ client_files_next(const struct client_files *f, uint32_t *at,
 
 /* ---- the child -------------------------------------------------------- */
 
-static void
-child_signals(void)
-{
-	struct sigaction sa = { .sa_handler = SIG_DFL };
-	sigset_t none;
-	int i;
-
-	for (i = 1; i < 65; i++)
-		(void)sigaction(i, &sa, NULL);
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/* Raw calls: a C library would want to tell its other threads. */
-static int
-child_identity(void)
-{
-	if (geteuid() != 0)
-		return 0;
-	if (syscall(SYS_setgroups, 0, NULL) == -1 ||
-	    syscall(SYS_setresgid, CLIENT_UID, CLIENT_UID, CLIENT_UID) == -1)
-		return -1;
-	return (int)syscall(SYS_setresuid, CLIENT_UID, CLIENT_UID, CLIENT_UID);
-}
-
-static int
-child_descriptors(int socket)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (null == -1 || dup2(null, 0) == -1 || dup2(null, 1) == -1)
-		return -1;
-	/* dup2 onto itself would leave CLOEXEC on. */
-	if (socket == CHILD_SOCKET)
-		(void)fcntl(socket, F_SETFD, 0);
-	else if (dup2(socket, CHILD_SOCKET) == -1)
-		return -1;
-	return (int)syscall(SYS_close_range, CHILD_SOCKET + 1, ~0U,
-	    CLOSE_RANGE_CLOEXEC);
-}
-
-/*
- * From fork to exec, perhaps out of a program with threads: async-signal-safe
- * calls only.  exe is a descriptor, because its path may lie where the new
- * identity cannot go; it was opened above CHILD_SOCKET.
- */
-static void
-child_run(int exe, int socket)
-{
-	static char name[] = "warder-config", serve[] = "--serve", fd[] = "3";
-	char *argv[] = { name, serve, fd, NULL };
-	char *envp[] = { NULL };
-
-	child_signals();
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (chdir("/") == -1 || child_descriptors(socket) == -1 ||
-	    child_identity() == -1 ||
-	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
-		_exit(126);
-	/* The change of identity has cleared it. */
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	(void)syscall(SYS_execveat, exe, "", argv, envp, AT_EMPTY_PATH);
-	_exit(127);
-}
-
-/* An O_PATH descriptor that child_descriptors will not overwrite. */
-static int
-open_program(const char *path, struct err *e)
-{
-	autofd fd = open(path, O_PATH | O_CLOEXEC);
-	int high;
-
-	if (fd == -1)
-		return err_set(e, ERR_SYSTEM, "%s", path);
-	high = fcntl(fd, F_DUPFD_CLOEXEC, CHILD_SOCKET + 2);
-	return high == -1 ? err_set(e, ERR_SYSTEM, "%s", path) : high;
-}
-
 static int
 client_start(struct client *c, struct err *e)
 {
-	autofd exe = open_program(c->rq->config_path, e);
+	struct child_spec child = {
+		.path = c->rq->config_path,
+		.name = "warder-config",
+		.args = { "--serve", "3" },
+		.uid = CLIENT_UID,
+		.nfds = 1,
+		.dies_with_us = 1,
+	};
 	autofd theirs = -1;
 	int pair[2];
 
-	if (exe == -1 || ipc_pair(pair, e) == -1)
+	if (ipc_pair(pair, e) == -1)
 		return -1;
 	c->fd = pair[0];
-	theirs = pair[1];
-	c->pid = fork();
-	if (c->pid == -1)
-		return err_set(e, ERR_SYSTEM, "fork");
-	if (c->pid == 0)
-		child_run(exe, theirs);
-	return 0;
+	child.fds[0] = theirs = pair[1];
+	return child_start(&child, &c->pid, e);
 }
 
 /* End the child whatever it does; how it ended, or -1. */
 static int
 client_reap(struct client *c)
 {
-	int status = -1;
+	int status = child_end(c->pid);
 
-	if (c->pid <= 0)
-		return -1;
-	(void)kill(c->pid, SIGKILL);
-	while (waitpid(c->pid, &status, 0) == -1)
-		if (errno != EINTR)
-			return -1;
 	c->pid = 0;
 	return status;
 }

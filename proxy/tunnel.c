@@ -7,7 +7,7 @@
 enum {
 	A,
 	B,
-	TUNNEL_READ_BYTES = 16 * 1024,
+	TUNNEL_READ_BYTES = 32 * 1024,
 };
 
 /* What comes from one side and goes to the other. */

@@ -388,10 +388,16 @@ show_head(struct exchange *x, struct http1_head *from, uint64_t length,
 static int
 may_scrub(const struct http1_head *h)
 {
-	const char *coding = http1_head_get(h, "Content-Encoding");
+	size_t i, n = http1_head_count(h);
 
-	return h->status != 206 &&
-	       (coding == NULL || strcasecmp(coding, "identity") == 0);
+	for (i = 0; i < n; i++) {
+		struct http1_field f = http1_head_field(h, i);
+
+		if (strcasecmp(f.name, "Content-Encoding") == 0 &&
+		    strcasecmp(f.value, "identity") != 0)
+			return 0;
+	}
+	return h->status != 206;
 }
 
 /*

@@ -459,6 +459,7 @@ guest_keep_token(struct guest *g, uint32_t credential, const void *p, size_t n,
 	if (check_token(g, credential, p, n, e) == -1 ||
 	    secret_create(p, n, &s, e) == -1)
 		return -1;
+	tokens_forget(g->vault, credential);
 	secret_destroy(g->tokens[credential]);
 	g->tokens[credential] = take_ptr(&s);
 	g->serials[credential] = serial;

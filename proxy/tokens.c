@@ -108,6 +108,16 @@ grant(struct tokens *t, const struct tokens_ask *a, uint64_t fresh_ms)
 	memcpy(g->host, a->host, sizeof(g->host));
 }
 
+void
+tokens_forget(struct tokens *t, uint32_t credential)
+{
+	size_t i;
+
+	for (i = 0; i < TOKENS_GRANTS; i++)
+		if (t->grants[i].credential == credential)
+			t->grants[i].until_ms = 0;
+}
+
 static int
 is_from_vault(const struct guest *g, uint32_t inject)
 {

@@ -39,6 +39,9 @@ must_check int tokens_start(struct guest *g, const struct verdict *v,
     struct tokens_ask **ret, struct err *e);
 void tokens_cancel(struct tokens_ask *a); /* NULL is fine */
 
+/* Another secret has come: who may have the old one may not have it yet. */
+void tokens_forget(struct tokens *t, uint32_t credential);
+
 /* Whether one of them may be another when it is asked for again. */
 int tokens_renewable(const struct guest *g, const struct verdict *v);
 

@@ -414,6 +414,10 @@ def reflect(request):
         return response(gzip.compress(raw * 3), Content_Encoding="gzip")
     if kind == "deflate":
         return response(raw, Content_Encoding="x-unknown")
+    if kind == "doubled":
+        return response(gzip.compress(raw * 3)).replace(
+            b"\r\n\r\n", b"\r\nContent-Encoding: identity\r\n"
+            b"Content-Encoding: gzip\r\n\r\n", 1)
     if kind == "range":
         return response(raw[:20], status="206 Partial Content",
                         Content_Range=f"bytes 0-19/{len(raw)}")
@@ -480,7 +484,7 @@ def every_other_part_of_a_response(w):
                 check(r.status in (200, 401, 502), f"{path}: {r}")
                 equal(leaked(b"".join(r.said), scene.secret[key]), [],
                       f"{key} {path}")
-            for path in ["gzip", "deflate", "range", "ranges"]:
+            for path in ["gzip", "deflate", "doubled", "range", "ranges"]:
                 r = scene.get(way, field, path=f"/ok/{path}")
                 equal((r.status, r.code), (502, "unavailable"), path)
             for number in range(len(forms(scene.secret[key]))):

@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 
 from endpoint import Endpoint
 from flow import Skip, check, equal, holds, main, test
@@ -188,6 +189,64 @@ def a_rotated_secret_counts_within_seconds(c):
     check(c.sent()[1] in ("Bearer " + SECRET, "Bearer second-swordfish"),
           "one of them")
     check("wordfish" not in r.text, "scrubbed")
+
+
+@case
+def a_replaced_entry_s_secret_goes_where_that_entry_says(c):
+    """What the vault said of the old secret's destinations a moment ago does
+    not hold for the new one."""
+    c.credential("set", "bot", "--to", "api.example.com")
+    code = "-o /dev/null -w '%{http_code}\\n' "
+    jail = c.w.popen(
+        [*c.prefix, c.w.program, "exec", "-i", "--policy", c.policy, "--",
+         "sh", "-c", f"{CURL} {code} https://api.example.com/; read x; "
+         f"{CURL} {code} https://other.example.com:8443/; "
+         f"{CURL} {code} https://api.example.com/"], stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    equal(jail.line(), "200\n")
+    c.credential("set", "bot", "--replace", "--to", "other.example.com:8443",
+                 data="second-swordfish")
+    r = jail.finish(data=b"\n")
+    equal(r.text.split(), ["200", "403"])
+    equal([(host, auth) for host, auth, _ in c.service.seen],
+          [("api.example.com", "Bearer " + SECRET),
+           ("other.example.com:8443", "Bearer second-swordfish")])
+
+
+@case
+def a_secret_of_before_is_scrubbed_while_it_is_used(c):
+    c.credential("set", "bot", "--to", "api.example.com")
+    go = threading.Event()
+
+    def reason(h):
+        if h.path == "/slow":
+            go.wait(20)
+        got = h.headers.get("Authorization").removeprefix("Bearer ")
+        c.service.seen.append((h.headers["Host"], got, b""))
+        h.send_response(200, got)
+        h.send_header("Content-Length", "0")
+        h.end_headers()
+
+    c.service.serve = reason
+    jail = c.w.popen(
+        [*c.prefix, c.w.program, "exec", "-i", "--policy", c.policy, "--",
+         "sh", "-c", f"{CURL} -D /tmp/slow https://api.example.com/slow & "
+         f"sleep 1; echo up; read x; {CURL} -D - https://api.example.com/; "
+         "echo done; wait; cat /tmp/slow"], stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    equal(jail.line(), "up\n")
+    c.credential("rotate", "bot", data="second-swordfish")
+    time.sleep(2.1)  # PROXY_TOKEN_MS
+    jail.popen.stdin.write(b"\n")
+    jail.popen.stdin.flush()
+    while jail.line() != "done\n":
+        pass
+    go.set()
+    r = jail.finish(data=b"")
+    equal([got for _, got, _ in c.service.seen], ["second-swordfish", SECRET])
+    holds(r.text, "HTTP/1.1 200")
+    check("wordfish" not in r.text, r.text)
+    check("wordfish" not in r.text, r.text)
 
 
 @case

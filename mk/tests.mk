@@ -130,7 +130,8 @@ BENCH := $(filter-out idle,$(patsubst tests/bench/%.c,%, \
 BENCH_BIN := $(BENCH:%=$(B)/tests/bench/%) $(B)/tests/bench/idle
 
 # It compiles policies, the others must start as any program does.
-$(B)/tests/bench/authorize: BENCH_LIBS := -lyaml
+$(B)/tests/bench/authorize $(B)/tests/bench/ways: BENCH_LIBS := -lyaml
+$(B)/tests/bench/load: BENCH_LIBS := -lssl -lcrypto
 
 $(BENCH:%=$(B)/tests/bench/%): $(B)/tests/bench/%: \
     $(B)/native/tests/bench/%.o $(B)/libtest.a

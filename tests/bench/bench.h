@@ -29,14 +29,14 @@ bench_die(const char *what, const char *why)
 	exit(1);
 }
 
-/* A count from the command line, 1 to a million. */
+/* A count from the command line, 1 to 100 million. */
 static inline int
 bench_count(const char *text)
 {
 	char *end;
 	long v = strtol(text, &end, 10);
 
-	if (end == text || *end != '\0' || v < 1 || v > 1000000)
+	if (end == text || *end != '\0' || v < 1 || v > 100000000)
 		bench_die(text, "not a count");
 	return (int)v;
 }

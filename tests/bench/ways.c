@@ -1,0 +1,221 @@
+/*
+ * ways.c: jails of one warder-proxy that send nothing.
+ *
+ *	ways WARDER-PROXY JAILS
+ *
+ * Starts the proxy, gives it one jail and then the rest, each with a plan, a
+ * credential, an authority of its own and six listeners that nobody connects
+ * to.  Prints "jails pid" when it has one and when it has all, and waits for
+ * a line on stdin after each: what they need is measured from outside.
+ */
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "bench.h"
+#include "child.h"
+#include "memfd.h"
+#include "msg_proxy.h"
+#include "policy/builtin.h"
+#include "policy/compile.h"
+#include "policy/resolve.h"
+
+enum {
+	WAYS_LISTENERS = 6,
+};
+
+static struct {
+	struct resolve resolved;
+	struct plan plan;
+	struct seccomp_program program;
+	union plan_net_room room;
+	struct ipc_msg msg;
+	int fd;
+	pid_t pid;
+} ways;
+
+static const char policy[] =
+    "policy: 1\n"
+    "network:\n"
+    "  services:\n"
+    "    api: {to: api.internal, allow: [{methods: read, path: /**}]}\n"
+    "credentials:\n"
+    "  key: {source: {env: KEY}, placeholder: {env: KEY, shape: github_pat},\n"
+    "    inject: [{service: api, as: bearer}]}\n";
+
+static const char secret[] = "ghp_SwordfishSwordfishSwordfish";
+
+static void
+ways_check(int r, const struct err *e)
+{
+	if (r == -1)
+		bench_die("ways", e->msg);
+}
+
+static int
+open_file(void *arg, uint32_t what, const char *reference, const char *dir,
+    struct arena *a, struct resolve_file *ret, struct err *e)
+{
+	(void)arg;
+	(void)what;
+	(void)dir;
+	(void)a;
+	(void)e;
+	if (strcmp(reference, "builtin/default") != 0)
+		return 0;
+	(void)snprintf(ret->path, sizeof(ret->path), "%s", reference);
+	ret->text = builtin_policy("default", &ret->size);
+	return 1;
+}
+
+static void
+ways_compile(void)
+{
+	struct resolve_request rq = { .text = policy,
+		.size = sizeof(policy) - 1,
+		.name = "p.yaml",
+		.dir = "/",
+		.home = "",
+		.open = open_file };
+
+	if (resolve_policy(&ways.resolved, &rq) == -1 ||
+	    compile_policy(&ways.resolved, &ways.plan, &ways.program,
+		&ways.room) == -1)
+		bench_die("policy", ways.resolved.diag.errors.buf);
+	resolve_finish(&ways.resolved);
+}
+
+static void
+ways_start(const char *path)
+{
+	struct child_spec s = { .path = path,
+		.name = "warder-proxy",
+		.uid = child_uid("_warderproxy", 1879048191),
+		.nfds = 1 };
+	struct err e = { 0 };
+	int pair[2];
+
+	ways_check(ipc_pair(pair, &e), &e);
+	ways.fd = pair[0];
+	s.fds[0] = pair[1];
+	ways_check(child_start(&s, &ways.pid, &e), &e);
+	fd_closep(&pair[1]);
+}
+
+static void
+ways_send(uint32_t type, const void *body, size_t size, const int *fds, int n)
+{
+	struct err e = { 0 };
+
+	ways_check(ipc_send(ways.fd, type, body, size, fds, (size_t)n, &e), &e);
+}
+
+static int
+ways_listener(int type)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+		.sin_addr = { htonl(INADDR_LOOPBACK) } };
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd == -1 || bind(fd, (struct sockaddr *)&a, sizeof(a)) == -1 ||
+	    (type == SOCK_STREAM && listen(fd, SOMAXCONN) == -1))
+		bench_die("a listener", "not to be had");
+	return fd;
+}
+
+static void
+ways_listen(uint32_t jail)
+{
+	struct proxy_jail_listen m = { .jail = jail,
+		.count = WAYS_LISTENERS,
+		.role = { PROXY_ROLE_CAPTURE, PROXY_ROLE_CAPTURE,
+		    PROXY_ROLE_EXPLICIT, PROXY_ROLE_DNS, PROXY_ROLE_DNS,
+		    PROXY_ROLE_DNS_TCP } };
+	int fds[WAYS_LISTENERS], i;
+
+	for (i = 0; i < WAYS_LISTENERS; i++)
+		fds[i] = ways_listener(
+		    m.role[i] == PROXY_ROLE_DNS ? SOCK_DGRAM : SOCK_STREAM);
+	ways_send(PROXY_JAIL_LISTEN, &m, sizeof(m), fds, WAYS_LISTENERS);
+	for (i = 0; i < WAYS_LISTENERS; i++)
+		fd_closep(&fds[i]);
+}
+
+static void
+ways_token(uint32_t jail)
+{
+	struct {
+		struct proxy_jail_token head;
+		char value[sizeof(secret) - 1];
+	} m = { .head = { .jail = jail, .size = sizeof(secret) - 1 } };
+
+	memcpy(m.value, secret, sizeof(m.value));
+	ways_send(PROXY_JAIL_TOKEN, &m, sizeof(m.head) + sizeof(m.value), NULL,
+	    0);
+}
+
+static void
+ways_audit(uint32_t jail)
+{
+	struct proxy_jail_audit m = { .jail = jail };
+	autofd fd = memfd_create("audit", MFD_CLOEXEC);
+
+	if (fd == -1 || fcntl(fd, F_SETFL, O_APPEND) == -1)
+		bench_die("audit log", "not to be had");
+	ways_send(PROXY_JAIL_AUDIT, &m, sizeof(m), &fd, 1);
+}
+
+/* One jail more, once the proxy is ready for it. */
+static void
+ways_add(uint32_t jail)
+{
+	struct proxy_jail_add add = { .version = PROXY_VERSION, .jail = jail };
+	struct proxy_jail_prepare prepare = { .jail = jail };
+	struct err e = { 0 };
+	autofd plan = memfd_create_sealed("warder-network", &ways.room.net,
+	    ways.room.net.size, &e);
+
+	ways_check(plan, &e);
+	(void)snprintf(add.run, sizeof(add.run), "bench-%u", jail);
+	memset(add.seed, (int)jail, sizeof(add.seed));
+	ways_send(PROXY_JAIL_ADD, &add, sizeof(add), &plan, 1);
+	ways_audit(jail);
+	ways_token(jail);
+	ways_send(PROXY_JAIL_PREPARE, &prepare, sizeof(prepare), NULL, 0);
+	ways_check(ipc_recv(ways.fd, &ways.msg, &e), &e);
+	if (ways.msg.type == PROXY_FAILED)
+		bench_die("warder-proxy",
+		    ((struct proxy_failed *)(void *)ways.msg.body)->text);
+	if (ways.msg.type != PROXY_READY)
+		bench_die("warder-proxy", "it is not ready");
+	ipc_drop_fds(&ways.msg);
+	ways_listen(jail);
+}
+
+static void
+ways_tell(int jails)
+{
+	(void)printf("%d %d\n", jails, (int)ways.pid);
+	(void)fflush(stdout);
+	(void)getchar();
+}
+
+int
+main(int argc, char **argv)
+{
+	int i, n;
+
+	if (argc != 3)
+		bench_die("usage", "ways WARDER-PROXY JAILS");
+	n = bench_count(argv[2]);
+	ways_compile();
+	ways_start(argv[1]);
+	ways_add(1);
+	ways_tell(1);
+	for (i = 2; i <= n; i++)
+		ways_add((uint32_t)i);
+	ways_tell(n);
+	fd_closep(&ways.fd);
+	return child_end(ways.pid) == -1;
+}

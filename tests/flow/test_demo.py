@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 
-from flow import TOP, check, equal, holds, main, test
+from flow import TOP, Skip, check, equal, holds, main, test
 from private import PLACES
 
 
@@ -28,12 +28,12 @@ def run(w, top, example="analyse", **more):
                    stderr=subprocess.PIPE, **more).finish()
 
 
-def edit(top, old, new, example="analyse"):
-    path = os.path.join(top, "examples", example, "policy.yaml")
-    with open(path, encoding="ascii") as f:
+def edit(top, old, new, file="analyse/policy.yaml"):
+    path = os.path.join(top, "examples", file)
+    with open(path, encoding="utf-8") as f:
         text = f.read()
     check(old in text, f"{old} is not in {path}")
-    with open(path, "w", encoding="ascii") as f:
+    with open(path, "w", encoding="utf-8") as f:
         f.write(text.replace(old, new))
 
 
@@ -70,17 +70,26 @@ def demo_fails__no_process_limit(w):
     holds(run(w, top).expect(1).said, "not kept from forking")
 
 
+def path_without_npm(w):
+    """A PATH with no more than the demonstration calls."""
+    folder = w.scratch("bin")
+    for name in ("openssl", "mount", "unshare"):
+        os.symlink(shutil.which(name), os.path.join(folder, name))
+    return folder
+
+
 @test
 def token_demo_shows_what_was_refused(w):
     top = copy(w)
     scratch = w.scratch("tmp")
     before = [os.path.exists(p) for p in PLACES]
-    r = run(w, top, "token", env=w.environment(TMPDIR=scratch)).expect(0)
+    r = run(w, top, "token", env=w.environment(
+        TMPDIR=scratch, PATH=path_without_npm(w))).expect(0)
     equal(r.said, "", "stderr")
     holds(r.text, "It works", "Authorization: Bearer wdr-",
           "Authorization: Bearer token-", "200, 12 degrees", "7 of these 8",
           "Allowed   2 ", "Injected  2 ", "Refused   6 ", "whole, 13 lines",
-          "broken: line 5", "Now try")
+          "broken: line 5", "Not shown", "there is no node", "Now try")
     rows = {line[4:32].strip(): line[34:].split("  ", 1)
             for line in r.text.splitlines() if line.startswith("    ")}
     for row, reason in (
@@ -105,9 +114,65 @@ def token_demo_shows_what_was_refused(w):
     equal([os.path.exists(p) for p in PLACES], before, "left")
 
 
+@test
+def oauth_demo_shows_tokens_that_end(w):
+    top = copy_with_server(w)
+    scratch = w.scratch("tmp")
+    r = run(w, top, "token", env=w.environment(TMPDIR=scratch)).expect(0)
+    equal(r.said, "", "stderr")
+    server_was_there(r)
+    holds(r.text, "200\n", "401, revoked\n",
+          "200 12 degrees, rain, 200 12 degrees, rain", "Now try")
+    log = os.path.join(top, "build/demo/oauth/audit.jsonl")
+    w.verb("audit", "verify", log).expect(0)
+    equal(os.listdir(scratch), [], "left")
+
+
+@test
+def oauth_demo_fails__never_revoked(w):
+    top = copy_with_server(w)
+    edit(top, "self.server.revoke(self.seen[0][0])", "pass", "token/oauth.py")
+    r = run(w, top, "token")
+    server_was_there(r)
+    holds(r.expect(1).said, "the API saw")
+
+
+@test
+def oauth_demo_fails__no_token_is_issued(w):
+    top = copy_with_server(w)
+    edit(top, "clientCredentials: { enabled: true }",
+         "clientCredentials: { enabled: false }",
+         "token/npm/authorization.mjs")
+    r = run(w, top, "token")
+    server_was_there(r)
+    holds(r.expect(1).said, "exit status")
+
+
+def copy_with_server(w):
+    """The tree, with the packages of an earlier run, which npm need not
+    fetch again."""
+    top = copy(w)
+    have = os.path.join(TOP, "build/demo/npm")
+    if os.path.isdir(have):
+        there = os.path.join(top, "build/demo/npm")
+        shutil.copytree(have, there, symlinks=True)
+        for name in (os.path.join(top, "build"),
+                     os.path.join(top, "build/demo"), there,
+                     os.path.join(there, "authorization.mjs")):
+            w.give(name)
+    return top
+
+
+def server_was_there(r):
+    """Skips where neither npm nor its registry is to be had."""
+    for line in r.text.splitlines():
+        if line.startswith("Not shown"):
+            raise Skip(line)
+
+
 def token_demo_fails(w, old, new, *parts):
     top = copy(w)
-    edit(top, old, new, "token")
+    edit(top, old, new, "token/policy.yaml")
     r = run(w, top, "token").expect(1)
     holds(r.said, "demonstration: ", *parts)
     check("Now try" not in r.text, "it went on")

@@ -26,6 +26,7 @@ SOURCE = os.path.join(HERE, "npm")
 MODULES = os.path.join(TOP, "build/demo/npm")
 ENTRY = "demo/oauth"
 INSTALL_S = 90
+WHY_MAX = 100   # bytes of npm's complaints
 ANSWER = "12 degrees, rain"
 
 
@@ -57,7 +58,8 @@ def fetch():
             raise Skipped("npm did not end within %d s" % INSTALL_S) from None
     if done.returncode != 0:
         shutil.rmtree(new, ignore_errors=True)
-        raise Skipped("npm: " + " ".join(done.stderr.split())[:200])
+        why = " ".join(done.stderr.replace("npm error", "").split())
+        raise Skipped("npm says: " + why[:WHY_MAX])
     os.rename(new, MODULES)
 
 

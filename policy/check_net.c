@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -313,6 +314,50 @@ check_credential(const struct check *c, const struct yaml_node *credential)
 	check_file(c, yaml_get(yaml_get(credential, "source"), "file"), 1);
 }
 
+/* ---- this host ------------------------------------------------------------------ */
+
+/* Is this program of Warder's not beside this one? */
+static int
+is_missing(const char *program)
+{
+	char path[CONFIG_PATH_MAX + 32], *slash;
+	ssize_t n = readlink("/proc/self/exe", path, CONFIG_PATH_MAX);
+
+	if (n <= 0 || n == CONFIG_PATH_MAX)
+		return 0;
+	path[n] = '\0';
+	if ((slash = strrchr(path, '/')) == NULL)
+		return 0;
+	(void)snprintf(slash + 1, sizeof(path) - (size_t)(slash + 1 - path),
+	    "%s", program);
+	return access(path, X_OK) == -1;
+}
+
+static int
+wants_vault(const struct yaml_node *credentials)
+{
+	const struct yaml_node *n;
+
+	for (n = first_in(credentials); n != NULL; n = n->next)
+		if (yaml_get(yaml_get(n, "source"), "vault") != NULL)
+			return 1;
+	return 0;
+}
+
+static void
+check_programs(const struct check *c)
+{
+	if (c->services != NULL && c->services->count > 0 &&
+	    is_missing("warder-proxy"))
+		diag_warn(c->d, yaml_place(c->services),
+		    "services cannot be enforced on this host: there is no "
+		    "warder-proxy");
+	if (wants_vault(c->credentials) && is_missing("warder-vault"))
+		diag_warn(c->d, yaml_place(c->credentials),
+		    "entries of the vault cannot be used on this host: there "
+		    "is no warder-vault");
+}
+
 void
 check_net(struct resolve *r)
 {
@@ -321,6 +366,7 @@ check_net(struct resolve *r)
 		yaml_get(r->root, "credentials"), &r->diag };
 	const struct yaml_node *n, *m;
 
+	check_programs(&c);
 	for (n = first_in(c.services); n != NULL; n = n->next) {
 		check_service(&c, n);
 		for (m = n->next; m != NULL; m = m->next)

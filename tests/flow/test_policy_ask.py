@@ -5,6 +5,7 @@ what "why" says of files against what a jail shows; package managers."""
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -572,6 +573,24 @@ def policy_check__network_findings__1_and_text(d):
     # the control: none of them where nothing is wrong
     r = run(d, "check", write(d, "p.yaml", BOT))
     equal((r.returncode, r.stdout), (0, ""))
+
+
+@test
+def policy_check__program_that_enforces_is_missing__says_so(d):
+    write(d, "p.yaml", BOT)
+    for program in ("warder-config", "warder-vault"):
+        shutil.copy(BUILD / "libexec/warder" / program, d)
+    r = subprocess.run([f"{d}/warder-config", "policy", "check", "p.yaml"],
+                       cwd=d, text=True, capture_output=True, timeout=60,
+                       check=False)
+    equal(r.returncode, 1)
+    holds(r.stdout, "p.yaml:4:", "there is no warder-proxy\n")
+    assert "warder-vault" not in r.stdout
+    os.unlink(f"{d}/warder-vault")
+    r = subprocess.run([f"{d}/warder-config", "policy", "check", "p.yaml"],
+                       cwd=d, text=True, capture_output=True, timeout=60,
+                       check=False)
+    holds(r.stdout, "there is no warder-vault\n")
 
 
 # ---- the command line's --allow ---------------------------------------------

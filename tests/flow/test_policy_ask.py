@@ -584,7 +584,7 @@ def policy_check__program_that_enforces_is_missing__says_so(d):
                        cwd=d, text=True, capture_output=True, timeout=60,
                        check=False)
     equal(r.returncode, 1)
-    holds(r.stdout, "p.yaml:4:", "there is no warder-proxy\n")
+    holds(r.stdout, "p.yaml:5:", "there is no warder-proxy\n")
     assert "warder-vault" not in r.stdout
     os.unlink(f"{d}/warder-vault")
     r = subprocess.run([f"{d}/warder-config", "policy", "check", "p.yaml"],

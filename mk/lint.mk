@@ -5,9 +5,9 @@
 #	make docs          write what is generated from tables
 #	make format        let clang-format have its way
 
-C_FILES := $(shell find $(wildcard base include jail lib policy proxy \
-	supervisor tests tools examples) -name '*.[ch]' -not -path '*/data/*' \
-	2>/dev/null)
+C_FILES := $(shell find $(wildcard base egress include jail lib policy \
+	proxy supervisor tests tools examples) -name '*.[ch]' \
+	-not -path '*/data/*' 2>/dev/null)
 TIDY_C := $(filter %.c,$(filter-out jail/init/%,$(C_FILES)))
 LINT_CC := $(CC) $(filter-out -MMD -MP -O2 -g,$(COMMON))
 LINT := format calls tidy cppcheck exports man docs shell
@@ -53,7 +53,7 @@ lint-cppcheck:
 	    -j $(shell nproc) $(filter-out tests/%,$(TIDY_C))
 
 LINT_OBJECTS = $(call native,$(filter %.c,$(BASE_ALL) $(POLICY_ALL) $(JAIL) \
-	$(CLI) $(CONFIG) $(LIBWARDER)))
+	$(CLI) $(CONFIG) $(EGRESS) $(LIBWARDER) $(PROXY) $(VAULT)))
 
 lint-exports: $(LINT_OBJECTS)
 	@tools/checktree --rules exports --objects $^

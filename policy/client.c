@@ -122,7 +122,8 @@ client_start(struct client *c, struct err *e)
 	if (ipc_pair(pair, e) == -1)
 		return -1;
 	c->fd = pair[0];
-	child.fds[0] = theirs = pair[1];
+	theirs = pair[1];
+	child.fds[0] = theirs;
 	return child_start(&child, &c->pid, e);
 }
 

@@ -42,6 +42,27 @@ enum {
 	DNS_NEGATIVE_TTL_S = 5,
 };
 
+/* clang-format off */
+/*   name, unit, reason, one past it */
+#define LIMITS_DNS(X) \
+	X(DNS_QUERY_MAX, "bytes", \
+	    "header, name, one OPT with padding: what resolvers send", \
+	    "not answered; over TCP the connection is closed") \
+	X(DNS_ANSWER_MAX, "bytes", \
+	    "what RFC 1035 lets a datagram have; ours have one address", \
+	    "the reason is left out; then it says truncated") \
+	X(DNS_TTL_S, "s", \
+	    "the address stays, the policy may be reloaded", \
+	    "the name is asked again") \
+	X(DNS_NEGATIVE_TTL_S, "s", \
+	    "the same for what is not allowed", \
+	    "the name is asked again") \
+	X(SYNTHETIC_NAMES_MAX, "names a jail", \
+	    "about a megabyte of the proxy's memory at most", \
+	    "the name has no address: SERVFAIL, recorded")
+
+/* clang-format on */
+
 struct dns {
 	struct synthetic *names;
 	int ipv6; /* 0: the kernel has none, so AAAA has no data */

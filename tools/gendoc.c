@@ -12,7 +12,12 @@
 #include "http1.h"
 #include "jail/trust.h"
 #include "limit.h"
+#include "msg_vault.h"
 #include "policy/refusal.h"
+#include "proxy/dns.h"
+#include "proxy/vault/entry.h"
+#include "proxy/vault/limits_vault.h"
+#include "proxy/vault/oauth_answer.h"
 #include "text.h"
 
 struct limit {
@@ -67,8 +72,11 @@ static void
 gendoc_limits(void)
 {
 	printf(
-	    "# Limits\n\nGenerated from `include/limit.h` by `make docs`.\n");
+	    "# Limits\n\nGenerated from `include/limit.h`, `proxy/dns.h` and "
+	    "`proxy/vault/limits_vault.h`\nby `make docs`.\n");
 	LIMITS_GROUPS(GROUP)
+	GROUP("Names in a jail", LIMITS_DNS)
+	GROUP("The vault", LIMITS_VAULT)
 }
 
 static void

@@ -1,10 +1,16 @@
 #include "record.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "log.h"
 #include "policy/explain.h"
 #include "version.h"
+
+enum {
+	/* of a path in a line; a canonical one has no byte that JSON escapes */
+	RECORD_PATH_MAX = 4096
+};
 
 static const char *const ways[] = {
 	[RECORD_CAPTURE] = "capture",
@@ -119,17 +125,18 @@ void
 record_close(struct guest *g)
 {
 	struct audit_line l;
-	uint32_t i, n = plan_net_count(g->net, PLAN_NET_SERVICES);
+	uint32_t i, n;
 
-	for (i = 0; record_audited(g) && i < n; i++) {
+	if (!record_audited(g))
+		return; /* perhaps there is no plan either */
+	n = plan_net_count(g->net, PLAN_NET_SERVICES);
+	for (i = 0; i < n; i++) {
 		record_audit(&l, g, "summary");
 		audit_add(&l, "service",
 		    plan_net_string(g->net, plan_net_service(g->net, i)->name));
 		record_counts(&l, "counts", &g->counts[i]);
 		record_audit_end(&l, g);
 	}
-	if (!record_audited(g))
-		return;
 	record_audit(&l, g, "close");
 	record_counts(&l, "no_service", &g->counts[n]);
 	record_audit_end(&l, g);
@@ -263,6 +270,26 @@ record_failure(struct guest *g, enum record_way way, uint32_t service,
 	record_end(&l, g);
 }
 
+/*
+ * A jail must not end the log by a path that makes its line too long: of such
+ * a one there is the beginning, and how long it was.
+ */
+static void
+record_path(struct audit_line *l, const char *path)
+{
+	char start[RECORD_PATH_MAX + 1];
+	size_t n = strlen(path);
+
+	if (n <= RECORD_PATH_MAX) {
+		audit_add(l, "path", path);
+		return;
+	}
+	memcpy(start, path, RECORD_PATH_MAX);
+	start[RECORD_PATH_MAX] = '\0';
+	audit_add(l, "path", start);
+	audit_add_int(l, "path_bytes", n);
+}
+
 static int
 record_act(struct guest *g, const struct record_act *a, struct err *e)
 {
@@ -275,7 +302,7 @@ record_act(struct guest *g, const struct record_act *a, struct err *e)
 	audit_add_int(&l, "port", a->port);
 	if (a->method != NULL) {
 		audit_add(&l, "method", a->method);
-		audit_add(&l, "path", a->path);
+		record_path(&l, a->path);
 	}
 	if (a->rule != PLAN_NET_NONE)
 		audit_add(&l, "rule",

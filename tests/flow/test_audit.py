@@ -141,6 +141,19 @@ def decisions_and_uses_of_credentials_a_line_each(r):
 
 
 @run
+def a_long_path_does_not_end_the_log(r):
+    out = r.exec("long=$(printf %08000d 0); for p in ok/$long no/$long ok/1; "
+                 "do curl -sS -m 10 -o /dev/null -w '%{http_code}\\n' "
+                 "http://api.example.test/$p; done").expect(0)
+    equal(out.text.split(), ["200", "403", "200"])
+    _, lines = r.lines()
+    equal([x["kind"] for x in lines], ["open", "allowed", "refused", "allowed",
+                                       "summary", "close"])
+    check(lines[1]["path"].startswith("/ok/000"), "its beginning")
+    equal((lines[1]["path_bytes"], lines[3]["path"]), (8004, "/ok/1"))
+
+
+@run
 def it_verifies_and_the_report_has_its_head(r):
     r.exec(f"{CURL} http://api.example.test/ok/1").expect(0)
     name, lines = r.lines()

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """The way out: what the policy names is reached, and nothing else is."""
 
+import fcntl
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 
@@ -138,6 +141,43 @@ def by_hand_it_does_nothing(w):
                        capture_output=True, text=True, timeout=10)
     equal(r.returncode, 2)
     holds(r.stderr, "started by warder(1)")
+
+
+@test
+def a_plan_that_is_none_fails_its_jail_alone(w):
+    """The test plays a launcher that has been lied to."""
+    add, remove, removed, failed = 0, 7, 9, 10
+    proxy = os.path.join(os.path.dirname(os.path.dirname(w.program)),
+                         "libexec/warder/warder-proxy")
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    its = os.dup(theirs.fileno())
+    theirs.close()
+    p = subprocess.Popen([proxy], preexec_fn=lambda: os.dup2(its, 3),
+                         pass_fds=(3,), env={})
+    os.close(its)
+    ours.settimeout(10)
+
+    def say(kind, body, *fds):
+        socket.send_fds(ours, [struct.pack("II", kind, len(body)) + body], fds)
+        answer, fds, _, _ = socket.recv_fds(ours, 4096, 1)
+        for fd in fds:
+            os.close(fd)
+        return struct.unpack_from("III", answer)[::2] if answer else None
+
+    plan = os.memfd_create("plan", os.MFD_ALLOW_SEALING)
+    os.write(plan, b"none")
+    fcntl.fcntl(plan, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SEAL |
+                fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
+    try:
+        for jail in (1, 2):
+            equal(say(add, struct.pack("III64s32s", 1, jail, 0, b"run",
+                                       b"seed"), plan), (failed, jail))
+        for jail in (1, 2):
+            equal(say(remove, struct.pack("I", jail)), (removed, jail))
+    finally:
+        ours.close()
+        os.close(plan)
+        equal(p.wait(10), 0)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ PLACES = ("/etc/warder", "/var/lib/warder")     # root's
 PRIVATE = "--private"   # those are this process's own already
 DIAL = "127.0.0.1:8443"     # in policy.yaml, in place of the server's address
 HOST = "api.demo.test"
+INTERRUPTED = 130   # exit status, as shells have it
 
 
 class Wrong(Exception):
@@ -118,16 +119,25 @@ def places(env):
         yield
 
 
+def patiently(other):
+    """Its exit status; an interrupt is for it to clean up after."""
+    while True:
+        try:
+            return other.wait()
+        except KeyboardInterrupt:
+            continue
+
+
 def in_private_places(script):
     """This program again, where root's places can be covered."""
     made = [p for p in PLACES if not os.path.isdir(p)]
     for place in made:
         os.makedirs(place, 0o755)
     try:
-        return subprocess.run(
-            ["unshare", "--mount", "--propagation", "private", "--", PYTHON,
-             script, PRIVATE, *sys.argv[1:]],
-            check=False).returncode
+        with subprocess.Popen(
+                ["unshare", "--mount", "--propagation", "private", "--",
+                 PYTHON, script, PRIVATE, *sys.argv[1:]]) as other:
+            return patiently(other)
     finally:
         for place in made:
             with contextlib.suppress(OSError):
@@ -212,3 +222,5 @@ def play(script, name, demonstrate):
                               folder))
     except Wrong as e:
         sys.exit("demonstration: %s" % e)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

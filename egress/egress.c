@@ -128,6 +128,7 @@ send_plan(struct egress *x, struct err *e)
 	if (getrandom(m.seed, sizeof(m.seed), 0) != sizeof(m.seed))
 		return err_set(e, ERR_SYSTEM, "getrandom");
 	memcpy(m.run, x->run, sizeof(m.run));
+	memcpy(m.policy, x->o.policy, sizeof(m.policy));
 	rc = send_message(x, PROXY_JAIL_ADD, &m, sizeof(m), plan, e);
 	explicit_bzero(m.seed, sizeof(m.seed));
 	return rc;

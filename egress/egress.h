@@ -42,6 +42,7 @@ struct egress_options {
 	const char *vault_path; /* of warder-vault */
 	const char *config_dir, *state_dir; /* vault.key; vault/ and audit/ */
 	const struct plan_net *net; /* checked; borrowed */
+	const unsigned char *policy; /* the whole plan's digest; borrowed */
 	char *const *environ; /* for sources {env:}; may be NULL */
 	const char *root; /* the jail's, on the host; borrowed; NULL: "/" */
 	uint64_t wall_ms; /* the run's limit; 0: none */

@@ -24,9 +24,10 @@
 #include <stdint.h>
 
 #include "ipc.h"
+#include "sha256.h"
 
 enum {
-	PROXY_VERSION = 1,
+	PROXY_VERSION = 2,
 	PROXY_SEED_SIZE = 32,
 	PROXY_RUN_MAX = 64, /* with its NUL: LOG_RUN_MAX */
 	PROXY_TEXT_MAX = 480, /* a struct err's, with its NUL */
@@ -67,6 +68,8 @@ struct proxy_jail_add {
 	uint32_t jail; /* the launcher's number for it, not yet in use */
 	uint32_t life_s; /* after which the run is over; 0: it may last */
 	char run[PROXY_RUN_MAX]; /* for logs and audit */
+	/* Of the policy whose half the network plan is: for records. */
+	unsigned char policy[SHA256_SIZE];
 	/* Of the jail's CA and placeholders: the same seed makes the same. */
 	unsigned char seed[PROXY_SEED_SIZE];
 };

@@ -363,6 +363,7 @@ library_egress(struct warder_run *r, const struct warder_command *c,
 	if (p->net == NULL)
 		return 0;
 	eo.net = &p->net->net;
+	eo.policy = p->plan.digest;
 	eo.wall_ms = p->plan.limits.wall_ms;
 	if (p->plan.rootfs == PLAN_ROOTFS_DIR)
 		eo.root = plan_string(&p->plan, p->plan.rootfs_dir);

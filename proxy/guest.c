@@ -161,6 +161,7 @@ guest_load(struct guest *g, const struct proxy_jail_add *m, int plan,
 	const void *p;
 
 	memcpy(g->run, m->run, sizeof(g->run));
+	memcpy(g->policy, m->policy, sizeof(g->policy));
 	memcpy(g->seed, m->seed, sizeof(g->seed));
 	g->life_s = m->life_s;
 	if (memfd_map(plan, PLAN_NET_SIZE_MAX, &p, &g->net_size, e) == -1)

@@ -59,6 +59,7 @@ struct guest {
 	int failed; /* only to be removed */
 	int prepared;
 	char run[PROXY_RUN_MAX];
+	unsigned char policy[SHA256_SIZE]; /* what records name */
 	const struct plan_net *net; /* checked */
 	size_t net_size;
 	struct proxy_count *counts; /* a service's, and one more */

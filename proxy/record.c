@@ -53,7 +53,7 @@ record_audit(struct audit_line *l, struct guest *g, const char *kind)
 {
 	char digest[SHA256_HEX_SIZE + 8] = "sha256:";
 
-	sha256_hex(g->net->digest, digest + 7);
+	sha256_hex(g->policy, digest + 7);
 	audit_begin(l, &g->audit, kind);
 	audit_add(l, "run", g->run);
 	audit_add(l, "tenant", "local");

@@ -253,6 +253,7 @@ exec_egress(struct exec *x, struct err *e)
 		.config_dir = x->paths.config,
 		.state_dir = x->paths.state_root,
 		.net = &exec_net.net,
+		.policy = x->plan.digest,
 		.environ = environ,
 		.root = x->plan.rootfs == PLAN_ROOTFS_DIR
 			    ? plan_string(&x->plan, x->plan.rootfs_dir)

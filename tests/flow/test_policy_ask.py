@@ -623,6 +623,24 @@ def exec_allow__not_a_host__refused_with_the_reason(d):
         holds(r.stderr, reason)
 
 
+@test
+def exec_refusal__record_and_report_and_why__one_digest(d):
+    write(d, "p.yaml", "policy: 1\nnetwork: {services: {a: "
+                       "{to: a.example, allow: any}}}\n")
+    r = run(d, "--policy", "p.yaml", "--report", "report.json", "--",
+            "python3", "-c", "import urllib.request\n"
+            "try: urllib.request.urlopen('http://b.example/')\n"
+            "except Exception as e: print(e.read().decode())", verb="exec")
+    equal(r.returncode, 0, r.stderr)
+    record = json.loads(r.stdout)
+    equal(record["code"], "service")
+    report = json.loads((pathlib.Path(d) / "report.json").read_text())
+    why = json.loads(run(d, "why", "--json", "p.yaml",
+                         "GET http://b.example/").stdout)
+    equal((record["policy"], why["policy"]),
+          (report["policy"]["digest"],) * 2)
+
+
 # ---- against a jail ---------------------------------------------------------------
 
 PROBE = r"""

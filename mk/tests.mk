@@ -26,6 +26,9 @@ $(B)/tests/unit/test_doctor: $(call native,$(addprefix supervisor/cli/doctor_, \
 	judge.c file.c clean.c print.c))
 $(B)/tests/unit/test_doctor_trial: $(call native,supervisor/cli/doctor_trial.c)
 
+# Each helper locks itself down by its own table.
+$(B)/tests/unit/test_proxy_lock: $(call native,proxy/lock.c)
+
 $(UNIT_BIN): $(B)/tests/unit/%: $(B)/native/tests/unit/%.o $(B)/libtest.a
 	@mkdir -p $(@D)
 	$(CC) -pie $(NATIVE_LDFLAGS) $(filter %.o,$^) \

@@ -552,7 +552,9 @@ compare_ns(const void *a, const void *b)
 static double
 load_quantile_us(long hundredths)
 {
-	return (double)load.took_ns[load.o.requests * hundredths / 100] / 1e3;
+	long at = load.o.requests * hundredths / 100;
+
+	return (double)load.took_ns[at] / 1e3;
 }
 
 static void

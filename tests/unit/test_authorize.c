@@ -431,19 +431,19 @@ authorize_dial__index_of_a_file__may_be_on_the_premises(void **state)
 
 	static const struct {
 		const char *host;
-		uint32_t port;
 		const char *address;
+		uint32_t port;
 		enum refusal_code code;
 	} table[] = {
-		{ "m.example", 443, "10.1.2.3", REFUSAL_none },
-		{ "m.example", 443, "93.184.216.34", REFUSAL_none },
-		{ "m.example", 443, "127.0.0.1", REFUSAL_address_class },
-		{ "m.example", 443, "169.254.169.254", REFUSAL_address_class },
-		{ "localhost", 3141, "127.0.0.1", REFUSAL_none },
-		{ "localhost", 3142, "127.0.0.1", REFUSAL_address_class },
-		{ "pypi.org", 443, "10.1.2.3", REFUSAL_address_class },
-		{ "pypi.org", 443, "127.0.0.1", REFUSAL_address_class },
-		{ NULL, 443, "10.1.2.3", REFUSAL_address_class },
+		{ "m.example", "10.1.2.3", 443, REFUSAL_none },
+		{ "m.example", "93.184.216.34", 443, REFUSAL_none },
+		{ "m.example", "127.0.0.1", 443, REFUSAL_address_class },
+		{ "m.example", "169.254.169.254", 443, REFUSAL_address_class },
+		{ "localhost", "127.0.0.1", 3141, REFUSAL_none },
+		{ "localhost", "127.0.0.1", 3142, REFUSAL_address_class },
+		{ "pypi.org", "10.1.2.3", 443, REFUSAL_address_class },
+		{ "pypi.org", "127.0.0.1", 443, REFUSAL_address_class },
+		{ NULL, "10.1.2.3", 443, REFUSAL_address_class },
 	};
 	struct net_address a;
 	size_t i;

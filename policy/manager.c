@@ -1,12 +1,11 @@
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 #include "canon.h"
+#include "find.h"
 #include "manager.h"
 
 enum {
@@ -551,20 +550,13 @@ read_lines(struct reader *r, char *text)
 static int
 load_file(struct reader *r, char buf[MANAGER_FILE_MAX + 2])
 {
-	autofd fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	autofd fd = -1;
 	size_t size = 0;
-	struct stat st;
 	ssize_t n;
 
-	if (fd == -1)
-		return errno == ENOENT || errno == ENOTDIR
-			   ? 0
-			   : err_set(r->e, ERR_SYSTEM, "%s", r->path);
-	if (fstat(fd, &st) == -1)
-		return err_set(r->e, ERR_SYSTEM, "%s", r->path);
-	if (!S_ISREG(st.st_mode))
-		return err_set(r->e, ERR_INVALID, "%s: not a regular file",
-		    r->path);
+	/* As a policy: a file that others can write to says nothing. */
+	if (find_open_file(r->path, &fd, r->e) == -1)
+		return r->e->code == ERR_NOT_FOUND ? 0 : -1;
 	while (size <= MANAGER_FILE_MAX) {
 		n = read(fd, buf + size, MANAGER_FILE_MAX + 1 - size);
 		if (n == -1 && errno == EINTR)

@@ -8,7 +8,8 @@
  * the environment counts, only files.
  *
  * Runs in the launcher, with its rights, over files that nobody vouches for:
- * regular files, at most MANAGER_FILE_MAX bytes and MANAGER_FILES_MAX of them.
+ * opened as policies are (regular, not for others to write to, root's or the
+ * caller's), at most MANAGER_FILE_MAX bytes and MANAGER_FILES_MAX of them.
  * What cannot be read is an error, never a default.  libc only, no allocation.
  */
 #ifndef MANAGER_H

@@ -289,6 +289,10 @@ manager_read__hostile_files__error_with_the_place(void **state)
 	put("etc/pip.conf", big, 9000);
 	assert_refused(ask("pip", &e), &e, ERR_INVALID, "more than 8192 bytes");
 	(void)snprintf(fifo, sizeof(fifo), "%s/pip.conf", system_dir);
+	put_text("etc/pip.conf", "[global]\nindex-url=https://a.example\n");
+	assert_int_equal(0, chmod(fifo, 0666));
+	assert_refused(ask("pip", &e), &e, ERR_DENIED,
+	    "others than its owner can write to it");
 	assert_int_equal(0, unlink(fifo));
 	assert_int_equal(0, mkfifo(fifo, 0600));
 	assert_refused(ask("pip", &e), &e, ERR_INVALID, "not a regular file");

@@ -49,27 +49,33 @@ store_key_read(int fd, struct secret **ret, struct err *e)
 	return 0;
 }
 
-/* Whole or not at all: written aside, then linked to its name. */
+/*
+ * Whole or not at all: written without a name, then linked to it, so that
+ * whoever is killed on the way leaves nothing.
+ */
 static int
 store_key_make(const char *path, struct err *e)
 {
 	unsigned char key[BOX_KEY_SIZE];
-	char aside[4096];
+	char dir[4096], self[32];
+	const char *slash = strrchr(path, '/');
 	autofd fd = -1;
 	int r = 0;
 
-	if (snprintf(aside, sizeof(aside), "%s.new.%d", path, (int)getpid()) >=
-	    (int)sizeof(aside))
+	if (slash == NULL || (size_t)(slash - path) >= sizeof(dir))
 		return err_set(e, ERR_INVALID, "%s: path too long", path);
-	fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	(void)snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path), path);
+	fd = open(dir, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
 	if (fd == -1)
-		return err_set(e, ERR_SYSTEM, "%s", aside);
+		return err_set(e, ERR_SYSTEM, "making %s", path);
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 	if (getrandom(key, sizeof(key), 0) != (ssize_t)sizeof(key) ||
 	    write(fd, key, sizeof(key)) != (ssize_t)sizeof(key) ||
-	    fsync(fd) == -1 || (link(aside, path) == -1 && errno != EEXIST))
+	    fsync(fd) == -1 ||
+	    (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == -1 &&
+		errno != EEXIST))
 		r = err_set(e, ERR_SYSTEM, "making %s", path);
 	secret_wipe(key, sizeof(key));
-	(void)unlink(aside);
 	return r;
 }
 

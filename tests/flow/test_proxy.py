@@ -10,7 +10,8 @@ import subprocess
 import sys
 
 from driver import policy, tcp, web
-from flow import check, descendants, equal, holds, main, name_of, test
+from flow import check, descendants, equal, holds, main, name_of, stat_of
+from flow import test, wait_until
 from upstream import Echo, Web
 
 CURL = "curl -sS -m 10 -w '%{http_code}\\n' "
@@ -112,6 +113,41 @@ def the_proxy_s_death_ends_the_run(w):
         r = p.finish(10).expect(125)
         holds(r.said, "warder-proxy: it has ended",
               "was ended, because its proxy has failed")
+
+
+@test
+def the_launcher_s_death_ends_the_proxy(w):
+    with Echo() as up:
+        p = w.start(["sh", "-c", "echo up; sleep 30"], "--policy",
+                    policy(w, {"echo": tcp(up.port)}))
+        equal(p.line(), "up\n")
+        proxy = proxy_of(p)
+        p.popen.kill()
+        wait_until(lambda: not os.path.exists(f"/proc/{proxy}") or
+                   stat_of(proxy)[0] == "Z", 5, "warder-proxy's end")
+        p.popen.communicate(timeout=10)
+
+
+@test
+def both_families_and_addresses_as_hosts(w):
+    """IPv6 inside and outside; a service that is an address, captured and by
+    the explicit proxy."""
+    with Web(host="::1") as up:
+        dial = [f'dial: "[::1]:{up.port}"', "tls: none", "allow: any"]
+        p = policy(w, {"a": ["to: six.internal:80", *dial],
+                       "b": ['to: "[2001:db8::5]:80"', *dial],
+                       "c": ["to: 192.0.2.7:80", *dial]})
+        direct = "curl -sSg -m 10 --noproxy '*' "
+        w.exec(f"curl -sS -m 10 http://six.internal/1;"
+               f"{direct} -6 http://six.internal/2;"
+               f"{direct} -4 http://six.internal/3;"
+               f"{direct} 'http://[2001:db8::5]/4';"
+               f"{direct} http://192.0.2.7/5;"
+               "curl -sSg -m 10 'http://[2001:db8::5]/6'", "--policy",
+               p).expect(0, "".join(f"GET /{i} 0\n" for i in range(1, 7)))
+        equal(up.targets(), [f"GET /{i}" for i in range(1, 7)])
+        equal({r.get("host") for r in up.requests},
+              {"six.internal", "[2001:db8::5]", "192.0.2.7"})
 
 
 def status(pid):

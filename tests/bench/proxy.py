@@ -378,9 +378,9 @@ def comm(pid):
 
 def drop_audit(report):
     """The run's audit log is not kept: hundreds of thousands of requests."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+    with contextlib.suppress(FileNotFoundError):
         with open(report, encoding="utf-8") as f:
-            os.unlink(json.load(f)["audit"]["file"])
+            os.unlink(json.load(f)["network"]["audit"]["file"])
 
 
 def side_direct(bed):

@@ -7,6 +7,7 @@ serves the next request, and another jail's.
 """
 
 import gzip
+import os
 import re
 import ssl
 import sys
@@ -16,6 +17,8 @@ from attack import (EXPLICIT, ONCE, Attacker, Way, Witness, connect, get, head,
                     memory_of, service, settled, write_policy)
 from flow import check, descendants, equal, main, name_of, test
 from upstream import Authority, Echo, Server, response
+
+SANITIZED = "address" in os.environ.get("WARDER_BUILD", "")
 
 PLAIN = Way("absolute form", "web.internal", EXPLICIT, absolute=True)
 TLS = Way("CONNECT and TLS", "sec.internal", *connect("sec.internal", 443),
@@ -210,6 +213,8 @@ def is_whole(r):
     """Whether a client could take the response for complete."""
     top, _, body = r.last.partition(b"\r\n\r\n")
     low = top.lower()
+    if not low.startswith(b"http/"):
+        return False
     if b"transfer-encoding: chunked" in low:
         return body.endswith(b"0\r\n\r\n")
     found = re.search(rb"content-length: (\d+)", low)
@@ -267,7 +272,9 @@ def bytes_without_end(w):
             r = scene.play(way, "/bomb")
             equal(r.last.partition(b"\r\n\r\n")[2], BOMB, "the bomb")
             grown = memory_of(scene.proxy()) - before
-            check(grown < 8 << 20, f"{way.name}: {grown} bytes more")
+            # a sanitizer keeps what was freed
+            check(grown < (8 << 20) or SANITIZED,
+                  f"{way.name}: {grown} bytes more")
             settled(scene.plain)
         scene.serves("endless bodies")
 

@@ -16,6 +16,9 @@ enum {
 	/* After a failure, so that a broken endpoint is not asked for each
 	 * request of a jail; they are refused meanwhile. */
 	OAUTH_RETRY_MS = 1000,
+	/* Between two tokens that are fetched because a service refused one: it
+	 * may refuse all, and a jail can make any number of requests. */
+	OAUTH_FORCE_MS = 10 * 1000,
 	/* Least time before its end that a token is renewed: clocks differ,
 	 * and a request under way should not lose it. */
 	OAUTH_EARLY_MS = 30 * 1000,
@@ -57,6 +60,9 @@ enum {
 	X(OAUTH_RETRY_MS, "ms", \
 	    "a broken endpoint is not asked for each request of a jail", \
 	    "it is asked again") \
+	X(OAUTH_FORCE_MS, "ms between tokens fetched for a refused one", \
+	    "a service may refuse all, and a jail can ask it without end", \
+	    "the one that is there is given") \
 	X(OAUTH_EARLY_MS, "ms", \
 	    "clocks differ, and a request under way should not lose a token", \
 	    "the token is renewed before its end by this or a fifth") \

@@ -32,6 +32,7 @@ struct oauth_slot {
 	uint64_t serial;
 	uint64_t ends_ms, renew_ms; /* monotonic; UINT64_MAX: unknown */
 	uint64_t retry_ms; /* after a failure: not before */
+	uint64_t force_ms; /* for a refused token: not before */
 	char why[VAULT_TEXT_SIZE]; /* of the failure */
 
 	/* The request in flight. */
@@ -606,15 +607,26 @@ oauth_renew_slot(struct oauth_slot *s, const struct entry *n)
 		    "the entry was changed meanwhile");
 		oauth_failed(s, &e);
 	}
-	s->retry_ms = 0;
+	s->retry_ms = s->force_ms = 0;
 	oauth_identity(n, s->entry);
 }
 
+/* A refused token is as good as none, but not again and again. */
 static int
-oauth_has(const struct oauth_slot *s, uint64_t refused)
+oauth_has(struct oauth_slot *s, uint64_t refused)
 {
-	return s->access != NULL && s->serial != refused &&
-	       loop_now_ms() < s->ends_ms;
+	uint64_t now = loop_now_ms();
+
+	if (s->access == NULL || now >= s->ends_ms)
+		return 0;
+	if (s->serial != refused)
+		return 1;
+	if (s->fetching)
+		return 0;
+	if (now < s->force_ms)
+		return 1;
+	s->force_ms = now + OAUTH_FORCE_MS;
+	return 0;
 }
 
 int

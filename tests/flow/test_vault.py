@@ -292,6 +292,19 @@ def a_token_that_was_refused_is_fetched_anew_once(w, v, serve, endpoint):
 
 
 @serving
+def who_refuses_every_token_does_not_empty_the_endpoint(w, v, serve,
+                                                        endpoint):
+    e = endpoint()
+    v.oauth("a", "client_credentials", e)
+    s = serve(["a"])
+    got = s.ask("a")
+    for _ in range(5):
+        got = s.ask("a", refused=got["serial"])
+        equal(got["token"], "access-2")
+    equal(len(e.requests), 2)
+
+
+@serving
 def a_token_goes_with_the_entry_it_was_fetched_for(w, v, serve, endpoint):
     def entry(to, *more):
         v.set("a", "--oauth", "client_credentials", "--token-url", e.url,

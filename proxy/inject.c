@@ -336,6 +336,54 @@ inject_look(const struct inject_set *s, const char *p, size_t n,
 		seen->any = 1; /* cannot be: nothing here returns another */
 }
 
+/* The byte that "%XX" at p stands for, or -1. */
+static int
+inject_escape(const char *p)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *high, *low;
+
+	if (p[0] != '%' || p[1] == '\0' || p[2] == '\0')
+		return -1;
+	high = strchr(digits, tolower((unsigned char)p[1]));
+	low = strchr(digits, tolower((unsigned char)p[2]));
+	return high == NULL || low == NULL
+		   ? -1
+		   : (int)((high - digits) * 16 + (low - digits));
+}
+
+/* The same text with its escapes decoded, once. */
+static void
+inject_look_decoded(const struct inject_set *s, const char *p,
+    struct inject_seen *seen)
+{
+	struct scrub_stream t;
+
+	scrub_begin(&t, s->scrub, inject_seen_emit, seen);
+	t.match = inject_seen_match;
+	while (*p != '\0') {
+		int byte = inject_escape(p);
+		char c = byte >= 0 ? (char)byte : *p;
+
+		if (scrub_feed(&t, &c, 1) != 0)
+			seen->any = 1;
+		p += byte >= 0 ? 3 : 1;
+	}
+}
+
+/*
+ * A path is sent in its canonical form, in which some escapes are decoded:
+ * one that hides a single character must not bring a placeholder about.
+ */
+static void
+inject_look_target(const struct inject_set *s, const char *target,
+    struct inject_seen *seen)
+{
+	inject_look(s, target, strlen(target), seen);
+	if (s->scrub != NULL && strchr(target, '%') != NULL)
+		inject_look_decoded(s, target, seen);
+}
+
 static void
 inject_carry(struct inject_found *r, uint32_t credential, const char *header)
 {
@@ -390,7 +438,7 @@ inject_find(const struct inject_set *s, const struct http1_head *h,
 
 	ret->ncarries = 0;
 	ret->brought = 0;
-	inject_look(s, target, strlen(target), &seen);
+	inject_look_target(s, target, &seen);
 	for (i = 0; i < s->nentries && seen.any; i++)
 		if (seen.entry[i])
 			inject_carry(ret, s->credential_of[i], NULL);
@@ -427,7 +475,7 @@ inject_strip_target(const struct inject_set *s,
 	struct inject_seen seen = { 0 };
 	uint32_t i;
 
-	inject_look(s, target, strlen(target), &seen);
+	inject_look_target(s, target, &seen);
 	for (i = 0; i < s->nentries && seen.any; i++)
 		if (seen.entry[i] &&
 		    inject_is_stripped(found, v, s->credential_of[i], NULL))

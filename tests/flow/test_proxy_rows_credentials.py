@@ -166,8 +166,11 @@ def places(token, way, slot):
     def at(path):
         return "GET " + way.target(path) + " HTTP/1.1\r\nHost: {H}\r\n\r\n"
 
+    hidden = f"{token[:3]}%{ord(token[3]):02x}{token[4:]}"
     return {
         "the path": at(f"/ok/{token}"),
+        "the path, a character encoded": at(f"/ok/{hidden}"),
+        "the query, a character encoded": at(f"/ok/a?t={hidden}"),
         "the query": at(f"/ok/a?t={token}"),
         "a name in the query": at(f"/ok/a?{token}=t"),
         "the query, percent-encoded": at(f"/ok/a?t={percent}"),

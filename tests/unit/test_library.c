@@ -1,10 +1,12 @@
 /*
  * test_library.c: libwarder's interface, on real jails.
  */
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -533,6 +535,144 @@ library_start__launcher_executes__spare_goes(void **state)
 	assert_int_equal(n, 0);
 }
 
+/* ---- services --------------------------------------------------------- */
+
+/* Listens on a port of 127.0.0.1, which a service's dial then names. */
+static int
+service_open(char *ret_policy, size_t size, struct warder_policy **ret)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+		.sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t n = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct warder_error e;
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, n), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &n), 0);
+	(void)snprintf(ret_policy, size,
+	    "policy: 1\nextends: [builtin/default]\nnetwork:\n  services:\n"
+	    "    echo: {to: 'echo.internal:7000', protocol: tcp, allow: any, "
+	    "dial: '127.0.0.1:%d'}\n",
+	    ntohs(a.sin_port));
+	assert_int_equal(warder_policy_parse(library, ret_policy,
+			     strlen(ret_policy), "test", "/", ret, &e),
+	    0);
+	return fd;
+}
+
+static void
+library_start__policy_with_services__reached_by_name(void **state)
+{
+	struct warder_policy *p;
+	struct warder_command c;
+	struct warder_error e;
+	struct warder_report r;
+	struct warder_run *run;
+	struct output o;
+	const char *argv[] = { "bash", "-c",
+		"exec 3<>/dev/tcp/echo.internal/7000; echo hello >&3; cat <&3",
+		NULL };
+	char text[512], line[16] = "";
+	int fd, peer;
+
+	(void)state;
+	fd = service_open(text, sizeof(text), &p);
+	memset(&o, 0, sizeof(o));
+	warder_command_init(&c);
+	c.argv = argv;
+	c.output = on_output;
+	c.context = &o;
+	assert_int_equal(warder_start(p, &c, &run, &e), 0);
+	peer = accept(fd, NULL, NULL);
+	assert_int_equal(read(peer, line, sizeof(line) - 1), 6);
+	assert_string_equal(line, "hello\n");
+	assert_int_equal(write(peer, "back\n", 5), 5);
+	(void)close(peer);
+	finish(run, &r);
+	assert_int_equal(r.end, WARDER_END_EXITED);
+	assert_string_equal(o.bytes, "back\n");
+	warder_policy_close(p);
+	(void)close(fd);
+}
+
+/* Of this process's children the one with that name; 0: none. */
+static pid_t
+child_named(const char *name)
+{
+	char path[64], comm[32];
+	FILE *list, *f;
+	int pid;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children",
+	    (int)getpid());
+	list = fopen(path, "re");
+	assert_non_null(list);
+	while (fscanf(list, "%d", &pid) == 1) {
+		(void)snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+		if ((f = fopen(path, "re")) == NULL)
+			continue;
+		if (fgets(comm, sizeof(comm), f) == NULL)
+			comm[0] = '\0';
+		(void)fclose(f);
+		comm[strcspn(comm, "\n")] = '\0';
+		if (strcmp(comm, name) == 0) {
+			(void)fclose(list);
+			return pid;
+		}
+	}
+	(void)fclose(list);
+	return 0;
+}
+
+static void
+library_wait__proxy_killed__end_proxy(void **state)
+{
+	struct warder_policy *p;
+	struct warder_command c;
+	struct warder_error e;
+	struct warder_report r;
+	struct warder_run *run;
+	struct output o;
+	const char *argv[4];
+	char text[512];
+	pid_t proxy;
+	int fd;
+
+	(void)state;
+	fd = service_open(text, sizeof(text), &p);
+	shell(&c, argv, "sleep 60", &o);
+	assert_int_equal(warder_start(p, &c, &run, &e), 0);
+	proxy = child_named("warder-proxy");
+	assert_true(proxy > 0);
+	assert_int_equal(kill(proxy, SIGKILL), 0);
+	finish(run, &r);
+	assert_int_equal(r.end, WARDER_END_PROXY);
+	assert_int_equal(r.exit_status, 125);
+	assert_int_equal(child_named("warder-proxy"), 0);
+	warder_policy_close(p);
+	(void)close(fd);
+}
+
+static void
+library_pool_open__policy_with_services__refused(void **state)
+{
+	struct warder_policy *p;
+	struct warder_pool *pool = NULL;
+	struct warder_error e = { 0 };
+	char text[512];
+	int fd;
+
+	(void)state;
+	fd = service_open(text, sizeof(text), &p);
+	if (warder_pool_open(p, 1, 60000, &pool, &e) == 0)
+		assert_int_equal(warder_pool_fill(pool, 1, &e), -1);
+	assert_int_equal(e.code, WARDER_UNSUPPORTED);
+	warder_pool_close(pool);
+	warder_policy_close(p);
+	(void)close(fd);
+}
+
 int
 main(void)
 {
@@ -556,6 +696,11 @@ main(void)
 		cmocka_unit_test(
 		    library_policy_close__after_two_starts__no_child_is_left),
 		cmocka_unit_test(library_start__forked__own_jail),
+		cmocka_unit_test(
+		    library_start__policy_with_services__reached_by_name),
+		cmocka_unit_test(library_wait__proxy_killed__end_proxy),
+		cmocka_unit_test(
+		    library_pool_open__policy_with_services__refused),
 		cmocka_unit_test(library_start__launcher_executes__spare_goes),
 	};
 

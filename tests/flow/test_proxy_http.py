@@ -365,6 +365,43 @@ def early_responses_and_continue(w):
 
 
 @test
+def connections_to_the_service_are_kept(w):
+    """Whatever ends a response, the next request finds its beginning."""
+    answers = {
+        "/length": response(b"ab"),
+        "/chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                   b"1\r\na\r\n1;x=y\r\nb\r\n0\r\n\r\n",
+        "/trailers": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                     b"2\r\nab\r\n0\r\nX-Sum: 1\r\n\r\n",
+        "/none": b"HTTP/1.1 204 No Content\r\n\r\n",
+        "/same": b"HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\n\r\n",
+        "/early": b"HTTP/1.1 103 Early Hints\r\n\r\n" + response(b"ab"),
+    }
+    with Web(lambda r: answers[r.target]) as up:
+        order = ["/length", *answers, *answers]
+        got, _ = ask(w, up.port, [case(b"".join(map(absolute, order)))])
+        equal(got[0].statuses(), [{"/none": 204, "/same": 304}.get(x, 200)
+                                  for x in order])
+        equal(got[0].raw.count(b"ab") + got[0].raw.count(b"a\r\n1\r\nb"), 9,
+              got[0])
+        equal((up.connections, up.targets()),
+              (1, [f"GET {x}" for x in order]))
+        check(b"X-Sum" not in got[0].raw, "a trailer")
+
+
+@test
+def a_service_that_hangs_up_between_requests(w):
+    """Its kept connection is gone: the next request takes another."""
+    def answer(r):
+        return response(b"ab", Connection="close")
+    with Web(answer) as up:
+        got, _ = ask(w, up.port, [case([absolute("/1"), absolute("/2")],
+                                       pause=0.3)])
+        equal(got[0].statuses(), [200, 200], got[0])
+        equal(up.connections, 2)
+
+
+@test
 def a_body_over_the_limit(w):
     with Web() as up:
         p = policy(w, {"web": [*web(up.port, *ANY), "body: {max: 64KiB}"]})

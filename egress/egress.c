@@ -16,8 +16,10 @@
 #include "child.h"
 #include "keeper.h"
 #include "memfd.h"
+#include "text.h"
 
 enum {
+	EGRESS_DIRECT_MAX = 4096, /* bytes of NO_PROXY with its NUL */
 	EGRESS_JAIL = 1, /* its number: there is one a proxy */
 };
 
@@ -39,6 +41,7 @@ struct egress {
 	struct egress_variable variables[EGRESS_VARS_MAX];
 	size_t nvariables;
 	struct proxy_placeholder placeholders[PLAN_NET_CREDENTIALS_MAX];
+	char direct[EGRESS_DIRECT_MAX]; /* of NO_PROXY */
 	struct ipc_msg msg;
 };
 
@@ -502,6 +505,34 @@ add_variable(struct egress *x, const char *name, const char *value, int yields)
 }
 
 /*
+ * Hosts that the variables do not send to the proxy: what is the jail's own,
+ * and services whose bytes are not HTTP, which are captured.  One too many
+ * for the room is still captured, but by a client that first tries CONNECT.
+ */
+static void
+find_direct(struct egress *x)
+{
+	const struct plan_net *net = x->o.net;
+	uint32_t i, n = plan_net_count(net, PLAN_NET_DESTINATIONS);
+	struct text t;
+
+	text_init(&t, x->direct, sizeof(x->direct));
+	text_add(&t, "localhost,127.0.0.1,::1");
+	for (i = 0; i < n; i++) {
+		const struct plan_net_destination *d =
+		    plan_net_destination(net, i);
+		const char *host = plan_net_string(net, d->host);
+
+		if (plan_net_service(net, d->service)->protocol !=
+			PLAN_NET_TCP ||
+		    t.len + strlen(host) + 2 > t.size)
+			continue;
+		/* "*.example.com" is ".example.com" there */
+		text_addf(&t, ",%s", host[0] == '*' ? host + 1 : host);
+	}
+}
+
+/*
  * Convenience for programs that look for a proxy: whoever ignores it is led
  * to the same place by the address.  Both cases, since programs disagree;
  * what takes ALL_PROXY for other schemes finds CONNECT there.
@@ -511,13 +542,13 @@ add_proxy(struct egress *x)
 {
 	static const char *const names[] = { "HTTP_PROXY", "http_proxy",
 		"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy" };
-	static const char none[] = "localhost,127.0.0.1,::1";
 	size_t i;
 
 	for (i = 0; i < countof(names); i++)
 		add_variable(x, names[i], "http://127.0.0.1:3128", 1);
-	add_variable(x, "NO_PROXY", none, 1);
-	add_variable(x, "no_proxy", none, 1);
+	find_direct(x);
+	add_variable(x, "NO_PROXY", x->direct, 1);
+	add_variable(x, "no_proxy", x->direct, 1);
 }
 
 /* A word of the environment: what a shell or a program takes as one. */

@@ -116,6 +116,19 @@ def the_proxy_s_death_ends_the_run(w):
 
 
 @test
+def what_is_not_http_needs_no_variable(w):
+    """A client that obeys the variables goes straight to a TCP service."""
+    with Echo() as echo, Web() as up:
+        p = policy(w, {"echo": tcp(echo.port), "web": web(up.port)})
+        r = w.exec("curl -sS --http0.9 -m 2 http://echo.internal:7000/x |"
+                   "head -n 1;"
+                   f"{CURL} http://web.internal/ok/a; echo $no_proxy",
+                   "--policy", p)
+        equal(r.text.replace("\r", ""), "GET /X HTTP/1.1\nGET /ok/a 0\n200\n"
+              "localhost,127.0.0.1,::1,echo.internal\n")
+
+
+@test
 def the_launcher_s_death_ends_the_proxy(w):
     with Echo() as up:
         p = w.start(["sh", "-c", "echo up; sleep 30"], "--policy",

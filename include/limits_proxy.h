@@ -84,7 +84,7 @@ enum {
 	    "the response says Connection: close") \
 	X(PROXY_INFORMATIONAL_MAX, "1xx responses before a final one", \
 	    "servers send one or two", \
-	    "502") \
+	    "the client is answered 502") \
 	X(PROXY_TOKEN_MS, "ms that an answer of the vault is used", \
 	    "what is rotated or removed counts soon, and a burst asks once", \
 	    "the vault is asked again") \

@@ -2,8 +2,13 @@
 #include "unit.h"
 
 #include "limit.h"
+#include "msg_vault.h"
 #include "policy/bounds.h"
 #include "policy/builtin.h"
+#include "proxy/dns.h"
+#include "proxy/vault/entry.h"
+#include "proxy/vault/limits_vault.h"
+#include "proxy/vault/oauth_answer.h"
 
 /* "KEY: VALUE" or "size: VALUE" as a whole word of the built-in policy. */
 static void
@@ -60,7 +65,8 @@ struct row {
 static void
 limit_table__every_row__whole_and_once(void **state)
 {
-	static const struct row rows[] = { LIMITS_GROUPS(GROUP) };
+	static const struct row rows[] = { LIMITS_GROUPS(GROUP) LIMITS_DNS(ROW)
+		    LIMITS_VAULT(ROW) };
 	size_t i, j;
 
 	(void)state;

@@ -13,6 +13,7 @@ import glob
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -29,9 +30,6 @@ PATHS = {KIB: "/1k", MIB: "/1m", 10 * MIB: "/10m"}
 START_SECONDS = 20
 SQUID_HELPER = "/usr/lib/squid/security_file_certgen"
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
-
-# A way to the upstream: words for load, who runs it, and its processes.
-Side = collections.namedtuple("Side", "client words pids")
 
 POLICY = """policy: 1
 name: bench
@@ -267,6 +265,17 @@ class Client:
 
 # ---- the sides ----
 
+class Side(collections.namedtuple("Side", "client words pids server",
+                                  defaults=("",))):
+    """A way to the upstream: who asks, with which words for load, and the
+    proxy's processes and command line."""
+
+    def said(self):
+        words = " ".join(f"{k}={v}" for k, v in self.words.items())
+        return {"client": shlex.join(self.client.command), "words": words,
+                "proxy": self.server}
+
+
 class Bed:
     """The upstream, and the sides that were asked for; all end with it."""
 
@@ -417,7 +426,8 @@ def side_spliced(bed):
 def side_nginx(bed):
     port, p = bed.nginx("nginx", 1, NGINX_POOL.format(up=bed.port),
                         NGINX_PROXY.format(token=TOKEN, cert=bed.cert), "")
-    return Side(bed.outside, bed.client_words(port), family(p.pid))
+    return Side(bed.outside, bed.client_words(port), family(p.pid),
+                shlex.join(p.args))
 
 
 def side_haproxy(bed):
@@ -431,7 +441,8 @@ def side_haproxy(bed):
     conf = write(folder + "/conf", HAPROXY.format(
         port=port, up=bed.port, pem=pem, cert=bed.cert, token=TOKEN))
     p = serve(bed.stack, port, ["haproxy", "-db", "-f", conf])
-    return Side(bed.outside, bed.client_words(port), family(p.pid))
+    return Side(bed.outside, bed.client_words(port), family(p.pid),
+                shlex.join(p.args))
 
 
 def side_squid(bed):
@@ -451,7 +462,7 @@ def side_squid(bed):
     return Side(bed.outside, dict(
         to=f"127.0.0.1:{port}", tunnel=f"api.internal:{bed.port}",
         host="api.internal", authority=f"api.internal:{bed.port}", ca=ca),
-                family(p.pid))
+                family(p.pid), shlex.join(p.args))
 
 
 def side_mitmproxy(bed):
@@ -466,7 +477,7 @@ def side_mitmproxy(bed):
     return Side(bed.outside, dict(
         to=f"127.0.0.1:{port}", tunnel=f"127.0.0.1:{bed.port}",
         host="api.internal", ca=folder + "/mitmproxy-ca-cert.pem"),
-                family(p.pid))
+                family(p.pid), shlex.join(p.args))
 
 
 MAKERS = {"direct": side_direct, "warder": side_warder,
@@ -548,8 +559,8 @@ def judged(sides, goals, key="per_s"):
 
 
 def row(sides, missing, judgement, bed):
-    commands = {name: " ".join(bed.get(name).client.command) for name in
-                sides if name in MAKERS}
+    commands = {name: bed.get(name).said() for name in sides
+                if name in MAKERS}
     r = {"sides": {n: shown(s) for n, s in sides.items()},
          "all": sides, **judgement, "commands": commands}
     if missing:

@@ -355,6 +355,7 @@ start_keeper(struct egress *x, struct err *e)
 		.state_dir = x->o.state_dir,
 		.net = x->o.net,
 		.run = x->run,
+		.dies_with_us = x->o.dies_with_us,
 	};
 	autofd proxy = -1;
 
@@ -373,7 +374,8 @@ start_proxy(struct egress *x, struct err *e)
 	struct child_spec s = { .path = x->o.proxy_path,
 		.name = "warder-proxy",
 		.uid = child_uid("_warderproxy", EGRESS_UID),
-		.nfds = 1 };
+		.nfds = 1,
+		.dies_with_us = x->o.dies_with_us };
 	struct timeval patience = { .tv_sec = EGRESS_READY_MS / 1000 };
 	int pair[2], rc;
 

@@ -46,6 +46,11 @@ struct egress_options {
 	char *const *environ; /* for sources {env:}; may be NULL */
 	const char *root; /* the jail's, on the host; borrowed; NULL: "/" */
 	uint64_t wall_ms; /* the run's limit; 0: none */
+	/*
+	 * 1: proxy and vault are killed when the calling thread ends, as
+	 * child.h says; for a program without other threads.
+	 */
+	int dies_with_us;
 };
 
 /*

@@ -51,7 +51,8 @@ keeper_child(struct keeper *k, const struct keeper_options *o, int ours,
 		.name = "warder-vault",
 		.args = { "--serve" },
 		.uid = child_uid(VAULT_USER_NAME, VAULT_UID_RESERVED),
-		.nfds = 4 };
+		.nfds = 4,
+		.dies_with_us = o->dies_with_us };
 	autofd dir = -1, key = -1;
 
 	if (keeper_open(o->state_dir, "vault", O_RDONLY | O_DIRECTORY, &dir,

@@ -29,6 +29,7 @@ struct keeper_options {
 	const char *state_dir; /* has vault/ */
 	const struct plan_net *net; /* checked */
 	const char *run; /* its id */
+	int dies_with_us; /* as in child.h */
 };
 
 /* Whether the plan needs it. */

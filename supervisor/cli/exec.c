@@ -248,6 +248,7 @@ static int
 exec_egress(struct exec *x, struct err *e)
 {
 	struct egress_options o = {
+		.dies_with_us = 1,
 		.proxy_path = x->proxy_path,
 		.vault_path = x->vault_path,
 		.config_dir = x->paths.config,

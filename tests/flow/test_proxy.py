@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 
 from driver import policy, tcp, web
 from flow import check, descendants, equal, holds, main, name_of, stat_of
@@ -183,6 +184,28 @@ def it_is_locked_down(w):
 
 
 @test
+def a_proxy_that_reads_nothing_ends_with_its_launcher(w):
+    """One that somebody has taken over does not look for the end of its
+    socket; a stopped one stands for it."""
+    with Echo() as up:
+        p = w.start(["sh", "-c", "echo up; sleep 20"], "--policy",
+                    policy(w, {"echo": tcp(up.port)}))
+        equal(p.line(), "up\n")
+        proxy = proxy_of(p)
+        os.kill(proxy, signal.SIGSTOP)
+        while "State:\tT" not in status(proxy):
+            time.sleep(0.01)
+        os.kill(p.pid, signal.SIGKILL)
+        p.finish(10)
+        for _ in range(50):
+            if not os.path.exists(f"/proc/{proxy}") or \
+                    "State:\tZ" in status(proxy):
+                return
+            time.sleep(0.1)
+        check(False, f"the proxy is left: {status(proxy)}")
+
+
+@test
 def by_hand_it_does_nothing(w):
     proxy = os.path.join(os.path.dirname(os.path.dirname(w.program)),
                          "libexec/warder/warder-proxy")
@@ -219,8 +242,9 @@ def a_plan_that_is_none_fails_its_jail_alone(w):
                 fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
     try:
         for jail in (1, 2):
-            equal(say(add, struct.pack("III64s32s", 1, jail, 0, b"run",
-                                       b"seed"), plan), (failed, jail))
+            equal(say(add, struct.pack("III64s32s32s", 2, jail, 0, b"run",
+                                       b"policy", b"seed"), plan),
+                  (failed, jail))
         for jail in (1, 2):
             equal(say(remove, struct.pack("I", jail)), (removed, jail))
     finally:

@@ -177,7 +177,8 @@ def it_is_locked_down(w):
                     policy(w, {"echo": tcp(up.port)}))
         equal(p.line(), "up\n")
         text = status(proxy_of(p))
-        holds(text, "Seccomp:\t2", "NoNewPrivs:\t1", "CapEff:\t0000000000000000")
+        holds(text, "Seccomp:\t2", "NoNewPrivs:\t1",
+              "CapEff:\t0000000000000000")
         if w.root:
             check("Uid:\t0\t" not in text, text)
         p.finish(10).expect(0)

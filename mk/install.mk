@@ -9,7 +9,8 @@ DEPS := gcc libc6-dev musl-tools libyaml-dev libevent-dev \
 	libjansson-dev openssl python3
 DEPS_CHECK := $(DEPS) clang-14 libclang-rt-14-dev libcmocka-dev \
 	libseccomp-dev python3-h11 \
-	python3-jsonschema python3-yaml iproute2 nftables zsh
+	python3-jsonschema python3-yaml iproute2 nftables zsh curl netbase \
+	tzdata util-linux procps
 DEPS_LINT := clang-format-14 clang-tidy-14 cppcheck mandoc shellcheck
 DEPS_TEST := $(DEPS_CHECK) $(DEPS_LINT) strace qemu-system-x86 busybox-static \
 	bindfs linux-image-amd64 bubblewrap crun runc curl wget git \

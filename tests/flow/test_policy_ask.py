@@ -422,12 +422,16 @@ def policy_manager__config_of_this_host__named_in_show(d):
     if os.geteuid() != 0:
         raise Skip("writes the user's own configuration: root in a "
                    "namespace only")
+    # The tree may itself lie in /root: it is seen elsewhere then.
+    build = os.path.dirname(os.path.dirname(WARDER))
     script = f"""set -e
+mkdir {d}/build
+mount --bind {build} {d}/build
 mount -t tmpfs none /root
 mkdir -p /root/.config/pip
 printf '[global]\\nindex-url = https://u:pw@mirror.corp.example:8443/simple/\\n' >/root/.config/pip/pip.conf
 cd {d}
-PIP_INDEX_URL=https://evil.example {WARDER} policy show --resolved p.yaml
+PIP_INDEX_URL=https://evil.example {d}/build/bin/warder policy show --resolved p.yaml
 """
     write(d, "p.yaml", "policy: 1\nuse: [pip]\n")
     r = subprocess.run(["unshare", "--mount", "sh", "-c", script], text=True,

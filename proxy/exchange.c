@@ -271,6 +271,7 @@ on_body(void *arg, void *p, size_t n)
 /* Fields of a response that are about us, not about the content. */
 static const char *const dropped[] = {
 	"Alt-Svc", /* it would lead around the proxy */
+	"Trailer", /* trailers are not passed on */
 	"Content-Length", /* set_framing says it anew */
 };
 
@@ -566,6 +567,7 @@ static const char *const overrides[] = {
 	"X-Forwarded-Method",
 	"X-Real-IP",
 	"HTTP2-Settings",
+	"Trailer", /* trailers are not passed on */
 	"Expect",
 };
 

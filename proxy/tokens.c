@@ -10,6 +10,7 @@
 
 enum {
 	TOKENS_GRANTS = 32, /* destinations remembered; the oldest goes */
+	TOKENS_ROUNDS = 4, /* of one ask, while secrets change under it */
 };
 
 /* The vault has said yes to this destination, not long ago. */
@@ -29,6 +30,8 @@ struct tokens_ask {
 	char host[CANON_HOST_SIZE];
 	uint32_t port;
 	int again;
+	uint64_t epoch; /* when its present round began */
+	unsigned rounds;
 	tokens_fn *fn;
 	void *arg;
 };
@@ -43,6 +46,7 @@ struct tokens {
 	struct tokens_asks asks;
 	unsigned nasks;
 	unsigned next_grant;
+	uint64_t epoch; /* one more with each secret that is another */
 	struct tokens_grant grants[TOKENS_GRANTS];
 };
 
@@ -113,6 +117,7 @@ tokens_forget(struct tokens *t, uint32_t credential)
 {
 	size_t i;
 
+	t->epoch++;
 	for (i = 0; i < TOKENS_GRANTS; i++)
 		if (t->grants[i].credential == credential)
 			t->grants[i].until_ms = 0;
@@ -156,13 +161,35 @@ ask_send(struct tokens_ask *a, struct err *e)
 	return ipc_send(t->fd, VAULT_ASK, &m, sizeof(m), NULL, 0, e);
 }
 
+/*
+ * Whether a secret has changed since this round began: then what the vault
+ * said of an earlier one may be about another secret, and is asked for anew.
+ */
+static int
+ask_is_stale(struct tokens_ask *a)
+{
+	if (a->epoch == a->tokens->epoch)
+		return 0;
+	a->epoch = a->tokens->epoch;
+	a->next = 0;
+	a->again = 0;
+	a->rounds++;
+	return 1;
+}
+
 /* On to the next secret, or to the end. */
 static void
 ask_go_on(struct tokens_ask *a)
 {
 	struct err e = { 0 };
+	int more = ask_advance(a);
 
-	if (!ask_advance(a))
+	while (!more && a->rounds < TOKENS_ROUNDS && ask_is_stale(a))
+		more = ask_advance(a);
+	if (a->rounds == TOKENS_ROUNDS)
+		ask_end(a, REFUSAL_unavailable, PLAN_NET_NONE,
+		    "secrets change faster than they can be put in");
+	else if (!more)
 		ask_end(a, REFUSAL_none, PLAN_NET_NONE, NULL);
 	else if (ask_send(a, &e) == -1)
 		ask_end(a, REFUSAL_unavailable, ask_credential(a), e.msg);
@@ -359,6 +386,7 @@ tokens_start(struct guest *g, const struct verdict *v, const char *host,
 	if (a == NULL)
 		return err_set(e, ERR_SYSTEM, "calloc");
 	a->tokens = g->vault;
+	a->epoch = g->vault->epoch;
 	a->ninjects = v->ninjects;
 	memcpy(a->injects, v->injects, sizeof(a->injects));
 	(void)snprintf(a->host, sizeof(a->host), "%s", host);

@@ -42,6 +42,8 @@ static const struct lockdown_call calls[] = {
 	{ SYS_close, LOCKDOWN_ALLOW, 0, 0 },
 	/* connections */
 	{ SYS_accept4, LOCKDOWN_ALLOW, 0, 0 },
+	{ SYS_pipe2, LOCKDOWN_ALLOW, 0, 0 },
+	{ SYS_splice, LOCKDOWN_ALLOW, 0, 0 },
 	{ SYS_socket, LOCKDOWN_IF_EQUAL, 0, AF_INET },
 	{ SYS_socket, LOCKDOWN_IF_EQUAL, 0, AF_INET6 },
 	/* a pair of datagrams could send to any such socket of the host:

@@ -83,6 +83,36 @@ def a_tunnel_of_a_tcp_service(w):
         equal(up.connections, 1)
 
 
+BYTES = """
+import hashlib, os, random, socket, threading
+s = socket.create_connection(("echo.internal", 7000)); s.settimeout(20)
+sent, got = hashlib.sha256(), hashlib.sha256()
+def read(n):
+    while n:
+        d = s.recv(min(n, 1 << 20))
+        assert d
+        got.update(d); n -= len(d)
+def both(data):
+    t = threading.Thread(target=read, args=(len(data),)); t.start()
+    sent.update(data); s.sendall(data); t.join()
+block = bytes(random.choices(range(65, 91), k=65536))
+for round in range(3):
+    both(block * 100 + block[:round * 777])
+    for i in range(100): both(block[i:i + 10 * i + 1])
+s.shutdown(socket.SHUT_WR)
+assert s.recv(9) == b"end" and s.recv(9) == b""
+print(sent.digest() == got.digest())
+"""
+
+
+@test
+def a_tunnel_keeps_every_byte(w):
+    """Much at once, which goes through pipes, and little by turns."""
+    with Echo() as up:
+        w.exec(["python3", "-c", BYTES], "--policy",
+               policy(w, {"echo": tcp(up.port)})).expect(0, "True\n")
+
+
 @test
 def a_raw_address_is_reset_with_a_line(w):
     with Echo() as up:

@@ -47,9 +47,10 @@ class Canary:
                 ("::", self.port), family=socket.AF_INET6,
                 dualstack_ipv6=False))
         self.came = []
-        for s in self.sockets:
-            threading.Thread(target=self.accept, args=(s,),
-                             daemon=True).start()
+        self.threads = [threading.Thread(target=self.accept, args=(s,),
+                                         daemon=True) for s in self.sockets]
+        for thread in self.threads:
+            thread.start()
 
     def accept(self, s):
         with contextlib.suppress(OSError):
@@ -69,7 +70,10 @@ class Canary:
         self.came.clear()
 
     def close(self):
-        for s in self.sockets:
+        for s, thread in zip(self.sockets, self.threads):
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
+            thread.join(5)
             s.close()
 
     def __enter__(self):

@@ -71,7 +71,8 @@ class Server:
         self.bytes = []  # received, in the order of reads
         self.failures = []  # of the TLS handshake
         self.open = []
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.thread = threading.Thread(target=self.accept, daemon=True)
+        self.thread.start()
 
     @property
     def received(self):
@@ -104,6 +105,11 @@ class Server:
         raise NotImplementedError
 
     def close(self):
+        # a thread that still accepts would take what the next server, whose
+        # descriptor has the same number, is meant to witness
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join(5)
         self.socket.close()
         for connection in self.open:
             with contextlib.suppress(OSError):

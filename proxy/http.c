@@ -19,6 +19,9 @@
 #include "locals.h"
 #include "log.h"
 
+_Static_assert(PROXY_BUFFER_BYTES == STREAM_BUFFER_BYTES,
+    "the limit in the documents is the stream's");
+
 struct http {
 	struct http_options o;
 	struct http1_head head;

@@ -10,8 +10,8 @@
  *	control.c   messages of the launcher, one table
  *	guest.c     a jail: its plan, its listeners, its caps
  *	listener.c  accepts; where did the client want to go?
- *	conn.c      one connection, from there to a tunnel or to HTTP
- *	stream.c    its bytes, TLS or plain
+ *	conn.c      one connection, from there to a tunnel or to HTTP; its
+ *	            bytes are base/stream.c's
  *	http.c      its requests, judged     exchange.c  one allowed request
  *	upstream.c  sent by libcurl          answer.c    what we say ourselves
  *	dnsio.c     the jail's queries       dns.c       their answers

@@ -1,23 +1,29 @@
 /*
  * stream.h: a client's connection as two bounded buffers, TLS or plain.
  *
- * Runs in warder-proxy.  The owner takes from "in" and appends to "out"; the
- * stream moves bytes between them and the socket, reads no more than fits and
- * only while the owner wants to read.  The owner is told (fn) from the loop,
- * never from inside one of its own calls, and may destroy the stream there.
+ * For the proxy and the API.  The owner takes from "in" and appends to "out";
+ * the stream moves bytes between them and the socket, reads no more than fits
+ * and only while the owner wants to read.  The owner is told (fn) from the
+ * loop, never from inside one of its own calls, and may destroy the stream
+ * there.
  */
 #ifndef STREAM_H
 #define STREAM_H
 
 #include "buf.h"
-#include "proxy.h"
+#include "loop.h"
 #include "tls.h"
+
+enum {
+	STREAM_BUFFER_BYTES = 64 * 1024, /* read ahead; and before writing */
+	STREAM_OUT_MAX = 4 * STREAM_BUFFER_BYTES, /* a head, a record above */
+};
 
 typedef void stream_fn(void *arg);
 
 struct stream {
 	/* for the owner */
-	struct buf in; /* read and not yet taken; PROXY_BUFFER_BYTES */
+	struct buf in; /* read and not yet taken; STREAM_BUFFER_BYTES */
 	struct buf out; /* to be written; bounded by the owner's manners */
 	int eof; /* the peer sends no more */
 	int broken; /* nothing goes any more, either way */
@@ -39,10 +45,6 @@ struct stream {
 	uint64_t moved; /* bytes, both ways: for idle times */
 	int told; /* fn has seen broken */
 	int *gone; /* set while fn runs: it may destroy the stream */
-};
-
-enum {
-	STREAM_OUT_MAX = 4 * PROXY_BUFFER_BYTES, /* a head and a record above */
 };
 
 /* fd (taken) is connected and non-blocking.  Reads from the beginning. */
@@ -93,7 +95,7 @@ void stream_shut(struct stream *s);
 static inline int
 stream_has_room(const struct stream *s)
 {
-	return buf_size(&s->out) < PROXY_BUFFER_BYTES;
+	return buf_size(&s->out) < STREAM_BUFFER_BYTES;
 }
 
 #endif /* !STREAM_H */

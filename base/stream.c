@@ -305,7 +305,7 @@ stream_create(struct loop *l, int fd, stream_fn *fn, void *arg,
 		.fn = fn,
 		.arg = arg,
 		.reading = 1 };
-	buf_init(&s->in, PROXY_BUFFER_BYTES);
+	buf_init(&s->in, STREAM_BUFFER_BYTES);
 	buf_init(&s->out, STREAM_OUT_MAX);
 	if (loop_fd_create(l, s->fd, stream_ready, s, &s->watch, e) == -1 ||
 	    loop_call_create(l, stream_go, s, &s->call, e) == -1 ||
@@ -358,7 +358,7 @@ stream_take(struct stream *s, struct buf *ret_in)
 	int fd = take_fd(&s->fd);
 
 	*ret_in = s->in;
-	buf_init(&s->in, PROXY_BUFFER_BYTES);
+	buf_init(&s->in, STREAM_BUFFER_BYTES);
 	/* not watched any more before anybody else watches it */
 	stream_destroy(s);
 	return fd;

@@ -83,7 +83,7 @@ LIBRARIES := $(if $(LIBWARDER),$(B)/lib/libwarder.so.0)
 
 all: $(PROGRAMS) $(LIBRARIES) $(B)/examples/run
 
-include mk/data.mk mk/proxy.mk mk/tests.mk mk/escape.mk mk/install.mk mk/lint.mk mk/run.mk
+include mk/data.mk mk/proxy.mk mk/control.mk mk/tests.mk mk/escape.mk mk/install.mk mk/lint.mk mk/run.mk
 
 $(B)/musl/%.o: %.c
 	@mkdir -p $(@D)

@@ -11,13 +11,14 @@ FUZZ_SECONDS := 600
 TEST_LIBS := -Wl,--as-needed -lyaml -ljansson -lseccomp -levent_core \
 	-lcurl -lssl -lcrypto -lmbedx509 -lmbedcrypto -lcares -lresolv
 
-# Unit tests link the whole of base/, policy/, jail/ and proxy/ as one archive.
+# Unit tests link the whole of base/, policy/, jail/, proxy/ and the control
+# process as one archive.
 PROXY_PARTS := $(filter-out proxy/main.c proxy/lock.c,$(PROXY)) \
 	$(addprefix proxy/vault/,box.c entry.c oauth_answer.c \
 	store.c)
 
 $(B)/libtest.a: $(call native,$(BASE_ALL) $(POLICY_ALL) $(JAIL) $(LIBWARDER) \
-	$(PROXY_PARTS) $(EGRESS))
+	$(PROXY_PARTS) $(EGRESS) $(CONTROL_PARTS))
 	rm -f $@
 	ar rcs $@ $^
 

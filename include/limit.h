@@ -18,6 +18,7 @@
 #include "log.h"
 #include "msg_config.h"
 #include "msg_init.h"
+#include "msg_spawn.h"
 #include "plan.h"
 #include "plan_net.h"
 #include "secret.h"
@@ -90,6 +91,35 @@ enum {
 	X(INIT_STRINGS_MAX, "bytes", \
 	    "above what the kernel takes in one execve", \
 	    "the command is refused before anything starts")
+
+#define LIMITS_SPAWN(X) \
+	X(SPAWN_IDS_MAX, "runs and deployments at once", \
+	    "each has some descriptors and a row of a fixed table", \
+	    "refused: LIMIT") \
+	X(SPAWN_DEPLOYS_MAX, "deployments at once", \
+	    "each unpacks and compiles in processes of its own", \
+	    "refused: LIMIT") \
+	X(SPAWN_ARCHIVE_MAX, "bytes of a tar", \
+	    "an interpreter's libraries fit; it lies in memory meanwhile", \
+	    "refused: INVALID") \
+	X(SPAWN_CARD_MAX, "bytes of agent.json", \
+	    "schemas and graphs are written by people", \
+	    "the agent is refused") \
+	X(SPAWN_TEXT_SIZE, "bytes with the NUL", \
+	    "diagnostics that a person still reads", \
+	    "the text is cut") \
+	X(SETTINGS_LISTEN_MAX, "listeners", \
+	    "an address of each family and a socket", \
+	    "the file is refused, with its line") \
+	X(SETTINGS_TENANTS_MAX, "tenants", \
+	    "they are named in a file that a person writes", \
+	    "the file is refused, with its line") \
+	X(SETTINGS_ROOTS_MAX, "directories", \
+	    "where agents may be deployed from", \
+	    "the file is refused, with its line") \
+	X(SETTINGS_ORIGINS_MAX, "origins", \
+	    "each request of a browser is compared with each", \
+	    "the file is refused, with its line")
 
 #define LIMITS_PLAN(X) \
 	X(PLAN_ENV_MAX, "variables", \
@@ -218,6 +248,7 @@ enum {
 #define LIMITS_GROUPS(X) \
 	X("A jail whose policy does not say", LIMITS_JAIL) \
 	X("Messages between Warder's processes", LIMITS_MESSAGES) \
+	X("The supervisor", LIMITS_SPAWN) \
 	X("A compiled policy", LIMITS_PLAN) \
 	X("Policy files", LIMITS_CONFIG) \
 	X("Text, logs, secrets", LIMITS_BASE) \

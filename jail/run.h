@@ -16,32 +16,8 @@
 #include "jail.h"
 #include "plan.h"
 #include "relay.h"
+#include "run_end.h"
 #include "watch.h"
-
-/* clang-format off */
-/*   name           exit text; exit -1: the program's own, or 128 + signal */
-#define RUN_ENDS(X) \
-	X(EXITED,       -1,  "exited") \
-	X(SIGNALLED,    -1,  "was ended by a signal") \
-	X(SECCOMP,      -1,  "was ended by the system call filter") \
-	X(OOM,          137, "used more memory than its limit") \
-	X(OUTPUT,       137, "wrote more output than its limit") \
-	X(WALL,         124, "ran longer than its wall-clock limit") \
-	X(IDLE,         124, "neither read nor wrote for its idle limit") \
-	X(CPU_TIME,     124, "used more processor time than its limit") \
-	X(NOT_FOUND,    127, "was not found") \
-	X(NOT_EXECUTED, 126, "could not be executed") \
-	X(LOST,         137, "was lost: its jail has ended") \
-	X(PROXY,        125, "was ended, because its proxy has failed")
-
-/* clang-format on */
-
-enum run_end {
-#define X(name, exit, text) RUN_##name,
-	RUN_ENDS(X)
-#undef X
-	RUN__MAX
-};
 
 struct run_report {
 	enum run_end end;

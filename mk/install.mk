@@ -6,7 +6,7 @@
 
 DEPS := gcc libc6-dev musl-tools libyaml-dev libevent-dev \
 	libcurl4-openssl-dev libssl-dev libmbedtls-dev libc-ares-dev \
-	libjansson-dev openssl python3
+	libjansson-dev libsqlite3-dev openssl python3
 DEPS_CHECK := $(DEPS) clang-14 libclang-rt-14-dev libcmocka-dev \
 	libseccomp-dev python3-h11 \
 	python3-jsonschema python3-yaml iproute2 nftables zsh curl netbase \

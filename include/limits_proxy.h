@@ -16,6 +16,7 @@ enum {
 	PROXY_RESOLVE_MS = 10 * 1000,
 	PROXY_RESOLVES_MAX = 64,
 	PROXY_DIAL_MS = 10 * 1000,
+	PROXY_REACH_MS = 30 * 1000,
 	PROXY_HELLO_MS = 10 * 1000,
 	PROXY_HEAD_MS = 30 * 1000,
 	PROXY_KEEP_MS = 2 * 60 * 1000,
@@ -55,12 +56,15 @@ enum {
 	X(PROXY_RESOLVE_MS, "ms", \
 	    "two tries at two servers", \
 	    "502, unavailable") \
-	X(PROXY_RESOLVES_MAX, "queries in flight a jail", \
+	X(PROXY_RESOLVES_MAX, "names a jail has looked up at a time", \
 	    "the resolver's memory and its server's patience", \
-	    "502, unavailable") \
+	    "503, limit; who asks for one of them waits with it") \
 	X(PROXY_DIAL_MS, "ms an address", \
 	    "three lost SYN packets", \
 	    "the next address, at the end 502, unavailable") \
+	X(PROXY_REACH_MS, "ms", \
+	    "a name and two addresses that do not answer", \
+	    "a tunnel's client is told 504, unavailable, or reset") \
 	X(PROXY_HELLO_MS, "ms", \
 	    "a client that has connected says so at once", \
 	    "the connection is closed") \

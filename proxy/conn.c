@@ -277,13 +277,24 @@ conn_reached(void *arg, const struct reach_result *r)
 		conn_fail(c, &e);
 }
 
+/* There may be many addresses, each with a time of its own. */
+static void
+conn_unreached(struct conn *c)
+{
+	reach_cancel(take_ptr(&c->reach));
+	dial_cancel(take_ptr(&c->dial));
+	conn_unavailable(c, 504, REFUSAL_unavailable,
+	    "no address has answered in time");
+}
+
 static void
 conn_reach(struct conn *c)
 {
 	struct err e = { 0 };
 
 	c->phase = CONN_REACH;
-	loop_timer_clear(c->timer);
+	if (conn_time(c, PROXY_REACH_MS) == -1)
+		return;
 	stream_read(c->stream, 0);
 	if (reach_start(c->guest, c->host, c->port, c->verdict.service,
 		conn_reached, c, &c->reach, &e) == -1)
@@ -512,6 +523,8 @@ conn_overdue(void *arg)
 
 	if (c->phase == CONN_LINGER)
 		conn_destroy(c);
+	else if (c->phase == CONN_REACH || c->phase == CONN_DIAL)
+		conn_unreached(c);
 	else
 		conn_reset(c);
 }

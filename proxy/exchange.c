@@ -660,7 +660,9 @@ exchange_filled(struct exchange *x)
 	if (rc == 0)
 		rc = reach_start(x->o.guest, x->o.host, x->o.port,
 		    x->verdict.service, on_reached, x, &x->reach, &e);
-	if (rc == -1)
+	if (rc == -1 && e.code == ERR_LIMIT)
+		exchange_fail(x, 503, REFUSAL_limit, e.msg);
+	else if (rc == -1)
 		exchange_fail(x, 502, REFUSAL_credential_missing, e.msg);
 }
 

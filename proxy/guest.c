@@ -102,6 +102,7 @@ guest_fail(struct guest *g)
 	g->failed = 1;
 	while ((c = TAILQ_FIRST(&g->conns)) != NULL)
 		conn_destroy(c);
+	names_forget(&g->names);
 	while (g->nlisteners > 0)
 		listener_destroy(g->listeners[--g->nlisteners]);
 	record_close(g);

@@ -13,6 +13,7 @@
 #include "audit.h"
 #include "inject.h"
 #include "msg_proxy.h"
+#include "names.h"
 #include "policy/authorize.h"
 #include "proxy.h"
 
@@ -69,7 +70,7 @@ struct guest {
 	unsigned nlisteners;
 	struct guest_conns conns;
 	unsigned nconns;
-	unsigned nnames; /* names being resolved */
+	struct names_asker names;
 
 	/* Secrets and what stands for them. */
 	unsigned char seed[PROXY_SEED_SIZE];

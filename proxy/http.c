@@ -316,6 +316,8 @@ http_send(struct http *h)
 		http_fail(h, 403, REFUSAL_credential_elsewhere, h->host, e.msg);
 	else if (e.code == ERR_NOT_FOUND)
 		http_fail(h, 502, REFUSAL_credential_missing, h->host, e.msg);
+	else if (e.code == ERR_LIMIT)
+		http_fail(h, 503, REFUSAL_limit, h->host, e.msg);
 	else
 		http_fail(h, 503, REFUSAL_unavailable, h->host, e.msg);
 }

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <netdb.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/time.h>
 
 #include "log.h"
@@ -23,24 +22,25 @@ struct names_socket {
 	struct loop_fd *watch;
 };
 
-TAILQ_HEAD(names_list, names_query);
-
 struct names {
 	struct loop *loop;
 	ares_channel channel;
 	int initialized;
 	struct loop_timer *timer;
-	struct names_list queries; /* that c-ares still works on */
 	struct names_socket sockets[NAMES_SOCKETS_MAX];
 };
 
-/*
- * c-ares cannot give up one query: a cancelled or overdue one lives on
- * without fn until c-ares answers.
- */
+/* What c-ares works on: it lives until c-ares answers. */
+struct names_lookup {
+	LIST_ENTRY(names_lookup) next;
+	struct names_asker *who; /* NULL: nobody's */
+	TAILQ_HEAD(names_queries, names_query) queries; /* who waits for it */
+	char host[];
+};
+
 struct names_query {
 	TAILQ_ENTRY(names_query) next;
-	struct names *names;
+	struct names_lookup *lookup;
 	struct loop_timer *timer;
 	names_fn *fn;
 	void *arg;
@@ -128,14 +128,21 @@ names_tick(struct names *r)
 /* ---- queries ------------------------------------------------------------ */
 
 static void
+query_free(struct names_query *q)
+{
+	TAILQ_REMOVE(&q->lookup->queries, q, next);
+	loop_timer_destroy(q->timer);
+	free(q);
+}
+
+static void
 query_tell(struct names_query *q, const struct names_answer *a)
 {
 	names_fn *fn = q->fn;
+	void *arg = q->arg;
 
-	q->fn = NULL;
-	loop_timer_clear(q->timer);
-	if (fn != NULL)
-		fn(q->arg, a);
+	query_free(q);
+	fn(arg, a);
 }
 
 static void
@@ -172,10 +179,22 @@ query_why(int status)
 }
 
 static void
-query_answered(void *arg, int status, int timeouts, struct ares_addrinfo *info)
+lookup_leave(struct names_lookup *l)
 {
-	struct names_query *q = arg;
+	if (l->who == NULL)
+		return;
+	LIST_REMOVE(l, next);
+	l->who->nlookups--;
+	l->who = NULL;
+}
+
+/* Whoever asks from inside a callback begins another lookup. */
+static void
+lookup_answered(void *arg, int status, int timeouts, struct ares_addrinfo *info)
+{
+	struct names_lookup *l = arg;
 	struct names_answer a = { 0 };
+	struct names_query *q;
 
 	(void)timeouts;
 	if (status == ARES_SUCCESS && info != NULL) {
@@ -186,10 +205,10 @@ query_answered(void *arg, int status, int timeouts, struct ares_addrinfo *info)
 		a.why = query_why(status);
 	if (info != NULL)
 		ares_freeaddrinfo(info);
-	query_tell(q, &a);
-	TAILQ_REMOVE(&q->names->queries, q, next);
-	loop_timer_destroy(q->timer);
-	free(q);
+	lookup_leave(l);
+	while ((q = TAILQ_FIRST(&l->queries)) != NULL)
+		query_tell(q, &a);
+	free(l);
 }
 
 static void
@@ -200,42 +219,113 @@ query_overdue(void *arg)
 	query_tell(arg, &a);
 }
 
-int
-names_start(struct names *r, const char *host, names_fn *fn, void *arg,
+static int
+lookup_create(struct names_asker *who, const char *host,
+    struct names_lookup **ret, struct err *e)
+{
+	size_t size = strlen(host) + 1;
+	struct names_lookup *l;
+
+	if (who != NULL && who->nlookups >= PROXY_RESOLVES_MAX)
+		return err_set(e, ERR_LIMIT, "%d names are being resolved",
+		    PROXY_RESOLVES_MAX);
+	l = calloc(1, sizeof(*l) + size);
+	if (l == NULL)
+		return err_sys(e, ENOMEM, "resolving %s", host);
+	memcpy(l->host, host, size);
+	TAILQ_INIT(&l->queries);
+	l->who = who;
+	if (who != NULL) {
+		LIST_INSERT_HEAD(&who->lookups, l, next);
+		who->nlookups++;
+	}
+	*ret = l;
+	return 0;
+}
+
+static struct names_lookup *
+lookup_find(struct names_asker *who, const char *host)
+{
+	struct names_lookup *l = NULL;
+
+	if (who != NULL)
+		LIST_FOREACH (l, &who->lookups, next)
+			if (strcmp(l->host, host) == 0)
+				return l;
+	return NULL;
+}
+
+static int
+query_create(struct names *r, struct names_lookup *l, names_fn *fn, void *arg,
     struct names_query **ret, struct err *e)
+{
+	struct names_query *q = calloc(1, sizeof(*q));
+
+	if (q == NULL)
+		return err_sys(e, ENOMEM, "resolving %s", l->host);
+	q->lookup = l;
+	q->fn = fn;
+	q->arg = arg;
+	TAILQ_INSERT_TAIL(&l->queries, q, next);
+	if (loop_timer_create(r->loop, query_overdue, q, &q->timer, e) == -1 ||
+	    loop_timer_set(q->timer, PROXY_RESOLVE_MS, e) == -1) {
+		query_free(q);
+		return -1;
+	}
+	*ret = q;
+	return 0;
+}
+
+static void
+lookup_begin(struct names *r, struct names_lookup *l)
 {
 	static const struct ares_addrinfo_hints hints = {
 		.ai_flags = ARES_AI_NOSORT,
 		.ai_family = AF_UNSPEC,
 		.ai_socktype = SOCK_STREAM,
 	};
-	struct names_query *q = calloc(1, sizeof(*q));
 
-	if (q == NULL)
-		return err_sys(e, ENOMEM, "resolving %s", host);
-	q->names = r;
-	q->fn = fn;
-	q->arg = arg;
-	if (loop_timer_create(r->loop, query_overdue, q, &q->timer, e) == -1 ||
-	    loop_timer_set(q->timer, PROXY_RESOLVE_MS, e) == -1) {
-		loop_timer_destroy(q->timer);
-		free(q);
+	ares_getaddrinfo(r->channel, l->host, NULL, &hints, lookup_answered, l);
+	names_tick(r);
+}
+
+int
+names_start(struct names *r, struct names_asker *who, const char *host,
+    names_fn *fn, void *arg, struct names_query **ret, struct err *e)
+{
+	struct names_lookup *l = lookup_find(who, host);
+
+	if (l != NULL)
+		return query_create(r, l, fn, arg, ret, e);
+	if (lookup_create(who, host, &l, e) == -1)
+		return -1;
+	if (query_create(r, l, fn, arg, ret, e) == -1) {
+		lookup_leave(l);
+		free(l);
 		return -1;
 	}
-	TAILQ_INSERT_TAIL(&r->queries, q, next);
-	*ret = q;
-	ares_getaddrinfo(r->channel, host, NULL, &hints, query_answered, q);
-	names_tick(r);
+	lookup_begin(r, l);
 	return 0;
 }
 
 void
 names_cancel(struct names_query *q)
 {
-	if (q == NULL)
-		return;
-	q->fn = NULL;
-	loop_timer_clear(q->timer);
+	if (q != NULL)
+		query_free(q);
+}
+
+void
+names_forget(struct names_asker *who)
+{
+	struct names_lookup *l;
+	struct names_query *q;
+
+	while ((l = LIST_FIRST(&who->lookups)) != NULL) {
+		lookup_leave(l);
+		while ((q = TAILQ_FIRST(&l->queries)) != NULL)
+			query_free(q);
+	}
 }
 
 /* ---- the resolver ------------------------------------------------------- */
@@ -275,7 +365,6 @@ names_create(struct loop *l, struct names **ret, struct err *e)
 	if (r == NULL)
 		return err_sys(e, ENOMEM, "the resolver");
 	r->loop = l;
-	TAILQ_INIT(&r->queries);
 	for (i = 0; i < NAMES_SOCKETS_MAX; i++)
 		r->sockets[i] = (struct names_socket){ .names = r, .fd = -1 };
 	if (loop_timer_create(l, names_timeout, r, &r->timer, e) == -1 ||
@@ -287,7 +376,7 @@ names_create(struct loop *l, struct names **ret, struct err *e)
 	return 0;
 }
 
-/* Every query is answered (cancelled or not) by ares_destroy. */
+/* Every lookup is answered (waited for or not) by ares_destroy. */
 void
 names_destroy(struct names *r)
 {

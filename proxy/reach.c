@@ -26,7 +26,6 @@ reach_free(struct reach *r)
 	if (r->query != NULL)
 		names_cancel(r->query);
 	loop_call_destroy(r->call);
-	r->guest->nnames--;
 	free(r);
 }
 
@@ -106,8 +105,8 @@ reach_begin(struct reach *r, struct err *e)
 	else if (canon_host_address(r->host, &a))
 		reach_judge(r, &a, r->port);
 	else
-		return names_start(r->guest->proxy->names, r->host,
-		    reach_answered, r, &r->query, e);
+		return names_start(r->guest->proxy->names, &r->guest->names,
+		    r->host, reach_answered, r, &r->query, e);
 	reach_finish(r);
 	return 0;
 }
@@ -116,12 +115,8 @@ int
 reach_start(struct guest *g, const char *host, uint32_t port, uint32_t service,
     reach_fn *fn, void *arg, struct reach **ret, struct err *e)
 {
-	struct reach *r;
+	struct reach *r = calloc(1, sizeof(*r));
 
-	if (g->nnames >= PROXY_RESOLVES_MAX)
-		return err_set(e, ERR_LIMIT, "%d names are being resolved",
-		    PROXY_RESOLVES_MAX);
-	r = calloc(1, sizeof(*r));
 	if (r == NULL)
 		return err_sys(e, ENOMEM, "%s", host);
 	*r = (struct reach){ .guest = g,
@@ -130,7 +125,6 @@ reach_start(struct guest *g, const char *host, uint32_t port, uint32_t service,
 		.service = service,
 		.fn = fn,
 		.arg = arg };
-	g->nnames++;
 	if (loop_call_create(g->proxy->loop, reach_done, r, &r->call, e) ==
 		-1 ||
 	    reach_begin(r, e) == -1) {

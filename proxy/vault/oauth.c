@@ -558,8 +558,8 @@ oauth_fetch(struct oauth_slot *s, const struct entry *n, struct err *e)
 		return -1;
 	s->fetching = 1;
 	if (!canon_host_address(s->url.host, &address))
-		return names_start(s->owner->names, s->url.host, oauth_named, s,
-		    &s->query, e);
+		return names_start(s->owner->names, NULL, s->url.host,
+		    oauth_named, s, &s->query, e);
 	if (oauth_send(s, &why) == -1)
 		oauth_failed(s, &why);
 	return 0;

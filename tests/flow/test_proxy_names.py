@@ -7,8 +7,11 @@ port 53 and the system's resolv.conf is covered by one that names it.
 
 import base64
 import json
+import os
+import socket
 import subprocess
 import sys
+import time
 
 import driver
 from driver import case, policy, request
@@ -172,6 +175,113 @@ def the_search_list_is_not_used(w):
                               http("short.test", up.port)])
         equal(sorted({n for n, _ in server.asked}),
               ["a.internal", "short.test"])
+
+
+# Opens a connection for each name and asks; "left" of them are closed at once.
+BURST = """
+import json, socket, sys
+names, left, port = json.loads(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+def ask(name):
+    s = socket.create_connection(("127.0.0.1", 3128)); s.settimeout(25)
+    s.sendall(f"GET http://{name}:{port}/ok/a HTTP/1.1\\r\\nHost: {name}:{port}"
+              "\\r\\nConnection: close\\r\\n\\r\\n".encode())
+    return s
+all = [ask(n) for n in names[:left]]
+import time; time.sleep(0.3)
+for s in all: s.close()
+time.sleep(0.1)
+all = [ask(n) for n in names[left:]]
+def answer(s):
+    d = b""
+    while True:
+        p = s.recv(65536)
+        if not p: break
+        d += p
+    if b" 200 " in d[:14]: return "ok"
+    return d[9:12].decode() + " " + json.loads(d.split(b"\\r\\n\\r\\n")[1])["code"]
+print(json.dumps([answer(s) for s in all]))
+"""
+RESOLVES = 64  # PROXY_RESOLVES_MAX
+
+
+def burst(w, server, path, port, names, left=0):
+    argv = server.under(w, [w.program, "exec", "--policy", path, "--",
+                            "python3", "-c", BURST, json.dumps(names),
+                            str(left), str(port)])
+    r = w.popen(argv, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE).finish(60)
+    check(r.status == 0, f"{r.status} {r.said[-1500:]}")
+    return json.loads(r.text)
+
+
+@test(modes=["root"])
+def a_burst_waits_for_one_lookup(w):
+    """Many connections at once to one name: it is asked for once."""
+    def table(_name, kind):
+        time.sleep(0.5)
+        return [(A, "127.0.0.1")] if kind == A else []
+
+    with Web() as up, NameServer(table) as server:
+        path = policy(w, services(up.port, ["one.internal"],
+                                  "only_addresses: [127.0.0.1/32]"))
+        n = 3 * RESOLVES
+        equal(burst(w, server, path, up.port, ["one.internal"] * n),
+              ["ok"] * n)
+        check(len(server.asked) <= 4, server.asked)
+
+
+@test(modes=["root"])
+def names_looked_up_at_a_time(w):
+    """The bound counts names, and those whose clients have left too."""
+    def table(name, kind):
+        if name.startswith("silent"):
+            return "silence"
+        return [(A, "127.0.0.1")] if kind == A else []
+
+    names = [f"silent{i}.many.internal" for i in range(RESOLVES)]
+    more = ["good.many.internal", names[-1]]
+    with Web() as up, NameServer(table) as server:
+        path = policy(w, {"many": [f'to: "*.many.internal:{up.port}"',
+                                   "tls: none", "allow: [{path: /**}]",
+                                   "only_addresses: [127.0.0.1/32]"]})
+        equal(burst(w, server, path, up.port, names + more, RESOLVES),
+              ["503 limit", "502 unavailable"])
+        # the control: one less
+        equal(burst(w, server, path, up.port, names[1:] + more, RESOLVES - 1),
+              ["ok", "502 unavailable"])
+
+
+@test(modes=["root"])
+def addresses_that_do_not_answer(w):
+    """Many of them, each with a time of its own, and a time for all."""
+    addresses = [f"127.{os.getpid() % 200 + 20}.7.{i + 1}" for i in range(6)]
+    full = []
+    port = None
+    for a in addresses:
+        # a listener whose queue is full drops what comes
+        s = socket.socket()
+        s.bind((a, port or 0))
+        port = s.getsockname()[1]
+        s.listen(0)
+        full.append(s)
+        for _ in range(3):
+            c = socket.socket()
+            c.setblocking(False)
+            c.connect_ex((a, port))
+            full.append(c)
+    with NameServer({"none.internal": [(A, a) for a in addresses]}) as server:
+        path = policy(w, {"none": [f"to: none.internal:{port}",
+                                   "protocol: tcp", "allow: any",
+                                   "only_addresses: [127.0.0.0/8]"]})
+        to = f"none.internal:{port}"
+        ask = f"CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n".encode()
+        began = time.monotonic()
+        answers, _ = run(w, server, path, [case(ask, seconds=40)])
+        took = time.monotonic() - began
+        holds(answers[0].raw.decode(), "504 ", "in time")
+        check(29 < took < 36, took)
+    for s in full:
+        s.close()
 
 
 @test(modes=["root"])

@@ -41,7 +41,7 @@ enum {
 /* clang-format off */
 /*   name     direction    body                 descriptors: least, most */
 #define INIT_MSGS(X) \
-	X(START,   TO_INIT,     struct init_start,   0, 4) \
+	X(START,   TO_INIT,     struct init_start,   0, 5) \
 	X(SIGNAL,  TO_INIT,     struct init_signal,  0, 0) \
 	X(HELLO,   TO_LAUNCHER, struct init_hello,   0, 0) \
 	X(PTY,     TO_LAUNCHER, struct init_pty,     1, 1) \
@@ -64,6 +64,7 @@ enum {
 	INIT_START_PTY = 1 << 0, /* a new pty; no stdio descriptors come */
 	INIT_START_BLOB = 1 << 1, /* the strings are in the last descriptor */
 	INIT_START_NO_STDIN = 1 << 2, /* two come; input is the null device */
+	INIT_START_SOCKET = 1 << 3, /* behind them comes the command's fd 3 */
 };
 
 struct init_start {

@@ -168,6 +168,14 @@ must_check int plan_add_string(struct plan *p, const char *s, plan_str *ret,
 must_check int plan_add_origin(struct plan *p, const char *s, plan_str *ret,
     struct err *e);
 
+/*
+ * Add a read-only mount of the launcher's own to a checked plan of kind GRANT.
+ * The digests stay: what the policy means is the same.  ERR_CONFLICT if
+ * something is mounted there, ERR_LIMIT if there is no room.
+ */
+must_check int plan_add_own_mount(struct plan *p, const char *from,
+    const char *path, struct err *e);
+
 /* The string at an offset that plan_check() has accepted. */
 const char *plan_string(const struct plan *p, plan_str s);
 

@@ -250,6 +250,14 @@ jail_close_sources(struct jail *j)
 		fd_closep(&j->sources[i].fd);
 }
 
+static int
+jail_is_own(const struct jail *j, const struct plan_mount *m)
+{
+	return j->options.own != NULL && m->kind == PLAN_MOUNT_READ &&
+	       strcmp(plan_string(j->options.plan, m->path), j->options.own) ==
+		   0;
+}
+
 /* 1: the agent is somebody else now, so once more. */
 static int
 jail_try_sources(struct jail *j, struct source_caller *c, struct err *e)
@@ -261,7 +269,9 @@ jail_try_sources(struct jail *j, struct source_caller *c, struct err *e)
 	for (i = 0; i < p->nmounts; i++) {
 		if (plan_string(p, p->mounts[i].from)[0] == '\0')
 			continue;
-		r = source_open(p, i, c, &j->sources[i], e);
+		r = jail_is_own(j, &p->mounts[i])
+			? source_open_own(p, i, c, &j->sources[i], e)
+			: source_open(p, i, c, &j->sources[i], e);
 		if (r != 0)
 			return r;
 		if (jail_raise_fd(&j->sources[i].fd, e) == -1)
@@ -560,15 +570,15 @@ jail_send_start(struct jail *j, const struct jail_command *c,
 	size_t bytes = strlen(cwd) + 1;
 	struct init_start start = {
 		.id = c->id,
-		.flags = c->pty        ? INIT_START_PTY
-			 : c->no_stdin ? INIT_START_NO_STDIN
-				       : 0,
+		.flags = (c->pty ? INIT_START_PTY : 0) |
+			 (!c->pty && c->no_stdin ? INIT_START_NO_STDIN : 0) |
+			 (c->socket > 0 ? INIT_START_SOCKET : 0),
 		.argc = (uint32_t)jail_count(c->argv, &bytes),
 		.envc = (uint32_t)jail_count(c->envp, &bytes),
 		.rows = c->rows,
 		.cols = c->cols,
 	};
-	int fds[4], nfds = 0, i;
+	int fds[5], nfds = 0, i;
 	autofd blob = -1;
 	autofree char *body = NULL;
 	size_t inline_bytes;
@@ -591,6 +601,8 @@ jail_send_start(struct jail *j, const struct jail_command *c,
 		if (s->theirs[i] >= 0)
 			fds[nfds++] = s->theirs[i];
 	}
+	if (c->socket > 0)
+		fds[nfds++] = c->socket;
 	inline_bytes = sizeof(start) + bytes;
 	if (inline_bytes > IPC_BODY_MAX) {
 		blob = jail_blob(body + sizeof(start), bytes, e);

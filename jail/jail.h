@@ -48,6 +48,12 @@ struct jail_options {
 	const struct capture_request *capture;
 	/* Read by jail_launch(), which borrows it; NULL or empty: none. */
 	const struct trust *trust;
+	/*
+	 * The path in the jail of a read-only directory that the launcher
+	 * itself has put into the plan: what it holds is Warder's own, and
+	 * not judged like what a policy names.  NULL: there is none.
+	 */
+	const char *own;
 };
 
 struct jail_command {
@@ -58,6 +64,7 @@ struct jail_command {
 	int pty; /* 1: a new pty in place of three pipes */
 	int no_stdin; /* 1: the jail's null device; no pipe for it */
 	uint16_t rows, cols; /* of the pty */
+	int socket; /* its descriptor 3, borrowed; 0: it has none */
 };
 
 enum jail_event_kind {

@@ -443,6 +443,27 @@ source_open(const struct plan *p, uint32_t i, struct source_caller *c,
 }
 
 int
+source_open_own(const struct plan *p, uint32_t i, const struct source_caller *c,
+    struct stage_source *ret, struct err *e)
+{
+	const char *from = plan_string(p, p->mounts[i].from);
+	struct stage_source s = { .fd = -1, .is_dir = 1 };
+	struct stat st;
+	autofd fd = source_open_path(from, &st, e);
+
+	if (fd == -1)
+		return err_wrap(e, "%s", from);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, ERR_INVALID, "%s: not a directory", from);
+	if (c->rootless)
+		s.fd = take_fd(&fd);
+	else if (source_clone(fd, &st, SOURCE_READ, c, &s, e) == -1)
+		return err_wrap(e, "%s", from);
+	*ret = s;
+	return 0;
+}
+
+int
 source_open_rootfs(const struct plan *p, const struct source_caller *c,
     int *ret_fd, struct err *e)
 {

@@ -41,6 +41,13 @@ must_check int source_open(const struct plan *p, uint32_t i,
     struct source_caller *c, struct stage_source *ret, struct err *e);
 
 /*
+ * The same for a read-only directory of Warder's own, which only its launcher
+ * can have named: opened, and not judged.
+ */
+must_check int source_open_own(const struct plan *p, uint32_t i,
+    const struct source_caller *c, struct stage_source *ret, struct err *e);
+
+/*
  * The base of rootfs {dir: …}: a directory, judged in the same way; as root
  * a detached mount in which its owner's files are the agent's.
  */

@@ -138,6 +138,42 @@ plan_add_origin(struct plan *p, const char *s, plan_str *ret, struct err *e)
 	return pool_add(p, s, ret, e);
 }
 
+/* Where a mount of that path goes; nmounts if behind all. */
+static uint32_t
+mount_place(const struct plan *p, const char *path)
+{
+	uint32_t i = 0;
+
+	while (i < p->nmounts &&
+	       strcmp(plan_string(p, p->mounts[i].path), path) < 0)
+		i++;
+	return i;
+}
+
+int
+plan_add_own_mount(struct plan *p, const char *from, const char *path,
+    struct err *e)
+{
+	struct plan_mount m = { .kind = PLAN_MOUNT_READ };
+	uint32_t i = mount_place(p, path);
+
+	if (p->nmounts == PLAN_MOUNT_MAX)
+		return err_set(e, ERR_LIMIT, "%s: more than %d mounts", path,
+		    PLAN_MOUNT_MAX);
+	if (i < p->nmounts &&
+	    strcmp(plan_string(p, p->mounts[i].path), path) == 0)
+		return err_set(e, ERR_CONFLICT,
+		    "%s is mounted by the policy itself", path);
+	if (pool_add(p, from, &m.from, e) == -1 ||
+	    pool_add(p, path, &m.path, e) == -1)
+		return -1;
+	memmove(&p->mounts[i + 1], &p->mounts[i],
+	    (p->nmounts - i) * sizeof(p->mounts[0]));
+	p->mounts[i] = m;
+	p->nmounts++;
+	return 0;
+}
+
 const char *
 plan_string(const struct plan *p, plan_str s)
 {

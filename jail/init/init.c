@@ -49,6 +49,7 @@ struct init_child {
 	char **argv;
 	char **envp;
 	int stdio[3]; /* -1: ours, which is the null device */
+	int socket; /* becomes its descriptor 3; -1: it has none */
 	int step; /* enum init_step, when it fails */
 	long result; /* -errno of that step */
 };
@@ -228,8 +229,11 @@ init_stdio(const struct init_child *c)
 		if (c->stdio[i] >= 0)
 			r = SYS(SYS_dup3, c->stdio[i], i, 0);
 	}
+	/* this child has a table of its own: 3 is no longer our socket there */
+	if (r >= 0 && c->socket >= 0)
+		r = SYS(SYS_dup3, c->socket, 3, 0);
 	if (r >= 0)
-		r = SYS(SYS_close_range, 3, ~0U, 0);
+		r = SYS(SYS_close_range, c->socket >= 0 ? 4 : 3, ~0U, 0);
 	return r;
 }
 
@@ -431,19 +435,24 @@ static void
 init_on_START(void)
 {
 	struct init_start *s = (struct init_start *)(void *)message.body;
-	struct init_child c = { .start = s, .stdio = { -1, -1, -1 } };
+	struct init_child c = { .start = s,
+		.stdio = { -1, -1, -1 },
+		.socket = -1 };
 	int blob = !!(s->flags & INIT_START_BLOB), i;
 	int first = !!(s->flags & INIT_START_NO_STDIN);
 	int wanted = s->flags & INIT_START_PTY ? 0 : 3 - first;
+	int more = !!(s->flags & INIT_START_SOCKET);
 	char *strings = init_strings(s);
 	long r = 0;
 
-	if (message.nfds != wanted + blob)
+	if (message.nfds != wanted + more + blob)
 		init_die(INIT_FAIL);
 	c.cwd = init_split(s, strings, &c.envp);
 	c.argv = vectors;
 	for (i = 0; i < wanted; i++)
 		c.stdio[first + i] = message.fds[i];
+	if (more)
+		c.socket = message.fds[wanted];
 	if (wanted == 0) {
 		r = init_pty(s, &c.stdio[0]);
 		c.stdio[1] = c.stdio[2] = c.stdio[0];

@@ -15,9 +15,10 @@ static const struct {
 	int http;
 	int retry;
 	int exit;
+	int rpc;
 } codes[] = {
 
-#define X(n, h, r, x, t) [ERR_##n] = { #n, t, h, r, x },
+#define X(n, h, r, x, j, t) [ERR_##n] = { #n, t, h, r, x, j },
 	ERR_CODES(X)
 #undef X
 };
@@ -110,4 +111,10 @@ int
 err_exit(enum err_code code)
 {
 	return (unsigned)code < ERR__MAX ? codes[code].exit : 125;
+}
+
+int
+err_rpc(enum err_code code)
+{
+	return (unsigned)code < ERR__MAX ? codes[code].rpc : -32000;
 }

@@ -5,22 +5,22 @@
 #include "base.h"
 
 /* clang-format off */
-/*   name         http retry exit text */
+/*   name         http retry exit JSON-RPC text */
 #define ERR_CODES(X) \
-	X(OK,         200, 0,   0, "no error") \
-	X(INVALID,    400, 0, 125, "the request is malformed") \
-	X(DENIED,     403, 0, 125, "policy forbids this") \
-	X(NOT_FOUND,  404, 0, 125, "no such object") \
-	X(CONFLICT,   409, 0, 125, "the object is in another state") \
-	X(LIMIT,      429, 1, 125, "a configured limit was reached") \
-	X(SYSTEM,     500, 1, 125, "a system call failed") \
-	X(CORRUPT,    500, 0, 125, "stored or received data fails its checks") \
-	X(UNSUPPORTED,501, 0, 125, "this host or this build cannot do it")
+	X(OK,         200, 0,   0,      0, "no error") \
+	X(INVALID,    400, 0, 125, -32602, "the request is malformed") \
+	X(DENIED,     403, 0, 125, -32003, "policy forbids this") \
+	X(NOT_FOUND,  404, 0, 125, -32004, "no such object") \
+	X(CONFLICT,   409, 0, 125, -32009, "the object is in another state") \
+	X(LIMIT,      429, 1, 125, -32029, "a configured limit was reached") \
+	X(SYSTEM,     500, 1, 125, -32000, "a system call failed") \
+	X(CORRUPT,    500, 0, 125, -32001, "stored or received data fails its checks") \
+	X(UNSUPPORTED,501, 0, 125, -32005, "this host or this build cannot do it")
 
 /* clang-format on */
 
 enum err_code {
-#define X(name, http, retry, exit, text) ERR_##name,
+#define X(name, http, retry, exit, rpc, text) ERR_##name,
 	ERR_CODES(X)
 #undef X
 	ERR__MAX
@@ -56,11 +56,14 @@ int err_wrap(struct err *e, const char *fmt, ...) printf_like(2, 3);
 #	define err_wrap(...) (err_wrap(__VA_ARGS__), -1)
 #endif
 
-/* The table's columns; an unknown code is "?", 500, no retry, 125. */
+/*
+ * The table's columns; an unknown code is "?", 500, no retry, 125, -32000.
+ */
 const char *err_name(enum err_code code);
 const char *err_text(enum err_code code);
 int err_http(enum err_code code);
 int err_retry(enum err_code code);
 int err_exit(enum err_code code);
+int err_rpc(enum err_code code); /* to an agent: agent_rpc.h */
 
 #endif /* !ERR_H */

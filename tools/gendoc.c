@@ -114,14 +114,14 @@ gendoc_errors(void)
 	       "`include/http1.h` by `make docs`.\n"
 	       "A message names its place and cause; the code says what kind "
 	       "of failure it is.\n\n"
-	       "| code | means | HTTP | worth retrying | exit status |\n"
-	       "|---|---|---|---|---|\n");
+	       "| code | means | HTTP | worth retrying | exit status | JSON-RPC |\n"
+	       "|---|---|---|---|---|---|\n");
 	for (i = 0; i < ERR__MAX; i++) {
 		enum err_code c = (enum err_code)i;
 
-		printf("| `%s` | %s | %d | %s | %d |\n", err_name(c),
+		printf("| `%s` | %s | %d | %s | %d | %d |\n", err_name(c),
 		    err_text(c), err_http(c), err_retry(c) ? "yes" : "no",
-		    err_exit(c));
+		    err_exit(c), err_rpc(c));
 	}
 	gendoc_http1_faults();
 }

@@ -99,6 +99,7 @@ err_table__every_code__named_and_classed(void **state)
 	for (i = ERR_OK + 1; i < ERR__MAX; i++) {
 		assert_true(err_http((enum err_code)i) >= 400);
 		assert_int_equal(err_exit((enum err_code)i), 125);
+		assert_in_range(-err_rpc((enum err_code)i), 32000, 32768);
 		assert_true(strlen(err_text((enum err_code)i)) > 5);
 	}
 }
@@ -118,6 +119,7 @@ err_table__unknown_code__safe_answer(void **state)
 		assert_int_equal(err_http(c), 500);
 		assert_int_equal(err_retry(c), 0);
 		assert_int_equal(err_exit(c), 125);
+		assert_int_equal(err_rpc(c), -32000);
 	}
 }
 

@@ -45,11 +45,8 @@ run_init(struct run *r, struct jail *j, const struct plan *p, uint32_t id)
 		r->watches[i].fd = -1;
 	r->other = NULL;
 	r->sink = NULL;
-	r->ended = r->gone = 0;
-	r->oom = cgroup_watch_oom(jail_cgroup(j), &r->oom_events);
-	memset(&r->report, 0, sizeof(r->report));
-	memset(&r->watch, 0, sizeof(r->watch));
-	r->begin_us = r->moved_us = r->looked_us = clock_now_us();
+	r->settled = 0;
+	outcome_init(&r->outcome, j, p);
 }
 
 int
@@ -98,56 +95,13 @@ run_connect(struct run *r, const int ours[3])
 		run_connect_out(r, i, ours[i]);
 }
 
-/* The first reason stands: what follows is its consequence. */
-static void
-run_end(struct run *r, enum run_end end)
-{
-	if (r->ended)
-		return;
-	r->ended = 1;
-	r->report.end = end;
-	/* the last moment: what is killed is not waited for by anybody */
-	if (end != RUN_EXITED && end != RUN_SIGNALLED && end != RUN_LOST)
-		watch_look(&r->watch, jail_pid(r->jail), r->plan,
-		    jail_quota(r->jail));
-	jail_kill(r->jail);
-}
-
 void
 run_stop(struct run *r, enum run_end end)
 {
-	run_end(r, end);
+	outcome_end(&r->outcome, end);
 }
 
 /* ---- events of the jail ---- */
-
-static void
-run_exited(struct run *r, const struct jail_event *v)
-{
-	enum run_end end = RUN_EXITED;
-	uint64_t cpu_us = v->user_us + v->system_us;
-
-	/* where nothing counts the whole group: what it waited for itself */
-	if (r->watch.cpu_us < cpu_us)
-		r->watch.cpu_us = cpu_us;
-	r->report.status = v->status;
-	r->report.max_rss_bytes = v->max_rss_bytes;
-	if (WIFSIGNALED(v->status))
-		end =
-		    WTERMSIG(v->status) == SIGSYS ? RUN_SECCOMP : RUN_SIGNALLED;
-	r->report.disk_met = watch_disk_full(jail_pid(r->jail), r->plan);
-	run_end(r, end);
-}
-
-static void
-run_failed(struct run *r, const struct jail_event *v)
-{
-	r->report.sys = v->sys;
-	r->report.step = v->step;
-	run_end(r, v->step == INIT_STEP_EXEC && v->sys == ENOENT
-		       ? RUN_NOT_FOUND
-		       : RUN_NOT_EXECUTED);
-}
 
 /* The master is both ends of the conversation; each stream has its own. */
 static int
@@ -177,108 +131,10 @@ run_event(struct run *r, struct err *e)
 		fd_closep(&v.fd);
 		return 0;
 	}
-	switch (v.kind) {
-	case JAIL_EVENT_PTY:
+	if (v.kind == JAIL_EVENT_PTY)
 		return run_pty(r, &v, e);
-	case JAIL_EVENT_STARTED:
-		break;
-	case JAIL_EVENT_FAILED:
-		run_failed(r, &v);
-		break;
-	case JAIL_EVENT_EXITED:
-		run_exited(r, &v);
-		break;
-	case JAIL_EVENT_GONE:
-		r->gone = 1;
-		r->report.lost_status = v.status;
-		run_end(r, RUN_LOST);
-		break;
-	}
+	outcome_event(&r->outcome, &v);
 	return 0;
-}
-
-/* ---- limits ---- */
-
-static int
-run_enforced(const struct run *r, enum cgroup_controller c)
-{
-	return !!(jail_posture(r->jail)->cgroup_enforced & 1U << c);
-}
-
-static int
-run_needs_watch(const struct run *r)
-{
-	return !run_enforced(r, CGROUP_MEMORY) ||
-	       r->plan->limits.cpu_time_ms > 0;
-}
-
-static uint64_t
-run_cpu_us(struct run *r)
-{
-	struct cgroup_usage u = { 0 };
-
-	jail_usage(r->jail, &u);
-	return u.cpu_us > r->watch.cpu_us ? u.cpu_us : r->watch.cpu_us;
-}
-
-static void
-run_look(struct run *r, uint64_t now)
-{
-	const struct plan_limits *l = &r->plan->limits;
-
-	if (!run_needs_watch(r) ||
-	    now - r->looked_us < WATCH_INTERVAL_MS * 1000)
-		return;
-	r->looked_us = now;
-	if (!run_enforced(r, CGROUP_MEMORY)) {
-		watch_look(&r->watch, jail_pid(r->jail), r->plan,
-		    jail_quota(r->jail));
-		if (r->watch.memory_bytes > l->memory_bytes)
-			run_end(r, RUN_OOM);
-	}
-	if (l->cpu_time_ms > 0 && run_cpu_us(r) > l->cpu_time_ms * 1000)
-		run_end(r, RUN_CPU_TIME);
-}
-
-static void
-run_limits(struct run *r, uint64_t now)
-{
-	const struct plan_limits *l = &r->plan->limits;
-
-	if (l->wall_ms > 0 && now - r->begin_us >= l->wall_ms * 1000)
-		run_end(r, RUN_WALL);
-	if (l->idle_ms > 0 && now - r->moved_us >= l->idle_ms * 1000)
-		run_end(r, RUN_IDLE);
-	run_look(r, now);
-}
-
-static void
-run_sooner(int *timeout, uint64_t now, uint64_t due)
-{
-	uint64_t ms = due > now ? (due - now + 999) / 1000 : 0;
-
-	if (ms > 3600 * 1000)
-		ms = 3600 * 1000;
-	if (*timeout == -1 || (int)ms < *timeout)
-		*timeout = (int)ms;
-}
-
-static int
-run_timeout(const struct run *r, uint64_t now)
-{
-	const struct plan_limits *l = &r->plan->limits;
-	int timeout = -1;
-
-	if (r->ended)
-		return RUN_DRAIN_MS;
-	if (l->wall_ms > 0)
-		run_sooner(&timeout, now, r->begin_us + l->wall_ms * 1000);
-	if (l->idle_ms > 0)
-		run_sooner(&timeout, now, r->moved_us + l->idle_ms * 1000);
-	if (run_needs_watch(r))
-		run_sooner(&timeout, now,
-		    r->looked_us + WATCH_INTERVAL_MS * 1000);
-	return timeout;
 }
 
 /* ---- the loop ---- */
@@ -310,26 +166,15 @@ run_ready(struct run *r, const struct pollfd *p)
 	}
 }
 
-/* An oom watch is an eventfd, or a file that says POLLPRI. */
-static void
-run_oom(struct run *r)
-{
-	uint64_t n;
-
-	(void)!read(r->oom, &n, sizeof(n));
-	fd_closep(&r->oom);
-	run_end(r, RUN_OOM);
-}
-
 static int
 run_ready_all(struct run *r, struct pollfd *p, struct err *e)
 {
 	if (relay_step(&r->relay, p) > 0)
-		r->moved_us = clock_now_us();
+		r->outcome.moved_us = clock_now_us();
 	if (relay_met_limit(&r->relay))
-		run_end(r, RUN_OUTPUT);
+		outcome_end(&r->outcome, RUN_OUTPUT);
 	if (p[SLOT_OOM].revents != 0)
-		run_oom(r);
+		outcome_oom(&r->outcome);
 	if (p[SLOT_CONTROL].revents != 0 && run_event(r, e) == -1)
 		return -1;
 	run_ready(r, p);
@@ -344,57 +189,27 @@ static int
 run_step(struct run *r, int timeout, struct err *e)
 {
 	struct pollfd p[SLOT__MAX];
-	int own = run_timeout(r, clock_now_us()), n;
+	struct outcome *o = &r->outcome;
+	int own = o->ended ? RUN_DRAIN_MS : outcome_timeout(o, clock_now_us());
+	int n;
 
 	relay_poll(&r->relay, p);
-	p[SLOT_CONTROL].fd = r->gone ? -1 : jail_fd(r->jail);
+	p[SLOT_CONTROL].fd = o->gone ? -1 : jail_fd(r->jail);
 	p[SLOT_CONTROL].events = POLLIN;
-	p[SLOT_OOM].fd = r->oom;
-	p[SLOT_OOM].events = r->oom_events;
+	p[SLOT_OOM].fd = o->oom;
+	p[SLOT_OOM].events = o->oom_events;
 	run_poll_watches(r, p);
 	if (timeout == -1 || (own != -1 && own < timeout))
 		timeout = own;
 	n = poll(p, SLOT__MAX, timeout);
 	if (n == -1 && errno != EINTR)
 		return err_set(e, ERR_SYSTEM, "poll");
-	if (n == 0 && r->ended && timeout == own)
+	if (n == 0 && o->ended && timeout == own)
 		relay_finish(&r->relay);
 	if (n > 0 && run_ready_all(r, p, e) == -1)
 		return -1;
-	if (!r->ended)
-		run_limits(r, clock_now_us());
+	outcome_limits(o, clock_now_us());
 	return 0;
-}
-
-/*
- * The pids controller counts what it refuses.  An rlimit does not: then the
- * limit was met if it was seen to be, and nobody knows otherwise.
- */
-static int
-run_pids_met(const struct run *r, const struct cgroup_usage *u)
-{
-	if (run_enforced(r, CGROUP_PIDS))
-		return u->pids_refused > 0;
-	return r->watch.tasks_peak >= r->plan->limits.pids ? 1 : -1;
-}
-
-static void
-run_usage(struct run *r)
-{
-	struct cgroup_usage *u = &r->report.usage;
-
-	jail_usage(r->jail, u);
-	if (u->cpu_us < r->watch.cpu_us)
-		u->cpu_us = r->watch.cpu_us;
-	if (u->memory_peak_bytes < r->watch.memory_peak_bytes)
-		u->memory_peak_bytes = r->watch.memory_peak_bytes;
-	r->report.pids_met = run_pids_met(r, u);
-	/* its last bytes came after its end, and not all were passed on */
-	if (relay_met_limit(&r->relay) && r->report.end == RUN_EXITED)
-		r->report.end = RUN_OUTPUT;
-	/* the kernel killed a process of it: it was no ordinary signal */
-	if (u->oom_kills > 0 && r->report.end != RUN_EXITED)
-		r->report.end = RUN_OOM;
 }
 
 static int
@@ -411,21 +226,20 @@ run_wait(struct run *r, int timeout_ms, struct run_report *ret, struct err *e)
 	uint64_t until = clock_now_us() + (uint64_t)timeout_ms * 1000;
 	int left = timeout_ms;
 
-	while (!r->ended || relay_open(&r->relay)) {
+	while (!r->outcome.ended || relay_open(&r->relay)) {
 		if (run_step(r, left, e) == -1)
 			return -1;
 		if (timeout_ms == -1)
 			continue;
 		left = run_left_ms(until);
-		if (left == 0 && (!r->ended || relay_open(&r->relay)))
+		if (left == 0 && (!r->outcome.ended || relay_open(&r->relay)))
 			return 0;
 	}
-	if (r->report.wall_us == 0) {
-		r->report.wall_us = clock_now_us() - r->begin_us;
-		r->report.output_bytes = relay_output(&r->relay);
-		run_usage(r);
-	}
-	*ret = r->report;
+	if (!r->settled)
+		outcome_settle(&r->outcome, relay_output(&r->relay),
+		    relay_met_limit(&r->relay));
+	r->settled = 1;
+	*ret = r->outcome.report;
 	return 1;
 }
 
@@ -433,7 +247,7 @@ void
 run_finish(struct run *r)
 {
 	relay_finish(&r->relay);
-	fd_closep(&r->oom);
+	outcome_finish(&r->outcome);
 }
 
 int

@@ -14,24 +14,9 @@
 
 #include "err.h"
 #include "jail.h"
+#include "outcome.h"
 #include "plan.h"
 #include "relay.h"
-#include "run_end.h"
-#include "watch.h"
-
-struct run_report {
-	enum run_end end;
-	int status; /* as wait(2) gives it, where it ran */
-	int lost_status; /* of LOST: the same of warder-init; -1: unknown */
-	int sys; /* errno of NOT_FOUND and NOT_EXECUTED */
-	uint32_t step; /* enum init_step of these */
-	int pids_met; /* a fork was refused at the limit; -1: unknown */
-	int disk_met; /* a writable file system was full at the end */
-	uint64_t wall_us;
-	uint64_t output_bytes;
-	struct cgroup_usage usage; /* watchdog's numbers filled in */
-	uint64_t max_rss_bytes; /* of the largest process */
-};
 
 enum {
 	RUN_WATCHES = 12
@@ -61,13 +46,8 @@ struct run {
 	void *sink_ctx;
 
 	/* private */
-	int ended; /* the command has */
-	int gone; /* so has its jail */
-	int oom; /* descriptor of the oom watch; -1 */
-	short oom_events;
-	struct run_report report;
-	struct watch watch;
-	uint64_t begin_us, moved_us, looked_us;
+	struct outcome outcome;
+	int settled; /* the report is whole */
 };
 
 void run_init(struct run *r, struct jail *j, const struct plan *p, uint32_t id);

@@ -382,7 +382,7 @@ library_new_run(struct warder_policy *p)
 	if (r == NULL)
 		return NULL;
 	r->policy = p;
-	r->run.oom = -1;
+	r->run.outcome.oom = -1;
 	relay_init(&r->run.relay, 0);
 	return r;
 }

@@ -21,6 +21,7 @@ struct transfer {
 struct transfers {
 	struct loop *loop;
 	CURLM *multi;
+	long kept; /* connections */
 	struct loop_timer *timer;
 	struct transfer *running;
 	struct transfer_socket *sockets;
@@ -214,11 +215,21 @@ transfers_create(struct loop *l, long connections, struct transfers **ret,
 	t->loop = l;
 	if (loop_timer_create(l, transfers_timeout, t, &t->timer, e) == -1)
 		return -1;
+	t->kept = connections;
 	t->multi = curl_multi_init();
 	if (t->multi == NULL || transfers_set(t, connections) == -1)
 		return err_set(e, ERR_UNSUPPORTED, "libcurl's multi interface");
 	*ret = take_ptr(&t);
 	return 0;
+}
+
+void
+transfers_keep(struct transfers *t, long connections)
+{
+	if (t->kept == connections)
+		return;
+	t->kept = connections;
+	(void)curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, connections);
 }
 
 void

@@ -20,6 +20,9 @@ enum {
 	PROXY_HELLO_MS = 10 * 1000,
 	PROXY_HEAD_MS = 30 * 1000,
 	PROXY_KEEP_MS = 2 * 60 * 1000,
+	PROXY_KEPT_JAIL = 256,
+	PROXY_KEPT = 768,
+	PROXY_KEPT_MS = 2 * 60 * 1000,
 	PROXY_IDLE_MS = 10 * 60 * 1000,
 	PROXY_LINGER_MS = 2 * 1000,
 	PROXY_LINGER_BYTES = 256 * 1024,
@@ -74,6 +77,15 @@ enum {
 	X(PROXY_KEEP_MS, "ms between two requests", \
 	    "above what clients keep a connection for", \
 	    "the connection is closed") \
+	X(PROXY_KEPT_JAIL, "connections to services a jail keeps", \
+	    "as many as it may have of its own", \
+	    "those used least recently are closed, or none is kept") \
+	X(PROXY_KEPT, "kept connections of all jails", \
+	    "descriptors: jails that wait must not starve others", \
+	    "those used least recently are closed, or none is kept") \
+	X(PROXY_KEPT_MS, "ms without a request of their pool", \
+	    "servers keep theirs no longer, and libcurl uses none that old", \
+	    "kept connections are closed") \
 	X(PROXY_IDLE_MS, "ms without a byte either way", \
 	    "above the pauses of models that think and of long polls", \
 	    "the connection is closed") \

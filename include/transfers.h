@@ -27,6 +27,9 @@ typedef void transfer_done_fn(void *arg, CURLcode result);
 must_check int transfers_create(struct loop *l, long connections,
     struct transfers **ret, struct err *e);
 
+/* Keep another number open; counts when a transfer ends. */
+void transfers_keep(struct transfers *t, long connections);
+
 /* Ends all transfers without a word; destroy it before the loop. */
 void transfers_destroy(struct transfers *t);
 

@@ -556,8 +556,9 @@ guest_pool(struct guest *g, const struct verdict *v, struct upstream_pool **ret,
 	if (i == GUEST_POOLS_MAX && (p = pool_room(g)) == NULL)
 		return err_set(e, ERR_LIMIT, "%d services at the same time",
 		    GUEST_POOLS_MAX);
-	if (p->pool == NULL && upstream_pool_create(g->proxy->upstream,
-				   ca->text, ca->size, &p->pool, e) == -1)
+	if (p->pool == NULL &&
+	    upstream_pool_create(g->proxy->upstream, &g->nkept, ca->text,
+		ca->size, &p->pool, e) == -1)
 		return -1;
 	p->service = v->service;
 	p->injects = mask;

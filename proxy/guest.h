@@ -89,6 +89,7 @@ struct guest {
 	struct guest_ca *cas; /* a service's */
 	struct guest_pool pools[GUEST_POOLS_MAX];
 	uint64_t pool_uses;
+	unsigned nkept; /* connections towards the world */
 
 	/* record.c */
 	struct guest_credit log_credit, audit_credit;

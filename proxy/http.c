@@ -19,7 +19,7 @@
 #include "locals.h"
 #include "log.h"
 
-_Static_assert(PROXY_BUFFER_BYTES == STREAM_BUFFER_BYTES,
+_Static_assert(PROXY_BUFFER_BYTES == (int)STREAM_BUFFER_BYTES,
     "the limit in the documents is the stream's");
 
 struct http {

@@ -47,6 +47,14 @@ usage(void)
 	return 2;
 }
 
+/* Each connection may dial once; of the descriptors some are for waiting. */
+static void
+main_share(struct proxy *p, unsigned files)
+{
+	p->nkept_max = files / 4 < PROXY_KEPT ? files / 4 : PROXY_KEPT;
+	p->nconns_max = (files - p->nkept_max) / 2;
+}
+
 /* A connection that went away is told by the call, not by a signal. */
 static int
 main_prepare(struct proxy *p, struct err *e)
@@ -66,8 +74,7 @@ main_prepare(struct proxy *p, struct err *e)
 	if (files.rlim_cur < 2 * PROXY_FILES_RESERVE)
 		return err_set(e, ERR_LIMIT, "fewer than %d open files",
 		    2 * PROXY_FILES_RESERVE);
-	/* each may dial once: two descriptors a connection */
-	p->nconns_max = (unsigned)(files.rlim_cur - PROXY_FILES_RESERVE) / 2;
+	main_share(p, (unsigned)files.rlim_cur - PROXY_FILES_RESERVE);
 	return 0;
 }
 
@@ -90,7 +97,7 @@ main_run(struct proxy *p, struct err *e)
 	    loop_create(&p->loop, e) == -1 ||
 	    locals_create(p->loop, &p->locals, e) == -1 ||
 	    names_create(p->loop, &p->names, e) == -1 ||
-	    upstream_create(p->loop, &p->upstream, e) == -1 ||
+	    upstream_create(p->loop, p->nkept_max, &p->upstream, e) == -1 ||
 	    control_create(p, MAIN_CONTROL_FD, &p->control, e) == -1 ||
 	    lock_down(e) == -1)
 		return -1;

@@ -46,6 +46,7 @@ struct proxy {
 	char via[PROXY_VIA_SIZE];
 	struct guest *guests[PROXY_JAILS_MAX]; /* NULL: free */
 	unsigned nconns, nconns_max; /* of all guests */
+	unsigned nkept_max; /* idle connections to services */
 };
 
 /* Give up what is not needed any more; the last step before the loop runs. */

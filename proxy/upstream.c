@@ -15,7 +15,6 @@
 #include "transfers.h"
 
 enum {
-	UPSTREAM_IDLE_MAX = 64, /* connections kept in a pool */
 	UPSTREAM_HANDLES_MAX = 64, /* libcurl's handles kept in a pool */
 	UPSTREAM_CONNECT_MS = 2 * PROXY_DIAL_MS, /* with the TLS handshake */
 	UPSTREAM_READ_BYTES = 64 * 1024,
@@ -26,8 +25,20 @@ enum {
 
 static const char system_authorities[] = "/etc/ssl/certs/ca-certificates.crt";
 
+TAILQ_HEAD(upstream_pools, upstream_pool);
+
+/*
+ * A connection that is to be kept after its call has a place among the kept
+ * ones of its jail and of all, from its opening to its end; one that finds
+ * none ends with its call.
+ */
 struct upstream {
 	struct loop *loop;
+	struct upstream_pools pools; /* the least recently used first */
+	struct loop_timer *old; /* armed while connections are kept */
+	int timed;
+	unsigned nkept, nkept_max;
+	struct upstream_pool *keeper[PROXY_FILES_MAX]; /* of a descriptor */
 	/* The system's authorities: text until somebody needs them. */
 	char *text;
 	size_t size;
@@ -37,8 +48,13 @@ struct upstream {
 TAILQ_HEAD(upstream_calls, upstream_call);
 
 struct upstream_pool {
+	TAILQ_ENTRY(upstream_pool) next;
 	struct upstream *upstream;
-	struct transfers *transfers;
+	struct transfers *transfers; /* NULL: it has no connection */
+	unsigned nkept, nlive;
+	unsigned *jail; /* how many its jail keeps */
+	uint64_t used_ms;
+	int telling; /* a call's end: transfers are on the stack */
 	X509_STORE *store; /* NULL: the system's */
 	struct loop_call *later; /* for what libcurl's callbacks must not do */
 	struct upstream_calls live, spare;
@@ -62,6 +78,7 @@ struct upstream_call {
 	unsigned informational;
 	int headed; /* the final head is there */
 	int cancelled;
+	int forbidden; /* its connection is not kept */
 	unsigned paused; /* CURLPAUSE_SEND | CURLPAUSE_RECV */
 	unsigned wake; /* those that are to go on */
 	char error[CURL_ERROR_SIZE];
@@ -140,6 +157,51 @@ upstream_authorities(struct upstream *u, struct err *e)
 
 /* ---- what libcurl asks --------------------------------------------------------- */
 
+static int
+pool_has_room(const struct upstream_pool *p)
+{
+	const struct upstream *u = p->upstream;
+
+	return *p->jail < PROXY_KEPT_JAIL && u->nkept < u->nkept_max;
+}
+
+static void
+call_keep(struct upstream_call *c, int fd)
+{
+	struct upstream_pool *p = c->pool;
+
+	/* beyond that an older one of the pool goes for it: pool_make_room */
+	if (fd >= PROXY_FILES_MAX ||
+	    (!pool_has_room(p) && p->nkept < p->nlive)) {
+		c->forbidden = 1;
+		(void)curl_easy_setopt(c->easy, CURLOPT_FORBID_REUSE, 1L);
+		return;
+	}
+	p->upstream->keeper[fd] = p;
+	p->upstream->nkept++;
+	p->nkept++;
+	++*p->jail;
+}
+
+/* Of any pool's connection, when libcurl closes it. */
+static int
+on_close(void *arg, curl_socket_t fd)
+{
+	struct upstream *u = arg;
+	struct upstream_pool *p = NULL;
+
+	if (fd >= 0 && fd < PROXY_FILES_MAX) {
+		p = u->keeper[fd];
+		u->keeper[fd] = NULL;
+	}
+	if (p != NULL) {
+		u->nkept--;
+		p->nkept--;
+		--*p->jail;
+	}
+	return close(fd);
+}
+
 /* Only the address that was vetted for this transfer. */
 static curl_socket_t
 on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
@@ -147,11 +209,16 @@ on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 	struct upstream_call *c = arg;
 	struct sockaddr_storage sa;
 	socklen_t size = dial_sockaddr(&c->target, &sa);
+	int fd;
 
 	if (purpose != CURLSOCKTYPE_IPCXN || a->addrlen < size ||
 	    a->family != sa.ss_family || memcmp(&a->addr, &sa, size) != 0)
 		return CURL_SOCKET_BAD;
-	return socket(a->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = socket(a->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return CURL_SOCKET_BAD;
+	call_keep(c, fd);
+	return fd;
 }
 
 static size_t
@@ -244,6 +311,8 @@ call_retire(struct upstream_call *c)
 	struct upstream_pool *p = c->pool;
 
 	TAILQ_REMOVE(&p->live, c, next);
+	p->nlive--;
+	p->used_ms = loop_now_ms();
 	curl_slist_free_all(c->fields);
 	c->fields = NULL;
 	http1_head_finish(&c->head);
@@ -267,7 +336,9 @@ static void
 call_done(void *arg, CURLcode code)
 {
 	struct upstream_call *c = arg;
+	struct upstream_pool *p = c->pool;
 	struct upstream_events events = c->events;
+	int cancelled = c->cancelled;
 	char why[CURL_ERROR_SIZE];
 	struct upstream_end end = { .good = code == CURLE_OK && c->headed,
 		.unreached = code == CURLE_COULDNT_CONNECT ||
@@ -277,11 +348,12 @@ call_done(void *arg, CURLcode code)
 
 	(void)snprintf(why, sizeof(why), "%s",
 	    c->error[0] != '\0' ? c->error : curl_easy_strerror(code));
-	if (!c->cancelled) {
-		call_retire(c);
-		events.done(events.arg, &end);
-	} else
-		call_retire(c);
+	call_retire(c);
+	if (cancelled)
+		return;
+	p->telling++;
+	events.done(events.arg, &end);
+	p->telling--;
 }
 
 /* Unpausing may call back at once, so it is done here, from the loop. */
@@ -389,6 +461,8 @@ handle_fix(struct upstream_call *c)
 	SET(CURLOPT_BUFFERSIZE, (long)UPSTREAM_READ_BYTES);
 	SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
 	SET(CURLOPT_OPENSOCKETDATA, c);
+	SET(CURLOPT_CLOSESOCKETFUNCTION, on_close);
+	SET(CURLOPT_CLOSESOCKETDATA, p->upstream);
 	SET(CURLOPT_READFUNCTION, on_body);
 	SET(CURLOPT_READDATA, c);
 	SET(CURLOPT_HEADERFUNCTION, on_line);
@@ -460,6 +534,9 @@ handle_where(struct upstream_call *c, const struct upstream_request *r)
 	(void)snprintf(to, sizeof(to), "::%s:%u", address, r->target.port);
 	SET(CURLOPT_REQUEST_TARGET, http1_head_target(r->head));
 	SET(CURLOPT_FRESH_CONNECT, may_repeat(r) ? 0L : 1L);
+	if (c->forbidden)
+		SET(CURLOPT_FORBID_REUSE, 0L);
+	c->forbidden = 0;
 	if (strcmp(url, c->url) == 0 && strcmp(to, c->to) == 0)
 		return 0;
 	curl_slist_free_all(c->connect_to);
@@ -549,13 +626,103 @@ call_take(struct upstream_pool *p)
 	return c;
 }
 
+/* ---- kept connections ------------------------------------------------------------------ */
+
+/* All of a pool's that has no call. */
+static void
+pool_close(struct upstream_pool *p)
+{
+	transfers_destroy(take_ptr(&p->transfers));
+}
+
+/* Those of the pool that has waited longest; of a jail, or (NULL) of any. */
+static int
+upstream_close_oldest(struct upstream *u, const unsigned *jail)
+{
+	struct upstream_pool *p;
+
+	TAILQ_FOREACH (p, &u->pools, next)
+		if (p->nkept > 0 && (jail == NULL || p->jail == jail) &&
+		    upstream_pool_is_idle(p)) {
+			pool_close(p);
+			return 1;
+		}
+	return 0;
+}
+
+/*
+ * What a new connection takes the place of: one of this pool, which libcurl
+ * closes when a call ends and there are more than it was told to keep, or
+ * those of another.
+ */
+static void
+pool_make_room(struct upstream_pool *p)
+{
+	struct upstream *u = p->upstream;
+	int full = !pool_has_room(p);
+
+	if (full && p->nkept <= p->nlive) {
+		if (*p->jail >= PROXY_KEPT_JAIL)
+			(void)upstream_close_oldest(u, p->jail);
+		if (u->nkept >= u->nkept_max)
+			(void)upstream_close_oldest(u, NULL);
+		full = 0;
+	}
+	if (p->transfers != NULL)
+		transfers_keep(p->transfers, full ? p->nkept : PROXY_KEPT_JAIL);
+}
+
+static void
+upstream_time(struct upstream *u)
+{
+	struct err e = { 0 };
+
+	if (loop_timer_set(u->old, PROXY_KEPT_MS, &e) == -1)
+		log_err(LOG_LEVEL_ERROR, "upstream", &e);
+	u->timed = 1;
+}
+
+static void
+upstream_age(void *arg)
+{
+	struct upstream *u = arg;
+	uint64_t now = loop_now_ms();
+	struct upstream_pool *p;
+
+	u->timed = 0;
+	TAILQ_FOREACH (p, &u->pools, next)
+		if (p->nkept > 0 && upstream_pool_is_idle(p) &&
+		    now - p->used_ms >= PROXY_KEPT_MS)
+			pool_close(p);
+	if (u->nkept > 0)
+		upstream_time(u);
+}
+
+static int
+pool_use(struct upstream_pool *p, struct err *e)
+{
+	struct upstream *u = p->upstream;
+
+	TAILQ_REMOVE(&u->pools, p, next);
+	TAILQ_INSERT_TAIL(&u->pools, p, next);
+	pool_make_room(p);
+	if (!u->timed)
+		upstream_time(u);
+	if (p->transfers != NULL)
+		return 0;
+	return transfers_create(u->loop, PROXY_KEPT_JAIL, &p->transfers, e);
+}
+
 int
 upstream_start(const struct upstream_request *r, struct upstream_call **ret,
     struct err *e)
 {
 	struct upstream_pool *p = r->pool;
-	struct upstream_call *c = call_take(p);
+	struct upstream_call *c;
 
+	if (pool_use(p, e) == -1)
+		return -1;
+	c = call_take(p);
 	if (c == NULL)
 		return err_sys(e, ENOMEM, "a request");
 	c->target = r->target;
@@ -566,6 +733,7 @@ upstream_start(const struct upstream_request *r, struct upstream_call **ret,
 	c->error[0] = '\0';
 	http1_head_init(&c->head, HTTP1_RESPONSE, NULL);
 	TAILQ_INSERT_TAIL(&p->live, c, next);
+	p->nlive++;
 	if (handle_where(c, r) == -1 || handle_method(c->easy, r) == -1 ||
 	    handle_fields(c, r) == -1) {
 		call_retire(c);
@@ -582,22 +750,22 @@ upstream_start(const struct upstream_request *r, struct upstream_call **ret,
 /* ---- pools ----------------------------------------------------------------------------- */
 
 int
-upstream_pool_create(struct upstream *u, const void *ca, size_t ca_size,
-    struct upstream_pool **ret, struct err *e)
+upstream_pool_create(struct upstream *u, unsigned *kept, const void *ca,
+    size_t ca_size, struct upstream_pool **ret, struct err *e)
 {
 	struct upstream_pool *p = calloc(1, sizeof(*p));
 
 	if (p == NULL)
 		return err_sys(e, ENOMEM, "a pool of connections");
 	p->upstream = u;
+	p->jail = kept;
+	TAILQ_INSERT_TAIL(&u->pools, p, next);
 	TAILQ_INIT(&p->live);
 	TAILQ_INIT(&p->spare);
 	if (ca != NULL)
 		p->store = store_parse(ca, ca_size);
 	if ((ca != NULL && p->store == NULL) ||
-	    loop_call_create(u->loop, pool_later, p, &p->later, e) == -1 ||
-	    transfers_create(u->loop, UPSTREAM_IDLE_MAX, &p->transfers, e) ==
-		-1) {
+	    loop_call_create(u->loop, pool_later, p, &p->later, e) == -1) {
 		upstream_pool_destroy(p);
 		return -1;
 	}
@@ -612,8 +780,8 @@ upstream_pool_destroy(struct upstream_pool *p)
 
 	if (p == NULL)
 		return;
-	if (p->transfers != NULL)
-		transfers_destroy(p->transfers);
+	transfers_destroy(p->transfers);
+	TAILQ_REMOVE(&p->upstream->pools, p, next);
 	while ((c = TAILQ_FIRST(&p->live)) != NULL)
 		call_retire(c);
 	while ((c = TAILQ_FIRST(&p->spare)) != NULL) {
@@ -628,11 +796,12 @@ upstream_pool_destroy(struct upstream_pool *p)
 int
 upstream_pool_is_idle(const struct upstream_pool *p)
 {
-	return TAILQ_EMPTY(&p->live);
+	return TAILQ_EMPTY(&p->live) && !p->telling;
 }
 
 int
-upstream_create(struct loop *l, struct upstream **ret, struct err *e)
+upstream_create(struct loop *l, unsigned kept, struct upstream **ret,
+    struct err *e)
 {
 	struct upstream *u = calloc(1, sizeof(*u));
 	SSL_CTX *warm;
@@ -640,6 +809,10 @@ upstream_create(struct loop *l, struct upstream **ret, struct err *e)
 	if (u == NULL)
 		return err_sys(e, ENOMEM, "upstream");
 	u->loop = l;
+	u->nkept_max = kept;
+	TAILQ_INIT(&u->pools);
+	if (loop_timer_create(l, upstream_age, u, &u->old, e) == -1)
+		return -1;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return err_set(e, ERR_UNSUPPORTED, "libcurl does not start");
 	/* What OpenSSL reads for its first context, it reads now. */

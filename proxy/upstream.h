@@ -70,20 +70,25 @@ struct upstream_request {
 	struct upstream_events events;
 };
 
-/* Reads the system's authorities: before the filter. */
-must_check int upstream_create(struct loop *l, struct upstream **ret,
-    struct err *e);
+/*
+ * Reads the system's authorities: before the filter.  kept: connections that
+ * are kept between calls, of all pools.
+ */
+must_check int upstream_create(struct loop *l, unsigned kept,
+    struct upstream **ret, struct err *e);
 
 /*
- * ca: PEM of the authorities that the service trusts, or NULL for the
- * system's; copied.
+ * kept: how many connections the pools of its jail keep, borrowed; at most
+ * PROXY_KEPT_JAIL.  Where another one is wanted, the oldest of the same pool
+ * goes, otherwise those of the pool that was used least recently.  ca: PEM of the
+ * authorities that the service trusts, or NULL for the system's; copied.
  */
-must_check int upstream_pool_create(struct upstream *u, const void *ca,
-    size_t ca_size, struct upstream_pool **ret, struct err *e);
+must_check int upstream_pool_create(struct upstream *u, unsigned *kept,
+    const void *ca, size_t ca_size, struct upstream_pool **ret, struct err *e);
 /* Ends its calls without a word; NULL is fine. */
 void upstream_pool_destroy(struct upstream_pool *p);
 
-/* Whether it has no call. */
+/* Whether it has no call, and none that is just being told of its end. */
 int upstream_pool_is_idle(const struct upstream_pool *p);
 
 must_check int upstream_start(const struct upstream_request *r,

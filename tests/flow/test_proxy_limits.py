@@ -10,6 +10,7 @@ from flow import wait_until
 from upstream import Echo, Web
 
 CONNECTIONS = 256  # PROXY_CONNECTIONS_MAX
+KEPT = 256  # PROXY_KEPT_JAIL
 BURST = 64  # RECORD_BURST
 # KiB that a connection may add to the proxy; a sanitizer keeps what was freed
 # for a while, and has room around everything.
@@ -44,6 +45,63 @@ def connections_a_jail(w):
         w.exec(["python3", "-c", FILL, str(CONNECTIONS - 1)], "--policy",
                p).expect(0, "served b'HTTP/1.1 200'\nthen  OK\r\n")
         equal(len(up.requests), 2)
+
+
+# Asks for as many hosts of a service as each line of stdin says.
+HOSTS = """
+import socket, sys
+for line in sys.stdin:
+    s = socket.create_connection(("127.0.0.1", 3128)); f = s.makefile("rb")
+    service, n = line.split()
+    for i in range(int(n)):
+        host = f"h{i}.{service}.internal"
+        s.sendall(f"GET http://{host}/ok/a HTTP/1.1\\r\\nHost: {host}"
+                  "\\r\\n\\r\\n".encode())
+        assert b" 200 " in f.readline()
+        while f.readline() != b"\\r\\n": pass
+        f.readline()
+    s.close()
+    print("done", flush=True)
+"""
+
+
+@test
+def connections_to_services_a_jail_keeps(w):
+    """Those of the service that was asked least recently go first, and of one
+    service the oldest."""
+    with Web() as up:
+        services = {f"s{i}": [f'to: "*.s{i}.internal:80"', "tls: none",
+                              f"dial: 127.0.0.1:{up.port}",
+                              "allow: [{path: /**}]"] for i in range(4)}
+        p = w.popen([w.program, "exec", "-i", "--policy", policy(w, services),
+                     "--", "python3", "-c", HOSTS], stdin=-1, stdout=-1,
+                    stderr=-1)
+
+        def ask(service, n):
+            before = up.connections
+            p.popen.stdin.write(f"{service} {n}\n".encode())
+            p.popen.stdin.flush()
+            equal(p.line(), "done\n")
+            return up.connections - before
+
+        def files():
+            return len(os.listdir(f"/proc/{proxy}/fd"))
+        equal(ask("s0", 1), 1)
+        proxy = [x for x in descendants(p.pid)
+                 if name_of(x) == "warder-proxy"][0]
+        before = files()
+        for i in range(4):
+            equal(ask(f"s{i}", 100), 99 if i == 0 else 100)
+            # the control: until then all are kept
+            if i < 2:
+                check(files() >= before + 100 * i + 98, files())
+            check(files() <= before + KEPT, f"{before}, then {files()}")
+        equal(ask("s3", 100), 0)
+        equal(ask("s0", 1), 1)
+        # one service alone
+        check(ask("s2", KEPT + 50) >= KEPT - 50, "new ones")
+        check(files() <= before + KEPT, f"{before}, then {files()}")
+        p.finish(data=b"").expect(0)
 
 
 @test

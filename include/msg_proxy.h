@@ -15,6 +15,12 @@
  *	PROXY_JAIL_PREPARE ──►
  *	           ◄── PROXY_READY + trust memfd | PROXY_FAILED
  *	PROXY_JAIL_LISTEN + listeners ──► (once the namespace is there)
+ *
+ *	PROXY_JAIL_PLAN + plan memfd ──►  (another policy for a live jail)
+ *	PROXY_JAIL_CA …, PROXY_JAIL_TOKEN … ──►  (of that one)
+ *	PROXY_JAIL_RELOAD ──►
+ *	           ◄── PROXY_RELOADED
+ *
  *	PROXY_JAIL_REMOVE ──►
  *	           ◄── PROXY_REMOVED + summary memfd
  */
@@ -27,7 +33,7 @@
 #include "sha256.h"
 
 enum {
-	PROXY_VERSION = 2,
+	PROXY_VERSION = 3,
 	PROXY_SEED_SIZE = 32,
 	PROXY_RUN_MAX = 64, /* with its NUL: LOG_RUN_MAX */
 	PROXY_TEXT_MAX = 480, /* a struct err's, with its NUL */
@@ -48,8 +54,11 @@ enum {
 	X(JAIL_AUDIT,   TO_PROXY,    struct proxy_jail_audit,     1) \
 	X(JAIL_PREPARE, TO_PROXY,    struct proxy_jail_prepare,   0) \
 	X(JAIL_LISTEN,  TO_PROXY,    struct proxy_jail_listen,    8) \
+	X(JAIL_PLAN,    TO_PROXY,    struct proxy_jail_plan,      1) \
+	X(JAIL_RELOAD,  TO_PROXY,    struct proxy_jail_reload,    0) \
 	X(JAIL_REMOVE,  TO_PROXY,    struct proxy_jail_remove,    0) \
 	X(READY,        TO_LAUNCHER, struct proxy_ready,          1) \
+	X(RELOADED,     TO_LAUNCHER, struct proxy_reloaded,       0) \
 	X(REMOVED,      TO_LAUNCHER, struct proxy_removed,        1) \
 	X(FAILED,       TO_LAUNCHER, struct proxy_failed,         0)
 
@@ -130,6 +139,47 @@ struct proxy_jail_listen {
 	uint32_t role[IPC_FDS_MAX]; /* enum proxy_role of each */
 };
 
+/*
+ * The memfd holds another struct plan_net for a jail that was prepared: the
+ * candidate.  What it needs follows as at the start, and is the candidate's
+ * until PROXY_JAIL_RELOAD.  One that is there already is thrown away.
+ */
+struct proxy_jail_plan {
+	uint32_t jail;
+	unsigned char policy[SHA256_SIZE]; /* as in proxy_jail_add */
+};
+
+/* All is said of the candidate: put it in force, answer PROXY_RELOADED. */
+struct proxy_jail_reload {
+	uint32_t jail;
+};
+
+/* clang-format off */
+/* What became of a candidate; but for DONE nothing has changed. */
+#define PROXY_RELOADS(X) \
+	X(DONE,          "it is in force") \
+	X(NEEDS_RESTART, "a live jail cannot have it") \
+	X(REFUSED,       "it is malformed, or cannot be put in force")
+
+/* clang-format on */
+
+enum proxy_reload {
+#define X(name, text) PROXY_RELOAD_##name,
+	PROXY_RELOADS(X)
+#undef X
+	PROXY_RELOAD__MAX
+};
+
+/* Connections that had a destination: those that go on, those that do not. */
+struct proxy_reloaded {
+	uint32_t jail;
+	uint32_t answer; /* enum proxy_reload */
+	uint32_t kept, cut;
+	uint32_t code; /* enum err_code; ERR_OK if it is in force */
+	int32_t sys; /* errno, or 0 */
+	char text[PROXY_TEXT_MAX];
+};
+
 struct proxy_jail_remove {
 	uint32_t jail;
 };
@@ -150,8 +200,11 @@ struct proxy_placeholder {
 	char value[PROXY_PLACEHOLDER_MAX]; /* "": it has none */
 };
 
-/* In the memfd: a struct proxy_count for each service, in the plan's order,
- * and a last one for what belonged to none. */
+/*
+ * In the memfd: a struct proxy_count for each service of the plan in force, in
+ * its order, and a last one for what belonged to none, or to a service that a
+ * reload took away.
+ */
 struct proxy_removed {
 	uint32_t jail;
 	uint32_t services; /* one less than the counts */

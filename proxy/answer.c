@@ -33,7 +33,7 @@ answer_refusal(struct buf *out, const struct guest *g, const struct intent *in,
 	struct text t;
 
 	text_init(&t, body, sizeof(body));
-	explain_record(g->net, in, v, g->policy, g->run, &t);
+	explain_record(g->net, in, v, g->now->policy, g->run, &t);
 	text_add(&t, "\n");
 	if (t.truncated)
 		return answer_failure(out, g, (unsigned)refusal_http(v->code),
@@ -50,7 +50,7 @@ answer_failure(struct buf *out, const struct guest *g, unsigned status,
 	char body[EXPLAIN_RECORD_SIZE], digest[SHA256_HEX_SIZE];
 	struct text t;
 
-	sha256_hex(g->policy, digest);
+	sha256_hex(g->now->policy, digest);
 	text_init(&t, body, sizeof(body));
 	text_add(&t, "{\"code\":");
 	text_add_json(&t, refusal_name(code));

@@ -27,6 +27,7 @@
 #include "locals.h"
 #include "log.h"
 #include "record.h"
+#include "reload.h"
 #include "stream.h"
 #include "tunnel.h"
 
@@ -53,6 +54,7 @@ struct conn {
 	char host[CANON_HOST_SIZE]; /* where it goes */
 	uint32_t port;
 	char sni[CANON_HOST_SIZE]; /* "": none */
+	int greeted, tls; /* its first bytes were read, and begin TLS */
 	struct verdict verdict;
 
 	struct hello hello;
@@ -184,6 +186,8 @@ conn_intent(const struct conn *c, struct intent *ret)
 		.kind = INTENT_CONNECT,
 		.host = c->host,
 		.port = c->port,
+		.hello = c->greeted,
+		.tls = c->tls,
 		.sni = c->sni[0] == '\0' ? NULL : c->sni,
 		.locals = locals_get(c->guest->proxy->locals),
 	};
@@ -342,9 +346,9 @@ conn_greeted(struct conn *c, int tls)
 {
 	struct intent in;
 
+	c->greeted = 1;
+	c->tls = tls;
 	conn_intent(c, &in);
-	in.hello = 1;
-	in.tls = tls;
 	authorize(c->guest->net, &in, &c->verdict);
 	if (c->verdict.answer != VERDICT_ALLOW)
 		conn_refuse(c, &in, &c->verdict);
@@ -475,6 +479,125 @@ conn_capture(struct conn *c, const struct conn_arrival *a)
 		conn_refuse(c, &in, &c->verdict);
 	else
 		conn_allowed(c);
+}
+
+/* ---- another policy ----------------------------------------------------------- */
+
+static void
+conn_cut_tunnel(struct conn *c)
+{
+	struct tunnel_result t = { .reset = 1 };
+
+	tunnel_count(c->tunnel, &t.sent_bytes, &t.received_bytes);
+	conn_tunnel_ended(c, &t);
+}
+
+/* The record is made; what may be said to the client is. */
+static int
+conn_cut(struct conn *c, const struct intent *in, const struct verdict *v)
+{
+	static const char why[] =
+	    "by the new policy it would go on in another way";
+	int denied = v->answer != VERDICT_ALLOW;
+
+	c->verdict.service = v->service;
+	reach_cancel(take_ptr(&c->reach));
+	dial_cancel(take_ptr(&c->dial));
+	if (c->tunnel == NULL && denied)
+		conn_refuse(c, in, v);
+	else if (c->tunnel == NULL)
+		conn_unavailable(c, 503, REFUSAL_unavailable, why);
+	else {
+		if (denied)
+			record_refusal(c->guest, c->way, in, v);
+		else
+			record_failure(c->guest, c->way, v->service, c->host,
+			    c->port, REFUSAL_unavailable, why);
+		conn_cut_tunnel(c);
+	}
+	return 0;
+}
+
+/* The address that it is connected to, for its service. */
+static int
+conn_may_dial(const struct conn *c, const struct verdict *v, struct intent *ret,
+    struct net_address *ret_address, struct verdict *ret_verdict)
+{
+	struct sockaddr_storage sa = { 0 };
+	socklen_t size = sizeof(sa);
+
+	*ret = (struct intent){ .kind = INTENT_DIAL,
+		.host = c->host,
+		.service = v->service,
+		.address = ret_address,
+		.locals = locals_get(c->guest->proxy->locals) };
+	*ret_address = (struct net_address){ 0 };
+	/* one that has gone has none, and that is refused */
+	if (getpeername(c->upstream, (struct sockaddr *)&sa, &size) == -1 ||
+	    address_from_sockaddr((struct sockaddr *)&sa, size, ret_address,
+		&ret->port) == -1)
+		ret->port = 0;
+	authorize(c->guest->net, ret, ret_verdict);
+	return ret_verdict->answer == VERDICT_ALLOW;
+}
+
+/* Not connected yet: by the new policy from the beginning. */
+static void
+conn_reach_again(struct conn *c)
+{
+	reach_cancel(take_ptr(&c->reach));
+	dial_cancel(take_ptr(&c->dial));
+	conn_reach(c);
+}
+
+/* The stream itself, whatever is in it: 1 it goes on. */
+static int
+conn_renew_stream(struct conn *c, const struct reload *r)
+{
+	struct intent in, dial;
+	struct net_address to;
+	struct verdict v, w;
+
+	conn_intent(c, &in);
+	authorize(c->guest->net, &in, &v);
+	if (v.answer != VERDICT_ALLOW || !reload_is_same(r, &c->verdict, &v))
+		return conn_cut(c, &in, &v);
+	if (c->phase == CONN_TUNNEL && !conn_may_dial(c, &v, &dial, &to, &w))
+		return conn_cut(c, &dial, &w);
+	c->verdict = v;
+	if (c->phase == CONN_REACH || c->phase == CONN_DIAL)
+		conn_reach_again(c);
+	return 1;
+}
+
+/* Its request first, which may still be answered. */
+static void
+conn_renew_one(struct conn *c, struct reload *r)
+{
+	int busy = c->phase == CONN_HTTP && http_is_busy(c->http);
+	int kept = 1;
+
+	if (c->phase == CONN_LINGER || (c->host[0] == '\0' && !busy))
+		return;
+	if (busy)
+		kept = http_renew(c->http, r);
+	if (kept && c->host[0] != '\0')
+		kept = conn_renew_stream(c, r);
+	r->kept += kept != 0;
+	r->cut += kept == 0;
+	if (kept && busy)
+		http_resume(c->http);
+}
+
+void
+conn_renew(struct reload *r)
+{
+	struct conn *c, *next;
+
+	for (c = TAILQ_FIRST(&r->guest->conns); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, next);
+		conn_renew_one(c, r);
+	}
 }
 
 /* ---- events ------------------------------------------------------------------ */

@@ -1,12 +1,14 @@
 #include "control.h"
 
 #include <fcntl.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "guest.h"
 #include "log.h"
 #include "msg_proxy.h"
+#include "reload.h"
 #include "secret.h"
 
 struct control {
@@ -16,38 +18,64 @@ struct control {
 	struct ipc_msg msg;
 };
 
-typedef int control_fn(struct control *c, struct err *e);
+/* g: the jail that the message is about; -1: it cannot be served. */
+typedef int control_fn(struct control *c, struct guest *g, struct err *e);
 
-static int on_add(struct control *c, struct err *e);
-static int on_ca(struct control *c, struct err *e);
-static int on_token(struct control *c, struct err *e);
-static int on_vault(struct control *c, struct err *e);
-static int on_audit(struct control *c, struct err *e);
-static int on_prepare(struct control *c, struct err *e);
-static int on_listen(struct control *c, struct err *e);
-static int on_remove(struct control *c, struct err *e);
+static control_fn on_add, on_ca, on_token, on_vault, on_audit, on_prepare,
+    on_listen, on_plan, on_reload, on_remove;
+
+/* What a message wants of the jail that it is about. */
+enum control_jail {
+	CONTROL_NEW, /* there is none yet; what is wrong ends the process */
+	CONTROL_LIVE, /* passed over for one that has failed, as was said */
+	CONTROL_ANY, /* as CONTROL_NEW, for one that is there */
+};
 
 /* clang-format off */
 static const struct {
 	uint32_t type;
 	size_t least, most; /* bytes */
 	int fds_least, fds_most;
+	enum control_jail jail;
+	size_t number; /* where the body has the jail's */
 	control_fn *fn;
 } messages[] = {
 #define ONE(t) sizeof(struct t), sizeof(struct t)
-	{ PROXY_JAIL_ADD,     ONE(proxy_jail_add),     1, 1, on_add },
-	{ PROXY_JAIL_CA,      ONE(proxy_jail_ca),      1, 1, on_ca },
-	{ PROXY_JAIL_TOKEN,   sizeof(struct proxy_jail_token),
-	    sizeof(struct proxy_jail_token) + PROXY_TOKEN_MAX, 0, 0, on_token },
-	{ PROXY_JAIL_VAULT,   ONE(proxy_jail_vault),   1, 1, on_vault },
-	{ PROXY_JAIL_AUDIT,   ONE(proxy_jail_audit),   1, 1, on_audit },
-	{ PROXY_JAIL_PREPARE, ONE(proxy_jail_prepare), 0, 0, on_prepare },
-	{ PROXY_JAIL_LISTEN,  ONE(proxy_jail_listen),  1, IPC_FDS_MAX, on_listen },
-	{ PROXY_JAIL_REMOVE,  ONE(proxy_jail_remove),  0, 0, on_remove },
+#define OF(which, t) CONTROL_##which, offsetof(struct t, jail)
+	{ PROXY_JAIL_ADD,     ONE(proxy_jail_add),     1, 1,
+	    OF(NEW, proxy_jail_add), on_add },
+	{ PROXY_JAIL_CA,      ONE(proxy_jail_ca),      1, 1,
+	    OF(LIVE, proxy_jail_ca), on_ca },
+	{ PROXY_JAIL_TOKEN,   sizeof(struct proxy_jail_token) + 1,
+	    sizeof(struct proxy_jail_token) + PROXY_TOKEN_MAX, 0, 0,
+	    OF(LIVE, proxy_jail_token), on_token },
+	{ PROXY_JAIL_VAULT,   ONE(proxy_jail_vault),   1, 1,
+	    OF(LIVE, proxy_jail_vault), on_vault },
+	{ PROXY_JAIL_AUDIT,   ONE(proxy_jail_audit),   1, 1,
+	    OF(LIVE, proxy_jail_audit), on_audit },
+	{ PROXY_JAIL_PREPARE, ONE(proxy_jail_prepare), 0, 0,
+	    OF(LIVE, proxy_jail_prepare), on_prepare },
+	{ PROXY_JAIL_LISTEN,  ONE(proxy_jail_listen),  1, IPC_FDS_MAX,
+	    OF(LIVE, proxy_jail_listen), on_listen },
+	{ PROXY_JAIL_PLAN,    ONE(proxy_jail_plan),    1, 1,
+	    OF(LIVE, proxy_jail_plan), on_plan },
+	{ PROXY_JAIL_RELOAD,  ONE(proxy_jail_reload),  0, 0,
+	    OF(LIVE, proxy_jail_reload), on_reload },
+	{ PROXY_JAIL_REMOVE,  ONE(proxy_jail_remove),  0, 0,
+	    OF(ANY, proxy_jail_remove), on_remove },
+#undef OF
 #undef ONE
 };
 
 /* clang-format on */
+
+/* What a launcher never sends: it is broken, or not the launcher. */
+_Noreturn static void
+control_die(const struct err *e)
+{
+	log_err(LOG_LEVEL_ERROR, "control", e);
+	_exit(1);
+}
 
 /* ---- what they do ------------------------------------------------------- */
 
@@ -67,168 +95,122 @@ control_failed(struct control *c, struct guest *g, const struct err *e)
 	control_send(c, PROXY_FAILED, &m, sizeof(m), -1);
 }
 
-/* 1: there is such a jail; 0: it has failed, which was said; -1: never. */
 static int
-control_jail(struct control *c, uint32_t number, struct guest **ret,
-    struct err *e)
-{
-	*ret = guest_find(c->proxy, number);
-	if (*ret == NULL)
-		return err_set(e, ERR_CORRUPT, "no jail %u", number);
-	return !guest_failed(*ret);
-}
-
-static int
-on_add(struct control *c, struct err *e)
+on_add(struct control *c, struct guest *g, struct err *e)
 {
 	struct proxy_jail_add m;
 	autofd plan = ipc_take_fd(&c->msg, 0);
 	struct err failed = { 0 };
-	struct guest *g;
 
 	memcpy(&m, c->msg.body, sizeof(m));
 	if (m.version != PROXY_VERSION)
 		return err_set(e, ERR_CORRUPT, "version %u of the messages",
 		    m.version);
-	if (memchr(m.run, '\0', sizeof(m.run)) == NULL ||
-	    guest_find(c->proxy, m.jail) != NULL)
+	if (memchr(m.run, '\0', sizeof(m.run)) == NULL)
 		return err_set(e, ERR_CORRUPT, "jail %u", m.jail);
 	if (guest_create(c->proxy, m.jail, &g, e) == -1)
 		return -1;
 	if (guest_load(g, &m, plan, &failed) == -1)
 		control_failed(c, g, &failed);
-	secret_wipe(c->msg.body, sizeof(m));
 	secret_wipe(&m, sizeof(m));
 	return 0;
 }
 
 static int
-on_ca(struct control *c, struct err *e)
+on_ca(struct control *c, struct guest *g, struct err *e)
 {
 	struct proxy_jail_ca m;
 	autofd file = ipc_take_fd(&c->msg, 0);
-	struct err failed = { 0 };
-	struct guest *g;
-	int rc;
 
 	memcpy(&m, c->msg.body, sizeof(m));
-	if ((rc = control_jail(c, m.jail, &g, e)) != 1)
-		return rc;
-	if (guest_set_ca(g, m.service, file, &failed) == -1)
-		control_failed(c, g, &failed);
-	return 0;
+	return guest_set_ca(g, m.service, file, e);
 }
 
 static int
-on_token(struct control *c, struct err *e)
+on_token(struct control *c, struct guest *g, struct err *e)
 {
 	struct proxy_jail_token m;
-	struct err failed = { 0 };
-	struct guest *g;
-	int rc;
 
 	memcpy(&m, c->msg.body, sizeof(m));
-	if (m.size == 0 || m.size != c->msg.size - sizeof(m))
-		return err_set(e, ERR_CORRUPT, "a token of %u bytes", m.size);
-	if ((rc = control_jail(c, m.jail, &g, e)) != 1)
-		return rc;
-	if (guest_set_token(g, m.credential, c->msg.body + sizeof(m), m.size,
-		&failed) == -1)
-		control_failed(c, g, &failed);
-	secret_wipe(c->msg.body, c->msg.size);
-	return 0;
+	if (m.size != c->msg.size - sizeof(m)) {
+		(void)err_set(e, ERR_CORRUPT, "a token of %u bytes", m.size);
+		control_die(e);
+	}
+	return guest_set_token(g, m.credential, c->msg.body + sizeof(m), m.size,
+	    e);
 }
 
 static int
-on_vault(struct control *c, struct err *e)
+on_vault(struct control *c, struct guest *g, struct err *e)
 {
-	struct proxy_jail_vault m;
-	autofd fd = ipc_take_fd(&c->msg, 0);
-	struct err failed = { 0 };
-	struct guest *g;
-	int rc;
-
-	memcpy(&m, c->msg.body, sizeof(m));
-	if ((rc = control_jail(c, m.jail, &g, e)) != 1)
-		return rc;
-	if (guest_set_vault(g, take_fd(&fd), &failed) == -1)
-		control_failed(c, g, &failed);
-	return 0;
+	return guest_set_vault(g, ipc_take_fd(&c->msg, 0), e);
 }
 
 static int
-on_audit(struct control *c, struct err *e)
+on_audit(struct control *c, struct guest *g, struct err *e)
 {
-	struct proxy_jail_audit m;
-	autofd fd = ipc_take_fd(&c->msg, 0);
-	struct err failed = { 0 };
-	struct guest *g;
-	int rc;
-
-	memcpy(&m, c->msg.body, sizeof(m));
-	if ((rc = control_jail(c, m.jail, &g, e)) != 1)
-		return rc;
-	if (guest_set_audit(g, take_fd(&fd), &failed) == -1)
-		control_failed(c, g, &failed);
-	return 0;
+	return guest_set_audit(g, ipc_take_fd(&c->msg, 0), e);
 }
 
 static int
-on_prepare(struct control *c, struct err *e)
+on_prepare(struct control *c, struct guest *g, struct err *e)
 {
-	struct proxy_jail_prepare m;
 	struct proxy_ready ready = { 0 };
-	struct err failed = { 0 };
-	struct guest *g;
 	autofd fd = -1;
-	int rc;
 
-	memcpy(&m, c->msg.body, sizeof(m));
-	if ((rc = control_jail(c, m.jail, &g, e)) != 1)
-		return rc;
-	if (guest_prepare(g, &ready, &fd, &failed) == -1)
-		control_failed(c, g, &failed);
-	else
-		control_send(c, PROXY_READY, &ready, sizeof(ready), fd);
+	if (guest_prepare(g, &ready, &fd, e) == -1)
+		return -1;
+	control_send(c, PROXY_READY, &ready, sizeof(ready), fd);
 	return 0;
 }
 
 static int
-on_listen(struct control *c, struct err *e)
+on_listen(struct control *c, struct guest *g, struct err *e)
 {
 	struct proxy_jail_listen m;
-	struct err failed = { 0 };
-	struct guest *g;
 	uint32_t i;
-	int rc;
 
 	memcpy(&m, c->msg.body, sizeof(m));
-	if (m.count != (uint32_t)c->msg.nfds)
-		return err_set(e, ERR_CORRUPT, "%u listeners, %d descriptors",
+	if (m.count != (uint32_t)c->msg.nfds) {
+		(void)err_set(e, ERR_CORRUPT, "%u listeners, %d descriptors",
 		    m.count, c->msg.nfds);
-	if ((rc = control_jail(c, m.jail, &g, e)) != 1)
-		return rc;
-	for (i = 0; i < m.count; i++) {
-		if (guest_listen(g, m.role[i], ipc_take_fd(&c->msg, (int)i),
-			&failed) == 0)
-			continue;
-		control_failed(c, g, &failed);
-		break;
+		control_die(e);
 	}
+	for (i = 0; i < m.count; i++)
+		if (guest_listen(g, m.role[i], ipc_take_fd(&c->msg, (int)i),
+			e) == -1)
+			return -1;
 	return 0;
 }
 
 static int
-on_remove(struct control *c, struct err *e)
+on_plan(struct control *c, struct guest *g, struct err *e)
 {
-	struct proxy_jail_remove m;
-	struct proxy_removed removed = { 0 };
-	struct guest *g;
-	autofd fd = -1;
+	struct proxy_jail_plan m;
+	autofd plan = ipc_take_fd(&c->msg, 0);
 
 	memcpy(&m, c->msg.body, sizeof(m));
-	if (control_jail(c, m.jail, &g, e) == -1 ||
-	    guest_summary(g, &removed, &fd, e) == -1)
+	return guest_set_plan(g, &m, plan, e);
+}
+
+static int
+on_reload(struct control *c, struct guest *g, struct err *e)
+{
+	struct proxy_reloaded m = { 0 };
+
+	if (reload_run(g, &m, e) == -1)
+		return -1;
+	control_send(c, PROXY_RELOADED, &m, sizeof(m), -1);
+	return 0;
+}
+
+static int
+on_remove(struct control *c, struct guest *g, struct err *e)
+{
+	struct proxy_removed removed = { 0 };
+	autofd fd = -1;
+
+	if (guest_summary(g, &removed, &fd, e) == -1)
 		return -1;
 	guest_destroy(g);
 	control_send(c, PROXY_REMOVED, &removed, sizeof(removed), fd);
@@ -237,10 +219,10 @@ on_remove(struct control *c, struct err *e)
 
 /* ---- the socket --------------------------------------------------------- */
 
-static int
-control_dispatch(struct control *c, struct err *e)
+/* The row of a message; countof(messages): it is none. */
+static size_t
+control_row(const struct ipc_msg *m)
 {
-	const struct ipc_msg *m = &c->msg;
 	size_t i;
 
 	for (i = 0; i < countof(messages); i++)
@@ -249,17 +231,33 @@ control_dispatch(struct control *c, struct err *e)
 	if (i == countof(messages) || m->size < messages[i].least ||
 	    m->size > messages[i].most || m->nfds < messages[i].fds_least ||
 	    m->nfds > messages[i].fds_most)
+		return countof(messages);
+	return i;
+}
+
+static int
+control_dispatch(struct control *c, struct err *e)
+{
+	const struct ipc_msg *m = &c->msg;
+	size_t row = control_row(m);
+	struct err failed = { 0 };
+	struct guest *g;
+	uint32_t number;
+
+	if (row == countof(messages))
 		return err_set(e, ERR_CORRUPT,
 		    "message %u of %u bytes with %d descriptors", m->type,
 		    m->size, m->nfds);
-	return messages[i].fn(c, e);
-}
-
-static void
-control_die(const struct err *e)
-{
-	log_err(LOG_LEVEL_ERROR, "control", e);
-	_exit(1);
+	memcpy(&number, m->body + messages[row].number, sizeof(number));
+	g = guest_find(c->proxy, number);
+	if ((g == NULL) != (messages[row].jail == CONTROL_NEW))
+		return err_set(e, ERR_CORRUPT, "message %u of jail %u", m->type,
+		    number);
+	if (messages[row].jail != CONTROL_LIVE)
+		return messages[row].fn(c, g, e);
+	if (!guest_failed(g) && messages[row].fn(c, g, &failed) == -1)
+		control_failed(c, g, &failed);
+	return 0;
 }
 
 /* End of file: the launcher has gone, and with it the reason to be. */
@@ -278,6 +276,8 @@ control_ready(void *arg, unsigned ready)
 		control_die(&e);
 	rc = control_dispatch(c, &e);
 	ipc_drop_fds(&c->msg);
+	/* seeds and tokens are among them */
+	secret_wipe(c->msg.body, c->msg.size);
 	if (rc == -1 || loop_fd_want(c->watch, LOOP_READ, &e) == -1)
 		control_die(&e);
 }

@@ -11,12 +11,15 @@
 #include "exchange.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "answer.h"
+#include "locals.h"
 #include "log.h"
 #include "reach.h"
+#include "reload.h"
 #include "tokens.h"
 #include "upstream.h"
 
@@ -33,6 +36,7 @@ struct exchange_stop {
 
 struct exchange {
 	struct exchange_options o; /* borrowed parts of it are gone */
+	struct generation *began; /* held: found and filter point into it */
 	struct verdict verdict;
 	struct inject_found found;
 	struct tokens_ask *asking;
@@ -84,6 +88,7 @@ exchange_destroy(struct exchange *x)
 	buf_finish(&x->filtered);
 	loop_timer_destroy(x->idle);
 	scrub_destroy(x->scrubber);
+	generation_drop(x->began);
 	free(x);
 }
 
@@ -634,13 +639,13 @@ exchange_fill(struct exchange *x, struct err *e)
 
 	if (guest_secrets(g, &x->verdict, &secrets, e) == -1 ||
 	    exchange_record(x, e) == -1 ||
-	    inject_apply(g->inject, &x->found, &x->verdict, &secrets, x->o.head,
-		e) == -1)
+	    inject_apply(g->now->inject, &x->found, &x->verdict, &secrets,
+		x->o.head, e) == -1)
 		return -1;
 	x->scrubbing = guest_scrubs(g, &x->verdict);
 	scrub_destroy(take_ptr(&x->scrubber));
 	if (x->scrubbing) {
-		x->scrubber = scrub_hold(g->scrub);
+		x->scrubber = scrub_hold(g->now->scrub);
 		scrub_begin(&x->scrub, x->scrubber, emit_response, x);
 	}
 	return set_scrubbing(x, e);
@@ -757,6 +762,158 @@ on_idle(void *arg)
 		exchange_end(x, EXCHANGE_BREAK);
 }
 
+/* ---- another policy ------------------------------------------------------------------------------ */
+
+/* The target was judged before: it is canonical, and has room here. */
+struct exchange_question {
+	char path[CANON_PATH_SIZE + CANON_QUERY_MAX + 2];
+	struct intent intent;
+};
+
+static uint64_t
+exchange_body_bytes(const struct exchange *x)
+{
+	if (x->framing == HTTP1_BODY_NONE)
+		return 0;
+	return x->framing == HTTP1_BODY_LENGTH ? x->length
+					       : INTENT_BODY_UNKNOWN;
+}
+
+static void
+exchange_question(const struct exchange *x, const char *sni,
+    struct exchange_question *ret)
+{
+	char *query;
+
+	(void)snprintf(ret->path, sizeof(ret->path), "%s",
+	    http1_head_target(x->o.head));
+	query = strchr(ret->path, '?');
+	if (query != NULL)
+		*query++ = '\0';
+	ret->intent = (struct intent){
+		.kind = INTENT_HTTP,
+		.host = x->o.host,
+		.port = x->o.port,
+		.hello = 1,
+		.tls = x->o.tls,
+		.sni = sni,
+		.authority = x->o.host,
+		.authority_port = x->o.port,
+		.method = http1_head_method(x->o.head),
+		.path = ret->path,
+		.query = query,
+		.body_bytes = exchange_body_bytes(x),
+		.carries = x->found.carries,
+		.ncarries = x->found.ncarries,
+		.brought = x->found.brought,
+		.locals = locals_get(x->o.guest->proxy->locals),
+	};
+}
+
+/* What it carries, by its new number; -1: there is no such thing any more. */
+static int
+renew_carries(struct exchange *x, const struct reload *r)
+{
+	size_t i;
+
+	for (i = 0; i < x->found.ncarries; i++) {
+		struct intent_carry *c = &x->found.carries[i];
+
+		c->credential = reload_credential(r, c->credential);
+		if (c->credential == PLAN_NET_NONE)
+			return -1;
+	}
+	return reload_keeps_placeholders(r, x->began,
+		   x->filtering && !x->body_done)
+		   ? 0
+		   : -1;
+}
+
+/* Each address that it is connected to, or would try next. */
+static int
+renew_targets(struct exchange *x, struct intent *in, struct verdict *ret)
+{
+	const struct net_address *a;
+	uint32_t i;
+
+	for (i = 0; i < x->targets.n; i++) {
+		a = &x->targets.target[i].address;
+		*in = (struct intent){ .kind = INTENT_DIAL,
+			.host = x->o.host,
+			.port = x->targets.target[i].port,
+			.service = x->verdict.service,
+			.address = a,
+			.locals = locals_get(x->o.guest->proxy->locals) };
+		authorize(x->o.guest->net, in, ret);
+		if (ret->answer != VERDICT_ALLOW)
+			return -1;
+	}
+	return 0;
+}
+
+/* Refused where nothing was said yet, otherwise cut off with a record. */
+static int
+exchange_cut(struct exchange *x, const struct intent *in,
+    const struct verdict *v)
+{
+	x->verdict.service = v->service;
+	if (v->answer == VERDICT_ALLOW)
+		exchange_fail(x, 503, REFUSAL_unavailable,
+		    "by the new policy it would go on in another way");
+	else if (!x->headed)
+		exchange_refuse(x, in, v);
+	else {
+		record_refusal(x->o.guest, x->o.way, in, v);
+		exchange_end(x, EXCHANGE_BREAK);
+	}
+	return 0;
+}
+
+int
+exchange_renew(struct exchange *x, const struct reload *r, const char *sni,
+    struct verdict *ret)
+{
+	static struct exchange_question q; /* large; used in one go */
+	const struct verdict was = x->verdict;
+	int lost = renew_carries(x, r);
+	struct verdict v;
+
+	exchange_question(x, sni, &q);
+	if (lost == -1)
+		q.intent.ncarries = 0; /* is it allowed, apart from these? */
+	authorize(x->o.guest->net, &q.intent, &v);
+	if (v.answer != VERDICT_ALLOW || lost == -1 ||
+	    !reload_is_same(r, &was, &v))
+		return exchange_cut(x, &q.intent, &v);
+	x->verdict = v;
+	if (renew_targets(x, &q.intent, &v) == -1)
+		return exchange_cut(x, &q.intent, &v);
+	*ret = x->verdict;
+	return 1;
+}
+
+/* What waits for an answer to a question of the last policy asks again. */
+void
+exchange_resume(struct exchange *x)
+{
+	struct err e = { 0 };
+
+	if (x->asking != NULL) {
+		tokens_cancel(take_ptr(&x->asking));
+		if (tokens_start(x->o.guest, &x->verdict, x->o.host, x->o.port,
+			x->asked_again, on_tokens, x, &x->asking, &e) == -1)
+			exchange_fail(x, 502, REFUSAL_credential_missing,
+			    e.msg);
+		else if (x->asking == NULL)
+			exchange_filled(x);
+	} else if (x->reach != NULL) {
+		reach_cancel(take_ptr(&x->reach));
+		if (reach_start(x->o.guest, x->o.host, x->o.port,
+			x->verdict.service, on_reached, x, &x->reach, &e) == -1)
+			exchange_fail(x, 503, REFUSAL_unavailable, e.msg);
+	}
+}
+
 /* ---- from outside ------------------------------------------------------------------------------ */
 
 void
@@ -782,10 +939,10 @@ exchange_bodies(struct exchange *x)
 	x->owes_continue =
 	    f->wants_continue && !x->body_done && x->o.head->minor > 0;
 	buf_init(&x->filtered, 2 * PROXY_BUFFER_BYTES);
-	x->filtering = x->o.guest->placeholders > 0;
+	x->filtering = x->o.guest->now->placeholders > 0;
 	if (x->filtering)
-		inject_body_begin(&x->filter, x->o.guest->inject, emit_filtered,
-		    x);
+		inject_body_begin(&x->filter, x->o.guest->now->inject,
+		    emit_filtered, x);
 }
 
 /*
@@ -816,6 +973,7 @@ exchange_create(const struct exchange_options *o, struct exchange **ret,
 	if (x == NULL)
 		return err_sys(e, ENOMEM, "a request");
 	x->o = *o;
+	x->began = generation_hold(o->guest->now);
 	x->verdict = *o->verdict;
 	x->found = *o->found;
 	x->o.verdict = NULL;

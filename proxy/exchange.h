@@ -15,6 +15,7 @@
 #include "stream.h"
 
 struct exchange;
+struct reload;
 
 enum exchange_end {
 	EXCHANGE_NEXT, /* the connection may carry another request */
@@ -49,5 +50,16 @@ void exchange_destroy(struct exchange *x); /* NULL is fine */
 
 /* The stream has news: bytes of the body, room, or its end. */
 void exchange_ready(struct exchange *x);
+
+/*
+ * Another policy is in force: ask anew what was asked, with the SNI that the
+ * client had sent (or NULL).  1 and the verdict, if it goes on; 0 if it was
+ * ended, by "done".
+ */
+int exchange_renew(struct exchange *x, const struct reload *r, const char *sni,
+    struct verdict *ret);
+
+/* It does: what it waited for is begun anew.  It may end by that, as ever. */
+void exchange_resume(struct exchange *x);
 
 #endif /* !EXCHANGE_H */

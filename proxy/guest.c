@@ -8,9 +8,9 @@
 #include "conn.h"
 #include "dnsio.h"
 #include "listener.h"
+#include "log.h"
 #include "memfd.h"
 #include "mint.h"
-#include "placeholder.h"
 #include "record.h"
 #include "secret.h"
 #include "tokens.h"
@@ -64,34 +64,6 @@ guest_create(struct proxy *p, uint32_t number, struct guest **ret,
 	return 0;
 }
 
-static void
-guest_forget_secrets(struct guest *g)
-{
-	uint32_t i, n = plan_net_count(g->net, PLAN_NET_CREDENTIALS);
-
-	for (i = 0; g->tokens != NULL && i < n; i++)
-		secret_destroy(g->tokens[i]);
-	free(g->tokens);
-	g->tokens = NULL;
-	free(take_ptr(&g->serials));
-	free(g->values);
-	g->values = NULL;
-	inject_set_destroy(take_ptr(&g->inject));
-	scrub_destroy(take_ptr(&g->scrub));
-	secret_wipe(g->seed, sizeof(g->seed));
-}
-
-static void
-guest_forget_cas(struct guest *g)
-{
-	uint32_t i, n = plan_net_count(g->net, PLAN_NET_SERVICES);
-
-	for (i = 0; g->cas != NULL && i < n; i++)
-		free(g->cas[i].text);
-	free(g->cas);
-	g->cas = NULL;
-}
-
 /* Connections first: they hold everything else. */
 void
 guest_fail(struct guest *g)
@@ -112,14 +84,12 @@ guest_fail(struct guest *g)
 		upstream_pool_destroy(take_ptr(&g->pools[i].pool));
 	tls_server_destroy(take_ptr(&g->tls));
 	mint_destroy(take_ptr(&g->mint));
-	free(g->counts);
-	g->counts = NULL;
-	if (g->net == NULL)
-		return;
-	guest_forget_secrets(g);
-	guest_forget_cas(g);
-	memfd_unmap(g->net, g->net_size);
+	loop_timer_destroy(take_ptr(&g->retired));
+	generation_drop(take_ptr(&g->next));
+	generation_drop(take_ptr(&g->first));
+	generation_drop(take_ptr(&g->now));
 	g->net = NULL;
+	secret_wipe(g->seed, sizeof(g->seed));
 }
 
 void
@@ -136,95 +106,133 @@ guest_destroy(struct guest *g)
 	free(g);
 }
 
-/* ---- what the launcher brings ------------------------------------------- */
+/* ---- another generation --------------------------------------------------- */
 
+/*
+ * Connections to services are not asked for anew: none that an earlier
+ * generation has opened carries another request.  1: some are still in use.
+ */
 static int
-guest_tables(struct guest *g, struct err *e)
+guest_end_retired(struct guest *g)
 {
-	size_t services = plan_net_count(g->net, PLAN_NET_SERVICES) + 1;
-	size_t credentials = plan_net_count(g->net, PLAN_NET_CREDENTIALS) + 1;
+	int left = 0;
+	size_t i;
 
-	g->counts = calloc(services, sizeof(*g->counts));
-	g->cas = calloc(services, sizeof(*g->cas));
-	g->tokens = calloc(credentials, sizeof(struct secret *));
-	g->serials = calloc(credentials, sizeof(*g->serials));
-	g->values = calloc(credentials, sizeof(*g->values));
-	if (g->counts == NULL || g->cas == NULL || g->tokens == NULL ||
-	    g->serials == NULL || g->values == NULL)
-		return err_sys(e, ENOMEM, "the plan's tables");
-	return 0;
+	for (i = 0; i < GUEST_POOLS_MAX; i++) {
+		struct guest_pool *p = &g->pools[i];
+
+		if (p->pool == NULL || p->service != PLAN_NET_NONE)
+			continue;
+		if (upstream_pool_is_idle(p->pool))
+			upstream_pool_destroy(take_ptr(&p->pool));
+		else
+			left = 1;
+	}
+	return left;
 }
+
+/* Without the timer they stay until their room is wanted: see pool_room. */
+static void
+guest_retired(void *arg)
+{
+	struct guest *g = arg;
+	struct err e = { 0 };
+
+	if (guest_end_retired(g) &&
+	    loop_timer_set(g->retired, GUEST_RETIRED_MS, &e) == -1)
+		log_err(LOG_LEVEL_ERROR, "reload", &e);
+}
+
+void
+guest_put_in_force(struct guest *g, struct generation *n)
+{
+	size_t i;
+
+	for (i = 0; i < GUEST_POOLS_MAX; i++)
+		g->pools[i].service = PLAN_NET_NONE;
+	if (g->vault != NULL)
+		tokens_forget_all(g->vault);
+	generation_drop(g->now);
+	g->now = n;
+	g->net = n->net;
+	guest_retired(g);
+}
+
+/* ---- what the launcher brings ------------------------------------------- */
 
 int
 guest_load(struct guest *g, const struct proxy_jail_add *m, int plan,
     struct err *e)
 {
-	const void *p;
-
 	memcpy(g->run, m->run, sizeof(g->run));
-	memcpy(g->policy, m->policy, sizeof(g->policy));
 	memcpy(g->seed, m->seed, sizeof(g->seed));
 	g->life_s = m->life_s;
-	if (memfd_map(plan, PLAN_NET_SIZE_MAX, &p, &g->net_size, e) == -1)
-		return err_wrap(e, "the plan");
-	if (plan_net_check(p, g->net_size, e) == -1) {
-		memfd_unmap(p, g->net_size);
+	if (generation_create(plan, m->policy, &g->now, e) == -1)
 		return -1;
-	}
-	g->net = p;
-	return guest_tables(g, e);
+	g->net = g->now->net;
+	g->first = generation_hold(g->now);
+	return 0;
+}
+
+/* The one that messages are about; NULL: they come out of turn. */
+static struct generation *
+guest_loading(const struct guest *g)
+{
+	return g->prepared ? g->next : g->now;
+}
+
+/* What is wrong with a candidate is said when it is to be put in force. */
+static int
+guest_loaded(struct guest *g, int rc, struct err *e)
+{
+	if (rc == 0 || !g->prepared)
+		return rc;
+	g->next_failed = *e;
+	return 0;
 }
 
 int
 guest_set_ca(struct guest *g, uint32_t service, int file, struct err *e)
 {
-	struct guest_ca *ca;
-	const void *p;
-	size_t n;
+	struct generation *n = guest_loading(g);
 
-	if (service >= plan_net_count(g->net, PLAN_NET_SERVICES) ||
-	    g->cas[service].text != NULL)
-		return err_set(e, ERR_CORRUPT, "a CA for service %u", service);
-	ca = &g->cas[service];
-	if (memfd_map(file, PROXY_CA_FILE_MAX, &p, &n, e) == -1)
-		return err_wrap(e, "a CA file");
-	ca->text = malloc(n);
-	if (ca->text != NULL)
-		memcpy(ca->text, p, n);
-	ca->size = n;
-	memfd_unmap(p, n);
-	return ca->text == NULL ? err_sys(e, ENOMEM, "a CA file") : 0;
-}
-
-/* Bytes that could end a header field, or hide in it, are refused here. */
-static int
-check_token(const struct guest *g, uint32_t credential, const void *p, size_t n,
-    struct err *e)
-{
-	const unsigned char *b = p;
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (b[i] < ' ' || b[i] > '~')
-			return err_set(e, ERR_INVALID,
-			    "credential %s: its secret has a byte that cannot "
-			    "be in a header",
-			    plan_net_string(g->net,
-				plan_net_credential(g->net, credential)->name));
-	return 0;
+	if (g->next_failed.code != ERR_OK)
+		return 0;
+	if (n == NULL)
+		return err_set(e, ERR_CORRUPT, "a CA out of turn");
+	return guest_loaded(g, generation_set_ca(n, service, file, e), e);
 }
 
 int
 guest_set_token(struct guest *g, uint32_t credential, const void *p, size_t n,
     struct err *e)
 {
-	if (credential >= plan_net_count(g->net, PLAN_NET_CREDENTIALS) ||
-	    g->tokens[credential] != NULL)
-		return err_set(e, ERR_CORRUPT, "a token for credential %u",
-		    credential);
-	if (check_token(g, credential, p, n, e) == -1)
-		return -1;
-	return secret_create(p, n, &g->tokens[credential], e);
+	struct generation *to = guest_loading(g);
+
+	if (g->next_failed.code != ERR_OK)
+		return 0;
+	if (to == NULL)
+		return err_set(e, ERR_CORRUPT, "a token out of turn");
+	return guest_loaded(g, generation_set_token(to, credential, p, n, e),
+	    e);
+}
+
+int
+guest_set_plan(struct guest *g, const struct proxy_jail_plan *m, int plan,
+    struct err *e)
+{
+	int rc = 0;
+
+	if (!g->prepared)
+		return err_set(e, ERR_CORRUPT, "another plan out of turn");
+	generation_drop(take_ptr(&g->next));
+	g->next_failed = (struct err){ 0 };
+	if (g->retired == NULL)
+		rc = loop_timer_create(g->proxy->loop, guest_retired, g,
+		    &g->retired, e);
+	if (rc == 0)
+		rc = generation_create(plan, m->policy, &g->next, e);
+	return guest_loaded(g, rc, e);
 }
 
 int
@@ -249,18 +257,6 @@ guest_set_audit(struct guest *g, int fd, struct err *e)
 
 /* ---- what the jail must know ---------------------------------------------- */
 
-static int
-is_inspected(const struct guest *g, const struct plan_net_destination *d)
-{
-	const struct plan_net_service *s = plan_net_service(g->net, d->service);
-	struct net_address a;
-
-	/* no certificate of ours can be for an address */
-	return s->protocol == PLAN_NET_HTTP && s->inspect &&
-	       d->tls == PLAN_NET_TLS_REQUIRED &&
-	       !canon_host_address(plan_net_string(g->net, d->host), &a);
-}
-
 /* Destinations are sorted by host: a host's ports are neighbours. */
 static size_t
 inspected_hosts(const struct guest *g, const char **to)
@@ -269,11 +265,10 @@ inspected_hosts(const struct guest *g, const char **to)
 	size_t found = 0;
 
 	for (i = 0; i < n; i++) {
-		const struct plan_net_destination *d =
-		    plan_net_destination(g->net, i);
-		const char *host = plan_net_string(g->net, d->host);
+		const char *host = plan_net_string(g->net,
+		    plan_net_destination(g->net, i)->host);
 
-		if (is_inspected(g, d) &&
+		if (generation_inspects(g->net, i) &&
 		    (found == 0 || strcmp(to[found - 1], host) != 0))
 			to[found++] = host;
 	}
@@ -305,67 +300,6 @@ prepare_tls(struct guest *g, struct err *e)
 	return tls_server_create(&so, &g->tls, e);
 }
 
-static int
-prepare_placeholders(struct guest *g, struct err *e)
-{
-	uint32_t i, n = plan_net_count(g->net, PLAN_NET_CREDENTIALS);
-	autofree const char **values = calloc(n + 1, sizeof(*values));
-
-	if (values == NULL)
-		return err_sys(e, ENOMEM, "placeholders");
-	for (i = 0; i < n; i++) {
-		const struct plan_net_credential *c =
-		    plan_net_credential(g->net, i);
-
-		values[i] = g->values[i];
-		if (c->placeholder_env == 0)
-			continue;
-		if (placeholder_make(g->seed, plan_net_string(g->net, c->name),
-			c->shape, g->values[i], e) == -1)
-			return -1;
-		g->placeholders++;
-	}
-	return inject_set_create(g->net, values, &g->inject, e);
-}
-
-static const char *
-basic_user(const struct guest *g, uint32_t credential)
-{
-	uint32_t i, n = plan_net_count(g->net, PLAN_NET_INJECTS);
-
-	for (i = 0; i < n; i++) {
-		const struct plan_net_inject *j = plan_net_inject(g->net, i);
-
-		if (j->credential == credential && j->as == PLAN_NET_AS_BASIC)
-			return plan_net_string(g->net, j->user);
-	}
-	return NULL;
-}
-
-/* All secrets of the jail at once, whatever service answers. */
-static int
-prepare_scrub(struct guest *g, struct err *e)
-{
-	uint32_t i, n = plan_net_count(g->net, PLAN_NET_CREDENTIALS);
-	struct scrub_entry entries[PLAN_NET_CREDENTIALS_MAX];
-	size_t used = 0;
-
-	for (i = 0; i < n; i++) {
-		if (!plan_net_credential(g->net, i)->scrub ||
-		    g->tokens[i] == NULL)
-			continue;
-		entries[used++] = (struct scrub_entry){
-			.secret = g->tokens[i],
-			.user = basic_user(g, i),
-			.replacement =
-			    g->values[i][0] != '\0' ? g->values[i] : "*****",
-		};
-	}
-	if (used > 0 && scrub_create(entries, used, &g->scrub, e) == -1)
-		return err_wrap(e, "scrub_response");
-	return 0;
-}
-
 /* | certificate | a struct proxy_placeholder each | one byte | */
 static int
 ready_memfd(const struct guest *g, struct proxy_ready *ret, struct err *e)
@@ -381,7 +315,7 @@ ready_memfd(const struct guest *g, struct proxy_ready *ret, struct err *e)
 	memcpy(all, pem, ca);
 	for (i = 0; i < n; i++)
 		memcpy(all + ca + i * sizeof(struct proxy_placeholder),
-		    g->values[i], sizeof(g->values[i]));
+		    g->now->values[i], sizeof(g->now->values[i]));
 	ret->ca_size = (uint32_t)ca;
 	if (g->mint != NULL)
 		(void)snprintf(ret->ca_hash, sizeof(ret->ca_hash), "%s",
@@ -400,8 +334,9 @@ guest_prepare(struct guest *g, struct proxy_ready *ret, int *ret_fd,
 		return err_set(e, ERR_CORRUPT, "a jail is prepared once");
 	if (g->audit_fd == -1)
 		return err_set(e, ERR_CORRUPT, "a jail without an audit log");
-	if (prepare_tls(g, e) == -1 || prepare_placeholders(g, e) == -1 ||
-	    prepare_scrub(g, e) == -1 || dnsio_create(g, &g->dns, e) == -1)
+	if (prepare_tls(g, e) == -1 ||
+	    generation_prepare(g->now, g->seed, e) == -1 ||
+	    dnsio_create(g, &g->dns, e) == -1)
 		return -1;
 	ret->jail = g->number;
 	if ((fd = ready_memfd(g, ret, e)) == -1)
@@ -434,13 +369,15 @@ guest_secrets(struct guest *g, struct verdict *v, struct inject_secrets *ret,
 		const struct plan_net_credential *c =
 		    plan_net_credential(g->net, j->credential);
 
-		if (g->tokens[j->credential] == NULL && c->required)
+		const struct secret *token = g->now->tokens[j->credential];
+
+		if (token == NULL && c->required)
 			return err_set(e, ERR_NOT_FOUND,
 			    "credential %s has no secret",
 			    plan_net_string(g->net, c->name));
-		if (g->tokens[j->credential] == NULL)
+		if (token == NULL)
 			continue;
-		ret->of[kept] = g->tokens[j->credential];
+		ret->of[kept] = token;
 		v->injects[kept++] = v->injects[i];
 	}
 	v->ninjects = kept;
@@ -452,40 +389,23 @@ int
 guest_keep_token(struct guest *g, uint32_t credential, const void *p, size_t n,
     uint64_t serial, struct err *e)
 {
-	autosecret *s = NULL;
-	struct scrub *old = g->scrub;
+	int rc = generation_keep_token(g->now, credential, p, n, serial, e);
 
-	if (g->tokens[credential] != NULL && g->serials[credential] == serial &&
-	    secret_equal(g->tokens[credential], p, n))
-		return 0;
-	if (check_token(g, credential, p, n, e) == -1 ||
-	    secret_create(p, n, &s, e) == -1)
-		return -1;
-	tokens_forget(g->vault, credential);
-	secret_destroy(g->tokens[credential]);
-	g->tokens[credential] = take_ptr(&s);
-	g->serials[credential] = serial;
-	g->scrub = NULL;
-	if (prepare_scrub(g, e) == -1) {
-		g->scrub = old;
-		guest_forget_token(g, credential);
-		return -1;
-	}
-	scrub_destroy(old);
-	return 0;
+	if (rc != 0)
+		tokens_forget(g->vault, credential);
+	return rc == -1 ? -1 : 0;
 }
 
 void
 guest_forget_token(struct guest *g, uint32_t credential)
 {
-	secret_destroy(take_ptr(&g->tokens[credential]));
-	g->serials[credential] = 0;
+	generation_forget_token(g->now, credential);
 }
 
 uint64_t
 guest_serial(const struct guest *g, uint32_t credential)
 {
-	return g->serials[credential];
+	return g->now->serials[credential];
 }
 
 int
@@ -494,7 +414,7 @@ guest_scrubs(const struct guest *g, const struct verdict *v)
 	const struct plan_net_service *s = plan_net_service(g->net, v->service);
 	uint32_t i;
 
-	for (i = 0; g->scrub != NULL && i < s->ninjects; i++) {
+	for (i = 0; g->now->scrub != NULL && i < s->ninjects; i++) {
 		const struct plan_net_inject *j =
 		    plan_net_inject(g->net, s->first_inject + i);
 
@@ -542,7 +462,7 @@ int
 guest_pool(struct guest *g, const struct verdict *v, struct upstream_pool **ret,
     struct err *e)
 {
-	const struct guest_ca *ca = &g->cas[v->service];
+	const struct generation_ca *ca = &g->now->cas[v->service];
 	uint32_t mask = inject_mask(g, v);
 	struct guest_pool *p;
 	size_t i;
@@ -602,7 +522,7 @@ guest_summary(struct guest *g, struct proxy_removed *ret, int *ret_fd,
 	uint32_t n = g->failed ? 0 : plan_net_count(g->net, PLAN_NET_SERVICES);
 	static const struct proxy_count none;
 	int fd = memfd_create_sealed("warder-summary",
-	    g->counts == NULL ? &none : g->counts, (n + 1) * sizeof(none), e);
+	    g->failed ? &none : g->now->counts, (n + 1) * sizeof(none), e);
 
 	if (fd == -1)
 		return -1;
@@ -661,5 +581,5 @@ guest_count(struct guest *g, uint32_t service)
 {
 	uint32_t n = plan_net_count(g->net, PLAN_NET_SERVICES);
 
-	return &g->counts[service < n ? service : n];
+	return &g->now->counts[service < n ? service : n];
 }

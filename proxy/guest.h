@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 
 #include "audit.h"
+#include "generation.h"
 #include "inject.h"
 #include "msg_proxy.h"
 #include "names.h"
@@ -29,6 +30,7 @@ struct upstream_pool;
 enum {
 	GUEST_LISTENERS_MAX = 72, /* capture.h: 2 * (32 ports + 3) */
 	GUEST_POOLS_MAX = 64, /* with a few descriptors each */
+	GUEST_RETIRED_MS = 250, /* looks for pools that are done with */
 };
 
 TAILQ_HEAD(guest_conns, conn);
@@ -36,15 +38,9 @@ TAILQ_HEAD(guest_conns, conn);
 /* The connections of one service with one set of credentials. */
 struct guest_pool {
 	struct upstream_pool *pool; /* NULL: free */
-	uint32_t service;
+	uint32_t service; /* PLAN_NET_NONE: of an earlier generation */
 	uint32_t injects; /* bit for each of the service's */
 	uint64_t used; /* when: the least recent one goes */
-};
-
-/* A service's own authorities, PEM. */
-struct guest_ca {
-	char *text; /* NULL: the system's */
-	size_t size;
 };
 
 /* Lines that a guest may still make; those it may not are counted. */
@@ -60,10 +56,11 @@ struct guest {
 	int failed; /* only to be removed */
 	int prepared;
 	char run[PROXY_RUN_MAX];
-	unsigned char policy[SHA256_SIZE]; /* what records name */
-	const struct plan_net *net; /* checked */
-	size_t net_size;
-	struct proxy_count *counts; /* a service's, and one more */
+	struct generation *now; /* in force */
+	const struct plan_net *net; /* the same one's */
+	struct generation *first; /* what the jail began with */
+	struct generation *next; /* NULL: nothing is being reloaded */
+	struct err next_failed; /* ERR_OK, or why next cannot be */
 
 	struct dnsio *dns;
 	struct listener *listeners[GUEST_LISTENERS_MAX];
@@ -72,24 +69,17 @@ struct guest {
 	unsigned nconns;
 	struct names_asker names;
 
-	/* Secrets and what stands for them. */
 	unsigned char seed[PROXY_SEED_SIZE];
 	uint32_t life_s; /* of the run; 0: it may last */
-	struct secret **tokens; /* a credential's; NULL: not known */
-	uint64_t *serials; /* of the vault's; 0: not of the vault */
 	struct tokens *vault; /* NULL: no credential is the vault's */
-	char (*values)[PROXY_PLACEHOLDER_MAX]; /* "": it has none */
-	unsigned placeholders; /* that are not "" */
-	struct inject_set *inject;
-	struct scrub *scrub; /* NULL: nothing is scrubbed */
 
 	/* Towards the client, and towards the world. */
 	struct mint *mint; /* NULL: nothing is inspected */
 	struct tls_server *tls;
-	struct guest_ca *cas; /* a service's */
 	struct guest_pool pools[GUEST_POOLS_MAX];
 	uint64_t pool_uses;
 	unsigned nkept; /* connections towards the world */
+	struct loop_timer *retired; /* pools of an earlier generation */
 
 	/* record.c */
 	struct guest_credit log_credit, audit_credit;
@@ -123,6 +113,16 @@ must_check int guest_set_vault(struct guest *g, int fd, struct err *e);
 must_check int guest_set_audit(struct guest *g, int fd, struct err *e);
 must_check int guest_prepare(struct guest *g, struct proxy_ready *ret,
     int *ret_fd, struct err *e);
+
+/*
+ * A live jail is given another plan (borrowed): what cannot be done is said
+ * by guest_reload(), reload.h.
+ */
+must_check int guest_set_plan(struct guest *g, const struct proxy_jail_plan *m,
+    int plan, struct err *e);
+/* A generation is taken; the last one's hold is dropped. */
+void guest_put_in_force(struct guest *g, struct generation *n);
+
 /* fd is taken. */
 must_check int guest_listen(struct guest *g, uint32_t role, int fd,
     struct err *e);

@@ -211,7 +211,7 @@ http_body_bytes(const struct http *h)
 static void
 http_judge(struct http *h)
 {
-	inject_find(h->o.guest->inject, &h->head, &h->judged->found);
+	inject_find(h->o.guest->now->inject, &h->head, &h->judged->found);
 	h->judged->intent = (struct intent){
 		.kind = INTENT_HTTP,
 		.host = h->host,
@@ -446,6 +446,24 @@ http_ready(struct http *h)
 		exchange_ready(h->exchange);
 	else
 		http_read(h);
+}
+
+int
+http_is_busy(const struct http *h)
+{
+	return h->exchange != NULL;
+}
+
+int
+http_renew(struct http *h, const struct reload *r)
+{
+	return exchange_renew(h->exchange, r, h->o.sni, &h->verdict);
+}
+
+void
+http_resume(struct http *h)
+{
+	exchange_resume(h->exchange);
 }
 
 static void

@@ -15,6 +15,7 @@
 #include "stream.h"
 
 struct http;
+struct reload;
 
 struct http_options {
 	struct guest *guest;
@@ -47,5 +48,17 @@ void http_destroy(struct http *h); /* NULL is fine */
 
 /* The stream has news: bytes, room, or its end. */
 void http_ready(struct http *h);
+
+/* Whether there is a request on its way. */
+int http_is_busy(const struct http *h);
+
+/*
+ * Another policy is in force: 1 if the request goes on; 0: it was cut, and
+ * answered if nothing was said yet, so that h may be gone.
+ */
+int http_renew(struct http *h, const struct reload *r);
+
+/* It goes on, as the last thing that is done with h. */
+void http_resume(struct http *h);
 
 #endif /* !HTTP_H */

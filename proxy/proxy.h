@@ -8,7 +8,9 @@
  *	main.c      start, the loop
  *	lock.c      what is given up before the first hostile byte
  *	control.c   messages of the launcher, one table
- *	guest.c     a jail: its plan, its listeners, its caps
+ *	guest.c     a jail: its listeners, its caps
+ *	generation.c  one policy of it, and what was made of that
+ *	reload.c    another policy for it while it runs
  *	listener.c  accepts; where did the client want to go?
  *	conn.c      one connection, from there to a tunnel or to HTTP; its
  *	            bytes are base/stream.c's

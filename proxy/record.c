@@ -53,7 +53,7 @@ record_audit(struct audit_line *l, struct guest *g, const char *kind)
 {
 	char digest[SHA256_HEX_SIZE + 8] = "sha256:";
 
-	sha256_hex(g->policy, digest + 7);
+	sha256_hex(g->now->policy, digest + 7);
 	audit_begin(l, &g->audit, kind);
 	audit_add(l, "run", g->run);
 	audit_add(l, "tenant", "local");
@@ -103,6 +103,46 @@ record_open(struct guest *g, int fd, struct err *e)
 	return audit_end(&l, e);
 }
 
+/* "policy" names the whole policy, this the network's half of one. */
+static void
+record_generation(struct audit_line *l, const char *name,
+    const struct generation *n)
+{
+	char digest[SHA256_HEX_SIZE + 8] = "sha256:";
+
+	sha256_hex(n->policy, digest + 7);
+	audit_add(l, name, digest);
+	sha256_hex(n->net->digest, digest + 7);
+	audit_add(l, "network", digest);
+}
+
+int
+record_reload(struct guest *g, const struct generation *to, struct err *e)
+{
+	struct audit_line l;
+
+	if (!record_audited(g))
+		return 0;
+	record_audit(&l, g, "reload");
+	record_generation(&l, "to", to);
+	return audit_end(&l, e);
+}
+
+void
+record_reloaded(struct guest *g, const struct generation *from, uint32_t kept,
+    uint32_t cut)
+{
+	struct audit_line l;
+
+	if (!record_audited(g))
+		return;
+	record_audit(&l, g, "reloaded");
+	record_generation(&l, "from", from);
+	audit_add_int(&l, "kept", kept);
+	audit_add_int(&l, "cut", cut);
+	record_audit_end(&l, g);
+}
+
 static void
 record_counts(struct audit_line *l, const char *name,
     const struct proxy_count *c)
@@ -120,6 +160,18 @@ record_counts(struct audit_line *l, const char *name,
 	audit_add_json(l, name, text);
 }
 
+void
+record_summary(struct guest *g, uint32_t service)
+{
+	struct audit_line l;
+
+	record_audit(&l, g, "summary");
+	audit_add(&l, "service",
+	    plan_net_string(g->net, plan_net_service(g->net, service)->name));
+	record_counts(&l, "counts", &g->now->counts[service]);
+	record_audit_end(&l, g);
+}
+
 /* A line for each service, and the end with what belonged to none. */
 void
 record_close(struct guest *g)
@@ -130,15 +182,10 @@ record_close(struct guest *g)
 	if (!record_audited(g))
 		return; /* perhaps there is no plan either */
 	n = plan_net_count(g->net, PLAN_NET_SERVICES);
-	for (i = 0; i < n; i++) {
-		record_audit(&l, g, "summary");
-		audit_add(&l, "service",
-		    plan_net_string(g->net, plan_net_service(g->net, i)->name));
-		record_counts(&l, "counts", &g->counts[i]);
-		record_audit_end(&l, g);
-	}
+	for (i = 0; i < n; i++)
+		record_summary(g, i);
 	record_audit(&l, g, "close");
-	record_counts(&l, "no_service", &g->counts[n]);
+	record_counts(&l, "no_service", &g->now->counts[n]);
 	record_audit_end(&l, g);
 	fd_closep(&g->audit_fd);
 }

@@ -56,6 +56,18 @@ must_check int record_allowed(struct guest *g, const struct record_act *a,
 must_check int record_credential(struct guest *g, uint32_t credential,
     uint32_t service, const char *host, uint32_t port, struct err *e);
 
+/*
+ * Another policy (its digest): before it is in force, -1 if that cannot be
+ * recorded; and after it, as lines of the new one.
+ */
+must_check int record_reload(struct guest *g, const struct generation *to,
+    struct err *e);
+void record_reloaded(struct guest *g, const struct generation *from,
+    uint32_t kept, uint32_t cut);
+
+/* What a service has done so far, which is not in the next generation. */
+void record_summary(struct guest *g, uint32_t service);
+
 /* The first line of a guest's audit log, and its last one. */
 must_check int record_open(struct guest *g, int fd, struct err *e);
 void record_close(struct guest *g);

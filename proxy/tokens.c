@@ -123,6 +123,16 @@ tokens_forget(struct tokens *t, uint32_t credential)
 			t->grants[i].until_ms = 0;
 }
 
+void
+tokens_forget_all(struct tokens *t)
+{
+	size_t i;
+
+	t->epoch++;
+	for (i = 0; i < TOKENS_GRANTS; i++)
+		t->grants[i].until_ms = 0;
+}
+
 static int
 is_from_vault(const struct guest *g, uint32_t inject)
 {

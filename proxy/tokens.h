@@ -42,6 +42,12 @@ void tokens_cancel(struct tokens_ask *a); /* NULL is fine */
 /* Another secret has come: who may have the old one may not have it yet. */
 void tokens_forget(struct tokens *t, uint32_t credential);
 
+/*
+ * Another policy: numbers of credentials mean something else from now on.
+ * Who has asked is to be cancelled.
+ */
+void tokens_forget_all(struct tokens *t);
+
 /* Whether one of them may be another when it is asked for again. */
 int tokens_renewable(const struct guest *g, const struct verdict *v);
 

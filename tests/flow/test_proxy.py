@@ -249,7 +249,7 @@ def by_hand_it_does_nothing(w):
 @test
 def a_plan_that_is_none_fails_its_jail_alone(w):
     """The test plays a launcher that has been lied to."""
-    add, remove, removed, failed = 0, 7, 9, 10
+    add, remove, removed, failed = 0, 9, 12, 13
     proxy = os.path.join(os.path.dirname(os.path.dirname(w.program)),
                          "libexec/warder/warder-proxy")
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -273,7 +273,7 @@ def a_plan_that_is_none_fails_its_jail_alone(w):
                 fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
     try:
         for jail in (1, 2):
-            equal(say(add, struct.pack("III64s32s32s", 2, jail, 0, b"run",
+            equal(say(add, struct.pack("III64s32s32s", 3, jail, 0, b"run",
                                        b"policy", b"seed"), plan),
                   (failed, jail))
         for jail in (1, 2):

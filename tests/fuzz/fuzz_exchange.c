@@ -106,6 +106,7 @@ struct upstream_call {
 struct fuzz {
 	struct proxy proxy;
 	struct guest guest;
+	struct generation generation;
 	struct proxy_count count;
 	struct secret *tokens[FUZZ_CREDENTIALS];
 
@@ -680,7 +681,10 @@ make_guest(void)
 	fuzz_policy_compile(policy);
 	f.guest.net = fuzz_policy_net();
 	f.guest.proxy = &f.proxy;
-	f.guest.placeholders = FUZZ_CREDENTIALS;
+	f.guest.now = &f.generation;
+	f.generation.net = f.guest.net;
+	f.generation.holders = 1; /* ours: it never goes */
+	f.generation.placeholders = FUZZ_CREDENTIALS;
 	(void)snprintf(f.proxy.via, sizeof(f.proxy.via), "1.1 warder");
 	assert(loop_create(&f.proxy.loop, &e) == 0);
 	assert(
@@ -691,10 +695,10 @@ make_guest(void)
 		entries[i] = (struct scrub_entry){ .secret = f.tokens[i],
 			.replacement = placeholders[i] };
 	}
-	assert(
-	    scrub_create(entries, FUZZ_CREDENTIALS, &f.guest.scrub, &e) == 0);
-	assert(inject_set_create(f.guest.net, placeholders, &f.guest.inject,
+	assert(scrub_create(entries, FUZZ_CREDENTIALS, &f.generation.scrub,
 		   &e) == 0);
+	assert(inject_set_create(f.guest.net, placeholders,
+		   &f.generation.inject, &e) == 0);
 }
 
 static void

@@ -30,6 +30,7 @@ struct egress {
 	int ready;
 	struct keeper keeper;
 	char audit_path[EGRESS_PATH_MAX];
+	int attached; /* something may have gone out */
 	struct run *run_watched;
 	struct err why;
 	uint16_t ports[PLAN_NET_DESTINATIONS_MAX];
@@ -694,10 +695,9 @@ send_listeners(struct egress *x, const struct capture_listeners *l,
 }
 
 /* While the jail runs it has nothing to say: whatever comes is its end. */
-static void
-on_lost(void *ctx, int fd)
+const struct err *
+egress_lost(struct egress *x)
 {
-	struct egress *x = ctx;
 	int got = -1;
 
 	if (expect(x, PROXY_FAILED, sizeof(struct proxy_failed), 0, &got,
@@ -705,18 +705,44 @@ on_lost(void *ctx, int fd)
 		(void)refuse_message(&x->why, "an unexpected message");
 	fd_closep(&got);
 	(void)err_wrap(&x->why, "warder-proxy");
+	return &x->why;
+}
+
+static void
+on_lost(void *ctx, int fd)
+{
+	struct egress *x = ctx;
+
+	(void)egress_lost(x);
 	run_remove_watch(x->run_watched, fd);
 	run_stop(x->run_watched, RUN_PROXY);
 }
 
 int
-egress_attach(struct egress *x, struct jail *j, struct run *r, struct err *e)
+egress_hand_over(struct egress *x, struct jail *j, struct err *e)
 {
 	if (send_listeners(x, jail_listeners(j), e) == -1)
 		return -1;
 	jail_drop_listeners(j);
+	x->attached = 1;
+	return 0;
+}
+
+int
+egress_attach(struct egress *x, struct jail *j, struct run *r, struct err *e)
+{
+	if (egress_hand_over(x, j, e) == -1)
+		return -1;
 	x->run_watched = r;
 	return run_add_watch(r, x->fd, on_lost, x, e);
+}
+
+size_t
+egress_fds(const struct egress *x, int ret[2])
+{
+	ret[0] = x->fd;
+	ret[1] = x->keeper.pid > 0 ? x->keeper.fd : -1;
+	return ret[1] == -1 ? 1 : 2;
 }
 
 /* ---- the rest --------------------------------------------------------------------- */
@@ -831,7 +857,7 @@ egress_end(struct egress *x, struct egress_summary *ret)
 		(void)snprintf(ret->audit_path, sizeof(ret->audit_path), "%s",
 		    x->audit_path);
 	}
-	if (x->run_watched == NULL && x->audit_path[0] != '\0')
+	if (!x->attached && x->audit_path[0] != '\0')
 		(void)unlink(x->audit_path); /* nothing ran */
 	if (ret != NULL && x->ready)
 		(void)take_summary(x, ret, &e);

@@ -106,6 +106,17 @@ const char *egress_authority_hash(const struct egress *x);
 must_check int egress_attach(struct egress *x, struct jail *j, struct run *r,
     struct err *e);
 
+/*
+ * The same in its parts, for a launcher with a loop of its own: what must be
+ * readable before egress_ready() will not wait (their number; borrowed); the
+ * listeners' hand-over alone; and what the proxy says when its socket becomes
+ * readable afterwards, which is its end.
+ */
+size_t egress_fds(const struct egress *x, int ret[2]);
+must_check int egress_hand_over(struct egress *x, struct jail *j,
+    struct err *e);
+const struct err *egress_lost(struct egress *x);
+
 /* Why the run ended with RUN_PROXY. */
 const struct err *egress_why(const struct egress *x);
 

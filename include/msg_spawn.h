@@ -150,6 +150,9 @@ struct spawn_spawn {
 struct spawn_spawned {
 	uint64_t id;
 	uint64_t start_us; /* from SPAWN's arrival */
+	/* Of its streams, which control keeps, as it reads them; 0: none. */
+	uint64_t idle_ms;
+	uint64_t output_bytes;
 	unsigned char policy[SHA256_SIZE]; /* of the plan it runs by */
 	char posture[SPAWN_POSTURE_SIZE]; /* JSON, ended by NUL */
 };

@@ -197,11 +197,4 @@ void doctor_clean_sometimes(const struct places *p);
 /* Remove what dead launchers left; says what on stdout. */
 must_check int doctor_clean_run(struct doctor *d, struct err *e);
 
-/*
- * Whether the launcher of the control group "PID-TIME" may be alive: a
- * process with this id began before the jail, or the jail is younger than
- * the moments in which its group is empty.
- */
-int doctor_clean_is_live(const char *name, void *unused);
-
 #endif /* !DOCTOR_H */

@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "clock.h"
+#include "jail/leftover.h"
 #include "supervisor/cli/doctor.h"
 #include "supervisor/cli/doctor_file.h"
 
@@ -373,7 +374,7 @@ is_live(long pid, uint64_t ns)
 
 	(void)snprintf(name, sizeof(name), "%ld-%llx", pid,
 	    (unsigned long long)ns / 1000);
-	return doctor_clean_is_live(name, NULL);
+	return leftover_is_live(name, NULL);
 }
 
 static void
@@ -386,7 +387,7 @@ clean_is_live__names_of_others__left_alone(void **state)
 
 	(void)state;
 	for (i = 0; i < countof(names); i++)
-		assert_int_equal(doctor_clean_is_live(names[i], NULL), 1);
+		assert_int_equal(leftover_is_live(names[i], NULL), 1);
 }
 
 static void

@@ -113,6 +113,20 @@ init_has_slash(const char *s)
 	return 0;
 }
 
+/*
+ * What came with a message, in one call: nobody who waits for the end of a
+ * pipe is woken twice.  Nothing else of ours lies among them, since the kernel
+ * gives the lowest numbers that are free.
+ */
+static void
+init_drop_fds(void)
+{
+	if (message.nfds > 0)
+		(void)SYS(SYS_close_range, message.fds[0],
+		    message.fds[message.nfds - 1], 0);
+	message.nfds = 0;
+}
+
 /* ---- answers ---- */
 
 static void
@@ -416,6 +430,7 @@ init_run(struct init_child *c)
 		return;
 	}
 	pid = init_spawn(c);
+	init_drop_fds();
 	if (pid < 0) {
 		init_tell_failed(c->start->id, INIT_STEP_SETUP, pid);
 		return;
@@ -563,17 +578,13 @@ init_receive(void)
 static void
 init_dispatch(void)
 {
-	int i;
-
 	init_receive();
 	if (message.type >= INIT__MAX ||
 	    init_table[message.type].handle == NULL ||
 	    message.size < init_table[message.type].least)
 		init_die(INIT_FAIL);
 	init_table[message.type].handle();
-	for (i = 0; i < message.nfds; i++)
-		(void)SYS(SYS_close, message.fds[i]);
-	message.nfds = 0;
+	init_drop_fds();
 }
 
 /* ---- reaping ---- */
@@ -653,8 +664,8 @@ init_main(void)
 		if (SYS(SYS_ppoll, p, countof(p), 0, 0, 0) < 0)
 			continue;
 		if (p[1].revents != 0) {
-			while (SYS(SYS_read, p[1].fd, &info, sizeof(info)) > 0)
-				continue;
+			/* a signal is pending once, however often it came */
+			(void)SYS(SYS_read, p[1].fd, &info, sizeof(info));
 			init_reap();
 		}
 		if (p[0].revents != 0)

@@ -201,7 +201,7 @@ static int
 hash_found(const char *path, int fd, unsigned char ret[SHA256_SIZE])
 {
 	autofd owned = fd;
-	unfilled char buf[16384];
+	unfilled char buf[4096];
 	struct sha256 s;
 	const char *text;
 	size_t size;

@@ -37,7 +37,8 @@ enum cgroup_controller {
 
 enum {
 	CGROUP_PATH_MAX = 512,
-	CGROUP_NAME_MAX = 64
+	CGROUP_NAME_MAX = 64,
+	CGROUP_GAUGES = 16, /* numbers of struct cgroup_usage, by version */
 };
 
 struct cgroup {
@@ -67,6 +68,11 @@ struct cgroup_usage {
 	uint64_t oom_kills;
 	uint64_t pids_refused;
 	uint32_t known; /* bit per cgroup_controller whose numbers are real */
+};
+
+/* The files that these numbers are read from. */
+struct cgroup_meter {
+	int fd[CGROUP_GAUGES]; /* -1: none */
 };
 
 /* Everything -1 and empty, so that cgroup_destroy() may be called. */
@@ -116,6 +122,15 @@ must_check int cgroup_freeze(struct cgroup *c, int frozen, struct err *e);
 void cgroup_rescue(struct cgroup *c);
 
 void cgroup_usage(const struct cgroup *c, struct cgroup_usage *ret);
+
+/*
+ * The same in three steps: opening takes longer than reading, and can be done
+ * while nobody waits.  What is open already stays so.
+ */
+void cgroup_meter_init(struct cgroup_meter *m);
+void cgroup_meter_open(struct cgroup_meter *m, const struct cgroup *c);
+void cgroup_meter_read(const struct cgroup_meter *m, struct cgroup_usage *ret);
+void cgroup_meter_finish(struct cgroup_meter *m);
 
 /*
  * v1: a descriptor that becomes readable (*ret_events is POLLIN) when the

@@ -1,4 +1,6 @@
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cgroup_private.h"
 
@@ -44,29 +46,92 @@ static const struct cgroup_gauge {
 #undef FIELD
 };
 
-void
-cgroup_usage(const struct cgroup *c, struct cgroup_usage *ret)
+_Static_assert(countof(cgroup_gauges) <= CGROUP_GAUGES,
+    "every gauge has a descriptor");
+
+/* Rows of one file stand together, and the first of them has it open. */
+static int
+cgroup_is_same_file(size_t i)
 {
-	const char *read_from = "";
+	return i > 0 &&
+	       cgroup_gauges[i].version == cgroup_gauges[i - 1].version &&
+	       strcmp(cgroup_gauges[i].file, cgroup_gauges[i - 1].file) == 0;
+}
+
+void
+cgroup_meter_init(struct cgroup_meter *m)
+{
+	size_t i;
+
+	for (i = 0; i < CGROUP_GAUGES; i++)
+		m->fd[i] = -1;
+}
+
+void
+cgroup_meter_open(struct cgroup_meter *m, const struct cgroup *c)
+{
+	size_t i;
+
+	for (i = 0; i < countof(cgroup_gauges); i++) {
+		const struct cgroup_gauge *g = &cgroup_gauges[i];
+		int dir = c->dir[g->controller];
+
+		if (g->version == c->version && dir >= 0 && m->fd[i] == -1 &&
+		    !cgroup_is_same_file(i))
+			m->fd[i] = openat(dir, g->file, O_RDONLY | O_CLOEXEC);
+	}
+}
+
+/* Such a file gives all of its text at once. */
+static int
+cgroup_meter_text(int fd, char buf[CGROUP_FILE_MAX])
+{
+	ssize_t n = fd == -1 ? -1 : pread(fd, buf, CGROUP_FILE_MAX - 1, 0);
+
+	buf[n > 0 ? n : 0] = '\0';
+	return n >= 0;
+}
+
+void
+cgroup_meter_read(const struct cgroup_meter *m, struct cgroup_usage *ret)
+{
 	char buf[CGROUP_FILE_MAX];
-	unsigned i;
+	int known = 0;
+	uint64_t v;
+	size_t i;
 
 	memset(ret, 0, sizeof(*ret));
 	for (i = 0; i < countof(cgroup_gauges); i++) {
 		const struct cgroup_gauge *g = &cgroup_gauges[i];
-		int dir = c->dir[g->controller];
-		uint64_t v;
 
-		if (g->version != c->version || dir < 0)
+		if (!cgroup_is_same_file(i))
+			known = cgroup_meter_text(m->fd[i], buf);
+		if (!known)
 			continue;
-		if (strcmp(read_from, g->file) != 0 &&
-		    cgroup_file_read(dir, g->file, buf, sizeof(buf)) < 0)
-			continue;
-		read_from = g->file;
 		ret->known |= CGROUP_BIT(g->controller);
 		if (cgroup_text_sum(buf, g->key, &v) > 0) {
 			v /= g->divide;
 			memcpy((char *)ret + g->field, &v, sizeof(v));
 		}
 	}
+}
+
+void
+cgroup_meter_finish(struct cgroup_meter *m)
+{
+	size_t i;
+
+	for (i = 0; i < CGROUP_GAUGES; i++)
+		fd_closep(&m->fd[i]);
+}
+
+void
+cgroup_usage(const struct cgroup *c, struct cgroup_usage *ret)
+{
+	struct cgroup_meter m;
+
+	cgroup_meter_init(&m);
+	cgroup_meter_open(&m, c);
+	cgroup_meter_read(&m, ret);
+	cgroup_meter_finish(&m);
 }

@@ -21,6 +21,7 @@ outcome_init(struct outcome *o, struct jail *j, const struct plan *p)
 	o->limits = p->limits;
 	o->ended = o->gone = 0;
 	o->oom = cgroup_watch_oom(jail_cgroup(j), &o->oom_events);
+	cgroup_meter_init(&o->meter);
 	memset(&o->report, 0, sizeof(o->report));
 	memset(&o->watch, 0, sizeof(o->watch));
 	o->begin_us = o->moved_us = o->looked_us = clock_now_us();
@@ -56,7 +57,8 @@ outcome_exited(struct outcome *o, const struct jail_event *v)
 	if (WIFSIGNALED(v->status))
 		end =
 		    WTERMSIG(v->status) == SIGSYS ? RUN_SECCOMP : RUN_SIGNALLED;
-	o->report.disk_met = watch_disk_full(jail_pid(o->jail), o->plan);
+	o->report.disk_met =
+	    watch_disk_full(jail_pid(o->jail), o->plan, jail_quota(o->jail));
 	outcome_end(o, end);
 }
 
@@ -202,13 +204,20 @@ outcome_pids_met(const struct outcome *o, const struct cgroup_usage *u)
 }
 
 void
+outcome_meter(struct outcome *o)
+{
+	cgroup_meter_open(&o->meter, jail_cgroup(o->jail));
+}
+
+void
 outcome_settle(struct outcome *o, uint64_t output_bytes, int output_met)
 {
 	struct cgroup_usage *u = &o->report.usage;
 
 	o->report.wall_us = clock_now_us() - o->begin_us;
 	o->report.output_bytes = output_bytes;
-	jail_usage(o->jail, u);
+	outcome_meter(o);
+	cgroup_meter_read(&o->meter, u);
 	if (u->cpu_us < o->watch.cpu_us)
 		u->cpu_us = o->watch.cpu_us;
 	if (u->memory_peak_bytes < o->watch.memory_peak_bytes)
@@ -226,4 +235,5 @@ void
 outcome_finish(struct outcome *o)
 {
 	fd_closep(&o->oom);
+	cgroup_meter_finish(&o->meter);
 }

@@ -39,6 +39,7 @@ struct outcome {
 	int gone; /* so has its jail */
 	int oom; /* descriptor of the oom watch; -1 */
 	short oom_events;
+	struct cgroup_meter meter;
 	uint64_t begin_us;
 	uint64_t moved_us; /* when bytes moved last: the launcher's to set */
 	uint64_t looked_us;
@@ -63,6 +64,12 @@ void outcome_limits(struct outcome *o, uint64_t now_us);
 
 /* In how many ms outcome_limits() is due; -1: never. */
 int outcome_timeout(const struct outcome *o, uint64_t now_us);
+
+/*
+ * Open what the report is read from, while nobody waits for it.  Without it
+ * outcome_settle() does so.
+ */
+void outcome_meter(struct outcome *o);
 
 /* When it is over: the report, whole.  output: see relay.h. */
 void outcome_settle(struct outcome *o, uint64_t output_bytes, int output_met);

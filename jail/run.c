@@ -226,6 +226,8 @@ run_wait(struct run *r, int timeout_ms, struct run_report *ret, struct err *e)
 	uint64_t until = clock_now_us() + (uint64_t)timeout_ms * 1000;
 	int left = timeout_ms;
 
+	/* the command begins meanwhile, on another processor */
+	outcome_meter(&r->outcome);
 	while (!r->outcome.ended || relay_open(&r->relay)) {
 		if (run_step(r, left, e) == -1)
 			return -1;

@@ -97,45 +97,36 @@ watch_children(pid_t pid, pid_t *list, size_t n)
 	return n;
 }
 
+/* The jail's root directory; -1: it has gone. */
+static int
+watch_root(pid_t init)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/root", (int)init);
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
 /* A directory of the jail, opened below its root without following links. */
 static int
-watch_open(pid_t init, const char *path)
+watch_statfs(int root, const char *path, struct statfs *ret)
 {
-	char root[64];
 	struct open_how how = {
 		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS |
 			   RESOLVE_NO_MAGICLINKS,
 	};
-	autofd fd = -1;
-
-	(void)snprintf(root, sizeof(root), "/proc/%d/root", (int)init);
-	fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd == -1)
-		return -1;
-	return (int)syscall(SYS_openat2, fd, path, &how, sizeof(how));
-}
-
-static int
-watch_statfs(pid_t init, const char *path, struct statfs *ret)
-{
-	autofd fd = watch_open(init, path);
+	autofd fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 
 	return fd == -1 ? -1 : fstatfs(fd, ret);
 }
 
-static int
-watch_is_fresh(const struct plan_mount *m)
-{
-	return m->kind == PLAN_MOUNT_NEW || m->kind == PLAN_MOUNT_TMPFS;
-}
-
 static uint64_t
-watch_used(pid_t init, const char *path)
+watch_used(int root, const char *path)
 {
 	struct statfs fs;
 
-	if (watch_statfs(init, path, &fs) == -1)
+	if (watch_statfs(root, path, &fs) == -1)
 		return 0;
 	return (uint64_t)(fs.f_blocks - fs.f_bfree) * (uint64_t)fs.f_bsize;
 }
@@ -145,14 +136,15 @@ static uint64_t
 watch_files(pid_t init, const struct plan *p, const struct quota *q)
 {
 	static const char *const every[] = { "/dev/shm", "/home/agent" };
+	autofd root = watch_root(init);
 	uint64_t sum = 0;
 	uint32_t i;
 
 	for (i = 0; i < countof(every); i++)
-		sum += watch_used(init, every[i]);
+		sum += watch_used(root, every[i]);
 	for (i = 0; i < QUOTA_PLACES; i++) {
 		if (q->kind[i] == QUOTA_TMPFS || q->kind[i] == QUOTA_MISSED)
-			sum += watch_used(init, quota_path(p, i));
+			sum += watch_used(root, quota_path(p, i));
 	}
 	return sum;
 }
@@ -185,30 +177,34 @@ watch_look(struct watch *w, pid_t init, const struct plan *p,
  * fit: some of it may be left.
  */
 static int
-watch_is_full(pid_t init, const char *path)
+watch_is_full(const struct statfs *fs)
 {
-	struct statfs fs;
-	uint64_t left, piece;
+	uint64_t left = (uint64_t)fs->f_bavail * (uint64_t)fs->f_bsize;
+	uint64_t piece =
+	    (uint64_t)fs->f_blocks * (uint64_t)fs->f_bsize / WATCH_PART;
 
-	if (watch_statfs(init, path, &fs) == -1)
-		return 0;
-	left = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
-	piece = (uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize / WATCH_PART;
 	if (piece > WATCH_PIECE_BYTES)
 		piece = WATCH_PIECE_BYTES;
-	return fs.f_ffree == 0 || fs.f_bfree == 0 ||
-	       (fs.f_type != TMPFS_MAGIC && left < piece);
+	return fs->f_ffree == 0 || fs->f_bfree == 0 ||
+	       (fs->f_type != TMPFS_MAGIC && left < piece);
 }
 
 int
-watch_disk_full(pid_t init, const struct plan *p)
+watch_disk_full(pid_t init, const struct plan *p, const struct quota *q)
 {
+	autofd root = watch_root(init);
+	struct statfs fs;
 	uint32_t i;
+	int r;
 
-	for (i = 0; i < p->nmounts; i++) {
-		if (watch_is_fresh(&p->mounts[i]) &&
-		    watch_is_full(init, plan_string(p, p->mounts[i].path)))
+	for (i = 0; i < QUOTA_PLACES; i++) {
+		if (q->kind[i] == QUOTA_NONE)
+			continue;
+		/* where it is our mount as well, no name is looked up */
+		r = q->fd[i] != -1 ? fstatfs(q->fd[i], &fs)
+				   : watch_statfs(root, quota_path(p, i), &fs);
+		if (r == 0 && watch_is_full(&fs))
 			return 1;
 	}
-	return p->rootfs == PLAN_ROOTFS_DIR && watch_is_full(init, "/");
+	return 0;
 }

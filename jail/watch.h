@@ -39,6 +39,6 @@ void watch_look(struct watch *w, pid_t init, const struct plan *p,
  * Whether a writable file system of the jail is full, now: so was the last
  * write that failed for want of space.
  */
-int watch_disk_full(pid_t init, const struct plan *p);
+int watch_disk_full(pid_t init, const struct plan *p, const struct quota *q);
 
 #endif /* !WATCH_H */

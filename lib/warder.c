@@ -383,6 +383,7 @@ library_new_run(struct warder_policy *p)
 		return NULL;
 	r->policy = p;
 	r->run.outcome.oom = -1;
+	cgroup_meter_init(&r->run.outcome.meter);
 	relay_init(&r->run.relay, 0);
 	return r;
 }

@@ -29,6 +29,7 @@ enum {
 	PROXY_REQUESTS_MAX = 10000,
 	PROXY_INFORMATIONAL_MAX = 8,
 	PROXY_TOKEN_MS = 2000,
+	PROXY_TOKENS_PAST = 3,
 	PROXY_AUDIT_BYTES_MAX = 1024 * 1024 * 1024,
 	PROXY_DNS_TCP_MAX = 16,
 	PROXY_DNS_TCP_MS = 10 * 1000,
@@ -104,6 +105,9 @@ enum {
 	X(PROXY_TOKEN_MS, "ms that an answer of the vault is used", \
 	    "what is rotated or removed counts soon, and a burst asks once", \
 	    "the vault is asked again") \
+	X(PROXY_TOKENS_PAST, "earlier secrets of a credential", \
+	    "a token of before the refresh may still be valid and echoed", \
+	    "responses are scrubbed of the oldest no more") \
 	X(PROXY_AUDIT_BYTES_MAX, "bytes of a run's audit log", \
 	    "some three million lines; a jail must not fill the disk", \
 	    "nothing more is allowed") \

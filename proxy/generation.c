@@ -20,10 +20,11 @@ generation_tables(struct generation *n, struct err *e)
 	n->counts = calloc(services, sizeof(*n->counts));
 	n->cas = calloc(services, sizeof(*n->cas));
 	n->tokens = calloc(credentials, sizeof(struct secret *));
+	n->past = calloc(credentials, sizeof(*n->past));
 	n->serials = calloc(credentials, sizeof(*n->serials));
 	n->values = calloc(credentials, sizeof(*n->values));
 	if (n->counts == NULL || n->cas == NULL || n->tokens == NULL ||
-	    n->serials == NULL || n->values == NULL)
+	    n->past == NULL || n->serials == NULL || n->values == NULL)
 		return err_sys(e, ENOMEM, "the plan's tables");
 	return 0;
 }
@@ -68,13 +69,24 @@ generation_hold(struct generation *n)
 	return n;
 }
 
+static void
+generation_forget_past(struct generation *n, uint32_t credential)
+{
+	uint32_t i;
+
+	for (i = 0; i < PROXY_TOKENS_PAST; i++)
+		secret_destroy(take_ptr(&n->past[credential][i]));
+}
+
 void
 generation_retire(struct generation *n)
 {
 	uint32_t i, count = plan_net_count(n->net, PLAN_NET_CREDENTIALS);
 
-	for (i = 0; n->tokens != NULL && i < count; i++)
+	for (i = 0; n->tokens != NULL && n->past != NULL && i < count; i++) {
 		generation_forget_token(n, i);
+		generation_forget_past(n, i);
+	}
 	scrub_destroy(take_ptr(&n->scrub));
 }
 
@@ -101,6 +113,7 @@ generation_drop(struct generation *n)
 	}
 	free(n->counts);
 	free(n->tokens);
+	free(n->past);
 	free(n->serials);
 	free(n->values);
 	free(n);
@@ -215,28 +228,56 @@ basic_user(const struct generation *n, uint32_t credential)
 	return NULL;
 }
 
-/* All secrets of the jail at once, whatever service answers. */
-static int
-prepare_scrub(struct generation *n, struct err *e)
+/* Of one age: the present ones (0), those before them (1), … */
+static size_t
+scrub_entries(const struct generation *n, uint32_t age, struct scrub_entry *to,
+    size_t room)
 {
 	uint32_t i, count = plan_net_count(n->net, PLAN_NET_CREDENTIALS);
-	struct scrub_entry entries[PLAN_NET_CREDENTIALS_MAX];
 	size_t used = 0;
 
-	for (i = 0; i < count; i++) {
-		if (!plan_net_credential(n->net, i)->scrub ||
-		    n->tokens[i] == NULL)
+	for (i = 0; i < count && used < room; i++) {
+		const struct secret *s =
+		    age == 0 ? n->tokens[i] : n->past[i][age - 1];
+
+		if (!plan_net_credential(n->net, i)->scrub || s == NULL)
 			continue;
-		entries[used++] = (struct scrub_entry){
-			.secret = n->tokens[i],
+		to[used++] = (struct scrub_entry){
+			.secret = s,
 			.user = basic_user(n, i),
 			.replacement =
 			    n->values[i][0] != '\0' ? n->values[i] : "*****",
 		};
 	}
-	if (used > 0 && scrub_create(entries, used, &n->scrub, e) == -1)
-		return err_wrap(e, "scrub_response");
-	return 0;
+	return used;
+}
+
+static int
+scrub_back_to(struct generation *n, uint32_t age, struct err *e)
+{
+	struct scrub_entry entries[SCRUB_SECRETS_MAX];
+	size_t used = 0;
+	uint32_t i;
+
+	for (i = 0; i <= age; i++)
+		used += scrub_entries(n, i, entries + used,
+		    countof(entries) - used);
+	return used > 0 ? scrub_create(entries, used, &n->scrub, e) : 0;
+}
+
+/*
+ * All secrets of the jail at once, whatever service answers, and as many of
+ * the earlier ones as their forms leave room for.
+ */
+static int
+prepare_scrub(struct generation *n, struct err *e)
+{
+	uint32_t age = PROXY_TOKENS_PAST;
+	int rc = scrub_back_to(n, age, e);
+
+	while (rc == -1 && e->code == ERR_LIMIT && age > 0)
+		rc = scrub_back_to(n, --age, e);
+	return rc == -1 ? err_wrap(e, "scrub_response") : 0;
 }
 
 int
@@ -264,13 +305,14 @@ generation_keep_token(struct generation *n, uint32_t credential, const void *p,
 	if (check_token(n, credential, p, size, e) == -1 ||
 	    secret_create(p, size, &s, e) == -1)
 		return -1;
-	secret_destroy(n->tokens[credential]);
+	generation_forget_token(n, credential);
 	n->tokens[credential] = take_ptr(&s);
 	n->serials[credential] = serial;
 	n->scrub = NULL;
 	if (prepare_scrub(n, e) == -1) {
 		n->scrub = old;
-		generation_forget_token(n, credential);
+		secret_destroy(take_ptr(&n->tokens[credential]));
+		n->serials[credential] = 0;
 		return -1;
 	}
 	scrub_destroy(old);
@@ -280,6 +322,12 @@ generation_keep_token(struct generation *n, uint32_t credential, const void *p,
 void
 generation_forget_token(struct generation *n, uint32_t credential)
 {
-	secret_destroy(take_ptr(&n->tokens[credential]));
+	struct secret **past = n->past[credential];
+
 	n->serials[credential] = 0;
+	if (n->tokens[credential] == NULL)
+		return;
+	secret_destroy(past[PROXY_TOKENS_PAST - 1]);
+	memmove(past + 1, past, (PROXY_TOKENS_PAST - 1) * sizeof(*past));
+	past[0] = take_ptr(&n->tokens[credential]);
 }

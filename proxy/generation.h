@@ -10,6 +10,7 @@
 #define GENERATION_H
 
 #include "inject.h"
+#include "limits_proxy.h"
 #include "msg_proxy.h"
 #include "plan_net.h"
 
@@ -30,6 +31,7 @@ struct generation {
 
 	/* Secrets and what stands for them. */
 	struct secret **tokens; /* a credential's; NULL: not known */
+	struct secret *(*past)[PROXY_TOKENS_PAST]; /* the latest first */
 	uint64_t *serials; /* of the vault's; 0: not of the vault */
 	char (*values)[PROXY_PLACEHOLDER_MAX]; /* "": it has none */
 	unsigned placeholders; /* that are not "" */
@@ -58,7 +60,10 @@ must_check int generation_set_token(struct generation *n, uint32_t credential,
 must_check int generation_prepare(struct generation *n,
     const unsigned char *seed, struct err *e);
 
-/* As guest_keep_token; 1: it is another one than before. */
+/*
+ * As guest_keep_token; 1: it is another one than before.  Those of before, and
+ * those that are forgotten, are looked for in responses still.
+ */
 must_check int generation_keep_token(struct generation *n, uint32_t credential,
     const void *p, size_t size, uint64_t serial, struct err *e);
 void generation_forget_token(struct generation *n, uint32_t credential);

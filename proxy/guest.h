@@ -155,9 +155,9 @@ must_check int guest_secrets(struct guest *g, struct verdict *v,
     struct inject_secrets *ret, struct err *e);
 
 /*
- * A secret of the vault, which takes the place of an older one; streams that
- * are scrubbed of that one go on being so.  ERR_INVALID if it could not be in
- * a header.
+ * A secret of the vault, which takes the place of an older one; responses go
+ * on being scrubbed of that one, and of PROXY_TOKENS_PAST before, as far as
+ * their forms have room.  ERR_INVALID if it could not be in a header.
  */
 must_check int guest_keep_token(struct guest *g, uint32_t credential,
     const void *p, size_t n, uint64_t serial, struct err *e);

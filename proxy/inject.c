@@ -322,6 +322,14 @@ inject_seen_match(void *ctx, unsigned entry, const void *form, size_t n)
 	return 0;
 }
 
+/* What cannot be searched may hold any of them. */
+static void
+inject_see_all(struct inject_seen *seen)
+{
+	memset(seen->entry, 1, sizeof(seen->entry));
+	seen->any = 1;
+}
+
 static void
 inject_look(const struct inject_set *s, const char *p, size_t n,
     struct inject_seen *seen)
@@ -333,7 +341,7 @@ inject_look(const struct inject_set *s, const char *p, size_t n,
 	scrub_begin(&t, s->scrub, inject_seen_emit, seen);
 	t.match = inject_seen_match;
 	if (scrub_feed(&t, p, n) != 0)
-		seen->any = 1; /* cannot be: nothing here returns another */
+		inject_see_all(seen);
 }
 
 /* The byte that "%XX" at p stands for, or -1. */
@@ -366,7 +374,7 @@ inject_look_decoded(const struct inject_set *s, const char *p,
 		char c = byte >= 0 ? (char)byte : *p;
 
 		if (scrub_feed(&t, &c, 1) != 0)
-			seen->any = 1;
+			inject_see_all(seen);
 		p += byte >= 0 ? 3 : 1;
 	}
 }

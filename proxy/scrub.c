@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "log.h"
 #include "scrub_form.h"
 
 enum {
@@ -31,17 +32,31 @@ struct scrub_node {
 	unsigned char byte;
 };
 
+struct scrub_form {
+	uint32_t at, n; /* among the bytes of all */
+	unsigned entry;
+};
+
+struct scrub_replacement {
+	const char *p;
+	size_t n;
+};
+
 struct scrub {
 	unsigned holders;
-	struct secret *room; /* everything below lies in it */
-	struct scrub_node *nodes;
-	unsigned char *forms;
-	unsigned char *shifts;
-	uint32_t nnodes;
+	struct secret *text; /* the forms, one after the other */
+	const unsigned char *forms;
+	size_t forms_size;
+	struct scrub_form *form;
+	size_t nforms;
 	size_t window; /* of the shortest form, at most 255 */
-	const char *replacement[SCRUB_SECRETS_MAX];
-	size_t replacement_size[SCRUB_SECRETS_MAX];
-	uint32_t first[256]; /* the root's children */
+	struct scrub_replacement *replacement; /* of an entry */
+
+	struct secret *room; /* NULL: no stream has begun; holds the rest: */
+	struct scrub_node *nodes;
+	unsigned char *shifts;
+	uint32_t *first; /* the root's children */
+	uint32_t nnodes;
 };
 
 /* ---- making ---- */
@@ -197,17 +212,16 @@ struct scrub_draft {
 	size_t shortest;
 	size_t n;
 
-	struct {
-		size_t at, n;
-		unsigned entry;
-	} forms[SCRUB_SECRETS_MAX * SCRUB_FORM_KINDS];
+	struct scrub_form *forms; /* SCRUB_FORM_KINDS of each entry at most */
 };
 
 static void
 scrub_draft_destroyp(struct scrub_draft **d)
 {
-	if (*d != NULL)
-		secret_destroy((*d)->room);
+	if (*d == NULL)
+		return;
+	secret_destroy((*d)->room);
+	free((*d)->forms);
 	free(*d);
 }
 
@@ -243,9 +257,8 @@ scrub_draft_entry(struct scrub_draft *d, const struct scrub_entry *entry,
 		    entry->user, to);
 		if (n == 0 || scrub_draft_has(d, to, n))
 			continue;
-		d->forms[d->n].at = d->used;
-		d->forms[d->n].n = n;
-		d->forms[d->n++].entry = index;
+		d->forms[d->n++] = (struct scrub_form){ (uint32_t)d->used,
+			(uint32_t)n, index };
 		d->used += n;
 		if (n < d->shortest)
 			d->shortest = n;
@@ -263,7 +276,9 @@ scrub_draft(const struct scrub_entry *entries, size_t n,
 	if (scrub_bound(entries, n, &bound, e) == -1)
 		return -1;
 	d = calloc(1, sizeof(*d));
-	if (d == NULL)
+	if (d != NULL)
+		d->forms = calloc(n * SCRUB_FORM_KINDS, sizeof(*d->forms));
+	if (d == NULL || d->forms == NULL)
 		return err_set(e, ERR_SYSTEM, "calloc");
 	d->shortest = 255;
 	d->size = bound < SCRUB_FORMS_MAX ? bound : SCRUB_FORMS_MAX;
@@ -277,73 +292,57 @@ scrub_draft(const struct scrub_entry *entries, size_t n,
 	return 0;
 }
 
-/* One room for nodes, order of the nodes, forms and shifts. */
+/* What stays of a draft: its forms, in as much room as they take. */
 static int
-scrub_room(struct scrub *s, const struct scrub_draft *d, uint32_t **ret_order,
-    struct err *e)
+scrub_keep(struct scrub *s, struct scrub_draft *d, struct err *e)
 {
-	size_t nodes = scrub_align((d->used + 1) * sizeof(struct scrub_node));
-	size_t order = scrub_align((d->used + 1) * sizeof(uint32_t));
-	size_t forms = scrub_align(d->used + 1);
-	unsigned char *p;
+	void *p = reallocarray(d->forms, d->n, sizeof(*d->forms));
 
-	if (secret_create_room(nodes + order + forms + SCRUB_SHIFTS, &s->room,
-		e) == -1)
-		return -1;
-	p = secret_room(s->room);
-	s->nodes = (struct scrub_node *)(void *)p;
-	*ret_order = (uint32_t *)(void *)(p + nodes);
-	s->forms = p + nodes + order;
-	s->shifts = p + nodes + order + forms;
-	memcpy(s->forms, d->bytes, d->used);
-	return 0;
-}
-
-static int
-scrub_build(struct scrub *s, const struct scrub_draft *d, struct err *e)
-{
-	uint32_t *order;
-	size_t i;
-
-	if (scrub_room(s, d, &order, e) == -1)
-		return -1;
-	s->nnodes = 1; /* the root */
+	s->form = p != NULL ? p : d->forms;
+	d->forms = NULL;
+	s->nforms = d->n;
 	s->window = d->shortest;
-	memset(s->shifts, (int)(s->window - 1), SCRUB_SHIFTS);
-	for (i = 0; i < d->n; i++) {
-		scrub_add(s, d->forms[i].at, d->forms[i].n, d->forms[i].entry);
-		scrub_add_shifts(s, s->forms + d->forms[i].at);
-	}
-	scrub_link(s, order);
-	return 0;
-}
-
-static int
-scrub_drop(void *ctx, const void *p, size_t n)
-{
-	(void)ctx;
-	(void)p;
-	(void)n;
+	s->forms_size = d->used;
+	if (secret_create_room(d->used, &s->text, e) == -1)
+		return -1;
+	memcpy(secret_room(s->text), d->bytes, d->used);
+	s->forms = secret_bytes(s->text);
 	return 0;
 }
 
 /* A replacement that is a secret's form would put it back. */
 static int
-scrub_check_replacements(const struct scrub *s, size_t n, struct err *e)
+scrub_check_replacement(const struct scrub *s,
+    const struct scrub_replacement *r, struct err *e)
 {
 	size_t i;
 
-	for (i = 0; i < n; i++) {
-		struct scrub_stream t;
-
-		scrub_begin(&t, s, scrub_drop, NULL);
-		if (s->replacement_size[i] == 0)
-			return err_set(e, ERR_INVALID, "an empty placeholder");
-		if (scrub_feed(&t, s->replacement[i], s->replacement_size[i]) !=
-			0 ||
-		    t.replaced > 0)
+	if (r->n == 0)
+		return err_set(e, ERR_INVALID, "an empty placeholder");
+	for (i = 0; i < s->nforms; i++)
+		if (memmem(r->p, r->n, s->forms + s->form[i].at,
+			s->form[i].n) != NULL)
 			return err_set(e, ERR_INVALID,
 			    "a placeholder holds a secret");
+	return 0;
+}
+
+static int
+scrub_replacements(struct scrub *s, const struct scrub_entry *entries, size_t n,
+    struct err *e)
+{
+	size_t i;
+
+	s->replacement = calloc(n, sizeof(*s->replacement));
+	if (s->replacement == NULL)
+		return err_set(e, ERR_SYSTEM, "calloc");
+	for (i = 0; i < n; i++) {
+		struct scrub_replacement *r = &s->replacement[i];
+
+		r->p = entries[i].replacement;
+		r->n = strlen(r->p);
+		if (scrub_check_replacement(s, r, e) == -1)
+			return -1;
 	}
 	return 0;
 }
@@ -360,7 +359,6 @@ scrub_create(const struct scrub_entry *entries, size_t n, struct scrub **ret,
 {
 	cleanup(scrub_draft_destroyp) struct scrub_draft *d = NULL;
 	cleanup(scrub_destroyp) struct scrub *s = NULL;
-	size_t i;
 
 	if (n == 0 || n > SCRUB_SECRETS_MAX)
 		return err_set(e, ERR_LIMIT, "%zu secrets to scrub, at most %d",
@@ -371,12 +369,8 @@ scrub_create(const struct scrub_entry *entries, size_t n, struct scrub **ret,
 	if (s == NULL)
 		return err_set(e, ERR_SYSTEM, "calloc");
 	s->holders = 1;
-	for (i = 0; i < n; i++) {
-		s->replacement[i] = entries[i].replacement;
-		s->replacement_size[i] = strlen(entries[i].replacement);
-	}
-	if (scrub_build(s, d, e) == -1 ||
-	    scrub_check_replacements(s, n, e) == -1)
+	if (scrub_keep(s, d, e) == -1 ||
+	    scrub_replacements(s, entries, n, e) == -1)
 		return -1;
 	*ret = take_ptr(&s);
 	return 0;
@@ -395,7 +389,51 @@ scrub_destroy(struct scrub *s)
 	if (s == NULL || --s->holders > 0)
 		return;
 	secret_destroy(s->room);
+	secret_destroy(s->text);
+	free(s->form);
+	free(s->replacement);
 	free(s);
+}
+
+/* ---- what finds them ---- */
+
+/* One room for nodes, their order, the root's children and shifts. */
+static int
+scrub_room(struct scrub *s, uint32_t **ret_order, struct err *e)
+{
+	size_t all = s->forms_size + 1;
+	size_t nodes = scrub_align(all * sizeof(struct scrub_node));
+	size_t order = scrub_align(all * sizeof(uint32_t));
+	size_t first = 256 * sizeof(uint32_t);
+	unsigned char *p;
+
+	if (secret_create_room(nodes + order + first + SCRUB_SHIFTS, &s->room,
+		e) == -1)
+		return -1;
+	p = secret_room(s->room);
+	s->nodes = (struct scrub_node *)(void *)p;
+	*ret_order = (uint32_t *)(void *)(p + nodes);
+	s->first = (uint32_t *)(void *)(p + nodes + order);
+	s->shifts = p + nodes + order + first;
+	return 0;
+}
+
+static int
+scrub_build(struct scrub *s, struct err *e)
+{
+	uint32_t *order;
+	size_t i;
+
+	if (scrub_room(s, &order, e) == -1)
+		return -1;
+	s->nnodes = 1; /* the root */
+	memset(s->shifts, (int)(s->window - 1), SCRUB_SHIFTS);
+	for (i = 0; i < s->nforms; i++) {
+		scrub_add(s, s->form[i].at, s->form[i].n, s->form[i].entry);
+		scrub_add_shifts(s, s->forms + s->form[i].at);
+	}
+	scrub_link(s, order);
+	return 0;
 }
 
 /* ---- streams ---- */
@@ -416,16 +454,25 @@ struct scrub_walk {
 };
 
 void
-scrub_begin(struct scrub_stream *t, const struct scrub *s,
+scrub_begin(struct scrub_stream *t, struct scrub *s,
     int (*emit)(void *ctx, const void *p, size_t n), void *ctx)
 {
-	*t = (struct scrub_stream){ .scrub = s, .emit = emit, .ctx = ctx };
+	struct err e = { 0 };
+	int made = s->room != NULL || scrub_build(s, &e) == 0;
+
+	if (!made)
+		log_err(LOG_LEVEL_ERROR, "scrub", &e);
+	*t = (struct scrub_stream){
+		.scrub = made ? s : NULL,
+		.emit = emit,
+		.ctx = ctx,
+	};
 }
 
 size_t
 scrub_waiting(const struct scrub_stream *t)
 {
-	return t->scrub->nodes[t->node].depth;
+	return t->scrub == NULL ? 0 : t->scrub->nodes[t->node].depth;
 }
 
 static int
@@ -466,8 +513,8 @@ scrub_match(struct scrub_walk *w, const struct scrub_node *n)
 	if (w->t->match != NULL)
 		return w->t->match(w->t->ctx, n->entry,
 		    path + n->depth - n->match, n->match);
-	return scrub_emit(w->t, w->s->replacement[n->entry],
-	    w->s->replacement_size[n->entry]);
+	return scrub_emit(w->t, w->s->replacement[n->entry].p,
+	    w->s->replacement[n->entry].n);
 }
 
 /* The path ends in a form: what stands before it goes out, then the other. */
@@ -535,7 +582,7 @@ scrub_feed(struct scrub_stream *t, const void *p, size_t n)
 		.carried = scrub_waiting(t),
 	};
 	size_t waiting;
-	int r = 0;
+	int r = t->scrub == NULL ? SCRUB_FAILED : 0;
 
 	while (w.at < n && r == 0) {
 		if (t->node == SCRUB_ROOT)
@@ -552,8 +599,11 @@ scrub_feed(struct scrub_stream *t, const void *p, size_t n)
 int
 scrub_end(struct scrub_stream *t)
 {
-	const struct scrub_node *n = &t->scrub->nodes[t->node];
+	const struct scrub_node *n;
 
+	if (t->scrub == NULL)
+		return SCRUB_FAILED;
+	n = &t->scrub->nodes[t->node];
 	t->node = SCRUB_ROOT;
 	return scrub_emit(t, t->scrub->forms + n->form, n->depth);
 }

@@ -33,6 +33,7 @@ enum {
 	/* Shorter ones would be found in ordinary text. */
 	SCRUB_SECRET_MIN = 8,
 	SCRUB_SECRETS_MAX = 128, /* as many credentials as a plan may have */
+	SCRUB_FAILED = -1000,
 	/* Of all forms: some 40 times the secrets' bytes. */
 	SCRUB_FORMS_MAX = 400 * 1024,
 };
@@ -47,10 +48,11 @@ struct scrub_entry {
 struct scrub; /* the forms, for any number of streams at once */
 
 /*
- * Compile.  ERR_INVALID for a secret below SCRUB_SECRET_MIN or a replacement
- * that holds a form itself or is empty (what stood around a secret would
- * join), ERR_LIMIT when the forms are too many or too
- * long, ERR_SYSTEM where secret memory cannot be had.
+ * Write the forms down.  ERR_INVALID for a secret below SCRUB_SECRET_MIN or a
+ * replacement that holds a form itself or is empty (what stood around a secret
+ * would join), ERR_LIMIT when the forms are too many or too long, ERR_SYSTEM
+ * where secret memory cannot be had.  What finds them is thirty times as large
+ * and made when the first stream begins.
  */
 must_check int scrub_create(const struct scrub_entry *entries, size_t n,
     struct scrub **ret, struct err *e);
@@ -61,7 +63,7 @@ void scrub_destroy(struct scrub *s);
 
 /* One stream: a body, or a value.  Holds no byte of it. */
 struct scrub_stream {
-	const struct scrub *scrub;
+	const struct scrub *scrub; /* NULL: it could not be made */
 	uint32_t node;
 	uint64_t replaced; /* how many times so far */
 	/*
@@ -77,7 +79,11 @@ struct scrub_stream {
 	void *ctx;
 };
 
-void scrub_begin(struct scrub_stream *t, const struct scrub *s,
+/*
+ * Where there is no memory for what finds the forms, this stream fails by
+ * SCRUB_FAILED and passes nothing.
+ */
+void scrub_begin(struct scrub_stream *t, struct scrub *s,
     int (*emit)(void *ctx, const void *p, size_t n), void *ctx);
 
 /* The next n bytes. */

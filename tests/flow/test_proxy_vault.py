@@ -250,6 +250,45 @@ def a_secret_of_before_is_scrubbed_while_it_is_used(c):
 
 
 @case
+def secrets_of_before_are_scrubbed_later_too(c):
+    """What a service was given and says again after a rotation, or three."""
+    names = [f"swordfish-number-{i}" for i in range(5)]
+    c.credential("set", "bot", "--to", "api.example.com", data=names[0])
+
+    def gossip(h):
+        got = h.headers.get("Authorization").removeprefix("Bearer ")
+        c.service.seen.append((h.headers["Host"], got, b""))
+        data = " ".join(x for _, x, _ in c.service.seen).encode()
+        h.send_response(200)
+        h.send_header("Content-Length", str(len(data)))
+        h.end_headers()
+        h.wfile.write(data)
+
+    c.service.serve = gossip
+    jail = c.w.popen(
+        [*c.prefix, c.w.program, "exec", "-i", "--policy", c.policy, "--",
+         "sh", "-c", f"while read x; do {CURL} https://api.example.com/; "
+         "echo; done"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE)
+    said = []
+    for i, name in enumerate(names):
+        if i > 0:
+            c.credential("rotate", "bot", data=name)
+            time.sleep(2.1)  # PROXY_TOKEN_MS
+        jail.popen.stdin.write(b"\n")
+        jail.popen.stdin.flush()
+        said.append(jail.line())
+    jail.finish(data=b"")
+    equal([got for _, got, _ in c.service.seen], names)
+    for line in said[:4]:
+        check("swordfish" not in line, line)
+    # the control: one more than PROXY_TOKENS_PAST
+    holds(said[4], names[0])
+    for name in names[1:]:
+        check(name not in said[4], said[4])
+
+
+@case
 def a_401_fetches_another_token_once(c):
     endpoint = Endpoint(c.w)
     try:

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "buf.h"
 #include "proxy/scrub.h"
@@ -67,8 +68,8 @@ scrub_of(const char *secret, const char *user, const char *fake)
 
 /* In pieces of "step" bytes, the first of "first". */
 static void
-run(const struct scrub *s, const char *text, size_t n, size_t first,
-    size_t step, struct buf *out)
+run(struct scrub *s, const char *text, size_t n, size_t first, size_t step,
+    struct buf *out)
 {
 	struct scrub_stream t;
 	size_t at = 0;
@@ -90,7 +91,7 @@ run(const struct scrub *s, const char *text, size_t n, size_t first,
 }
 
 static void
-expect(const struct scrub *s, const char *text, const char *wanted)
+expect(struct scrub *s, const char *text, const char *wanted)
 {
 	size_t n = strlen(text), first;
 
@@ -263,6 +264,30 @@ scrub_create__the_longest_secret__found(void **state)
 	scrub_destroy(s);
 }
 
+/* What cannot be searched does not pass; when there is memory it does. */
+static void
+scrub_begin__no_memory__nothing_passes(void **state)
+{
+	struct rlimit all, none = { 0 };
+	struct scrub *s = scrub_of("swordfish", NULL, FAKE);
+	struct scrub_stream t;
+	autobuf out;
+
+	(void)state;
+	buf_init(&out, 4096);
+	assert_int_equal(getrlimit(RLIMIT_AS, &all), 0);
+	none.rlim_max = all.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_AS, &none), 0);
+	scrub_begin(&t, s, collect, &out);
+	assert_int_equal(setrlimit(RLIMIT_AS, &all), 0);
+	assert_int_equal(scrub_feed(&t, "hello", 5), SCRUB_FAILED);
+	assert_int_equal(scrub_waiting(&t), 0);
+	assert_int_equal(scrub_end(&t), SCRUB_FAILED);
+	assert_int_equal(buf_size(&out), 0);
+	expect(s, "a swordfish", "a " FAKE);
+	scrub_destroy(s);
+}
+
 int
 main(void)
 {
@@ -277,6 +302,7 @@ main(void)
 		cmocka_unit_test(
 		    scrub_create__too_short_or_echoing_placeholder__refused),
 		cmocka_unit_test(scrub_create__the_longest_secret__found),
+		cmocka_unit_test(scrub_begin__no_memory__nothing_passes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

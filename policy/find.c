@@ -53,6 +53,7 @@ find_dirs_init(struct find_dirs *d, const char *home)
 	memset(d, 0, sizeof(*d));
 	(void)snprintf(d->etc, sizeof(d->etc), "/etc/warder");
 	(void)snprintf(d->system, sizeof(d->system), "/etc");
+	(void)snprintf(d->usr, sizeof(d->usr), "/usr");
 	if (home[0] == '/' && snprintf(d->home, sizeof(d->home), "%s", home) >=
 				  (int)sizeof(d->home))
 		d->home[0] = '\0';
@@ -266,7 +267,7 @@ static int
 find_manager(const struct find_dirs *d, const char *name,
     char ret_path[CONFIG_PATH_MAX], int *ret_fd, struct err *e)
 {
-	const struct manager_dirs dirs = { d->system, d->home };
+	const struct manager_dirs dirs = { d->system, d->home, d->usr };
 	unfilled char answer[MANAGER_TEXT_MAX];
 	autofd fd = -1;
 	struct text t;

@@ -30,6 +30,7 @@ struct find_dirs {
 	char share[CONFIG_PATH_MAX]; /* PREFIX/share/warder; empty: none */
 	/* For the configuration of package managers. */
 	char system[CONFIG_PATH_MAX]; /* "/etc" */
+	char usr[CONFIG_PATH_MAX]; /* "/usr" */
 	char home[CONFIG_PATH_MAX]; /* empty: none */
 };
 

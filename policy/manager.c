@@ -11,6 +11,9 @@
 enum {
 	ORIGIN_MAX = 320,
 	LINE_MAX_ = 8 * 1024, /* bytes of a line that is looked at */
+	TOLD_MAX = 1024,
+	TOLDS_MAX = 8,
+	NAME_MAX_ = 128, /* of a file in a directory that is listed */
 };
 
 /* A later file's value of a role takes the place of an earlier file's. */
@@ -19,16 +22,24 @@ enum role {
 	ROLE_EXTRA,
 	ROLE_LINKS, /* pages with links to packages */
 	ROLE_SUMS, /* where checksums come from */
+	ROLE_FILES, /* where an index's files are */
 	ROLE__MAX
 };
 
 struct url {
 	enum role role;
 	int plain; /* http */
-	unsigned file; /* which file said it, from 1; 0: the default */
+	unsigned file; /* which file said it, from 1; 0: no configuration */
 	uint32_t port;
 	char host[CANON_HOST_SIZE];
 	char text[MANAGER_URL_MAX]; /* without user and password */
+	char origin[ORIGIN_MAX];
+};
+
+/* A variable that says in the jail what a file says here. */
+struct told {
+	const char *name;
+	char value[TOLD_MAX];
 	char origin[ORIGIN_MAX];
 };
 
@@ -41,11 +52,15 @@ struct reader {
 	unsigned file, line;
 	char section[128];
 	char key[128]; /* of a value that goes on in the next line */
+	int is_private; /* some file says what a jail must not see */
+	char own_host[CANON_HOST_SIZE]; /* of the manager's own index */
 	/* pip: hosts that it asks without TLS, or without verifying it. */
 	char trusted[1024];
 	char trusted_origin[ORIGIN_MAX];
 	unsigned trusted_file;
 	unsigned said; /* bit for each role: some file has spoken of it */
+	unsigned ntold;
+	struct told told[TOLDS_MAX];
 	unsigned count;
 	struct url urls[MANAGER_URLS_MAX];
 };
@@ -56,20 +71,36 @@ typedef int line_fn(struct reader *r, char *line);
 struct manager {
 	const char *name;
 	line_fn *line;
-	/* Of the system's directory, then of the home directory. */
-	const char *const *system, *const *home;
+	/*
+	 * Its configuration: below dirs.usr (one "*" each), then of the
+	 * system's directory, then of the home directory.
+	 */
+	const char *const *usr, *const *system, *const *home;
 	/* A directory of the system's whose files count too. */
 	const char *directory;
+	/* Its own program's source below dirs.usr, the first one found. */
+	const char *const *own;
+	line_fn *own_line;
+	/* The directory in the home where it keeps what indexes say. */
+	const char *indexes;
 
 	/* Tells the manager in the jail; several if there is a "between". */
 	struct {
 		const char *name, *between;
 	} env[ROLE__MAX];
 
-	/* The manager's own defaults, used for a role that no file speaks of. */
-	const char *main, *sums;
-	/* Where the default main index's files are. */
-	const char *companion;
+	/*
+	 * Shown in the jail, unless some of it is private; by default at the
+	 * same place.  Cargo looks in each directory above the one it is in,
+	 * and wants to write beside the one in its home.
+	 */
+	struct show {
+		int in_home;
+		const char *path, *inside;
+	} show[5];
+
+	/* What to write where, when no file names an index. */
+	const char *hint;
 };
 
 static int
@@ -91,7 +122,10 @@ drop_role(struct reader *r, enum role role)
 	r->count = kept;
 }
 
-/* Scheme, host and port; what is behind them is the manager's. */
+/*
+ * Scheme, host and port; what is behind them is the manager's.  1 if there
+ * was a user, 0, -1.
+ */
 static int
 read_url(struct url *u, const char *s, struct err *e)
 {
@@ -118,33 +152,47 @@ read_url(struct url *u, const char *s, struct err *e)
 		s + scheme + user) >= (int)sizeof(u->text))
 		return err_set(e, ERR_LIMIT, "is longer than %d bytes",
 		    MANAGER_URL_MAX);
-	return 0;
+	return user > 0;
 }
 
-/* Add a URL; file 0 is the manager's default. */
+/*
+ * Where it stands.  What came with the manager is no statement of this host,
+ * so it opens no private addresses: such an origin is no path.
+ */
+static void
+set_origin(const struct reader *r, char ret[ORIGIN_MAX])
+{
+	(void)snprintf(ret, ORIGIN_MAX, r->file != 0 ? "%.*s:%u" : "(%.*s:%u)",
+	    ORIGIN_MAX - 16, r->path, r->line);
+}
+
+/* Add a URL of the file that is being read. */
 static int
 add_url(struct reader *r, enum role role, const char *s)
 {
 	struct url *u = &r->urls[r->count];
 	struct err why;
+	int has_user;
 
 	if (r->count == MANAGER_URLS_MAX)
 		return err_set(r->e, ERR_LIMIT, "%s: more than %d indexes",
 		    r->path, MANAGER_URLS_MAX);
-	if (read_url(u, s, &why) == -1) {
+	has_user = read_url(u, s, &why);
+	if (has_user == -1)
 		return err_set(r->e, ERR_INVALID, "%s:%u: the URL %s", r->path,
 		    r->line, why.msg);
-	}
+	r->is_private |= has_user;
 	u->role = role;
 	u->file = r->file;
-	if (r->file == 0)
-		(void)snprintf(u->origin, sizeof(u->origin), "(%s's default)",
-		    r->manager->name);
-	else
-		(void)snprintf(u->origin, sizeof(u->origin), "%s:%u", r->path,
-		    r->line);
+	set_origin(r, u->origin);
 	r->count++;
 	return 0;
+}
+
+static int
+is_said(const struct reader *r, enum role role)
+{
+	return (r->said & 1u << role) != 0;
 }
 
 /* What a file says of a role: it replaces what earlier files said. */
@@ -310,6 +358,70 @@ pip_line(struct reader *r, char *line)
 	return pip_value(r, value);
 }
 
+/* What stands in quotes behind "after"; NULL if nothing does. */
+static char *
+quoted_after(char *line, const char *after)
+{
+	char *s = strstr(line, after), *end;
+
+	if (s == NULL)
+		return NULL;
+	s += strlen(after);
+	s += strspn(s, " \t");
+	if ((*s != '"' && *s != '\'') || (end = strchr(s + 1, *s)) == NULL)
+		return NULL;
+	*end = '\0';
+	return s + 1;
+}
+
+static int
+pip_own_index(struct reader *r, const char *url)
+{
+	struct url u;
+
+	if (url == NULL || read_url(&u, url, NULL) == -1)
+		return 0;
+	(void)snprintf(r->own_host, sizeof(r->own_host), "%s", u.host);
+	if (is_said(r, ROLE_MAIN))
+		return 0;
+	r->said |= 1u << ROLE_MAIN;
+	return add_url(r, ROLE_MAIN, url);
+}
+
+/* Whoever asks pip's own index, by default or by name, needs its files. */
+static int
+pip_own_files(struct reader *r, const char *domain)
+{
+	char url[MANAGER_URL_MAX];
+	unsigned i;
+
+	for (i = 0; i < r->count; i++)
+		if (strcmp(r->urls[i].host, r->own_host) == 0)
+			break;
+	if (domain == NULL || r->own_host[0] == '\0' || i == r->count)
+		return 0;
+	(void)snprintf(url, sizeof(url), "https://%s/", domain);
+	return add_url(r, ROLE_FILES, url);
+}
+
+/*
+ * pip/_internal/models/index.py:
+ *	PyPI = PackageIndex("URL", file_storage_domain="HOST")
+ * The second string is found first: the first one's end is cut off there.
+ */
+static int
+pip_own_line(struct reader *r, char *line)
+{
+	char *domain;
+
+	if (strncmp(line, "PyPI = ", 7) != 0)
+		return 0;
+	domain = quoted_after(line, "file_storage_domain=");
+	if (pip_own_index(r, quoted_after(line, "PackageIndex(")) == -1)
+		return -1;
+	return pip_own_files(r, domain);
+}
+
 /* ---- npm: key=value -------------------------------------------------------------- */
 
 static int
@@ -333,6 +445,19 @@ npm_line(struct reader *r, char *line)
 	return 0;
 }
 
+/* npm-registry-fetch/lib/default-opts.js: "registry: 'URL'," */
+static int
+npm_own_line(struct reader *r, char *line)
+{
+	char *s = trim(line), *url;
+
+	if (is_said(r, ROLE_MAIN) || strncmp(s, "registry:", 9) != 0 ||
+	    (url = quoted_after(s, "registry:")) == NULL)
+		return 0;
+	r->said |= 1u << ROLE_MAIN;
+	return add_url(r, ROLE_MAIN, url);
+}
+
 /* ---- go: its environment file ------------------------------------------------------ */
 
 static int
@@ -351,23 +476,84 @@ go_proxies(struct reader *r, char *value)
 	return 0;
 }
 
+/*
+ * "off", "name", "name+key" or "name URL": without a URL the name is the
+ * database's host (go help environment).
+ */
+static int
+go_sums(struct reader *r, char *value)
+{
+	char url[MANAGER_URL_MAX], *given = strstr(value, "://");
+
+	r->said |= 1u << ROLE_SUMS;
+	drop_role(r, ROLE_SUMS);
+	if (strcmp(value, "off") == 0)
+		return 0;
+	if (given != NULL && (given = strrchr(value, ' ')) != NULL)
+		return add_url(r, ROLE_SUMS, trim(given));
+	(void)snprintf(url, sizeof(url), "https://%.*s/",
+	    (int)strcspn(value, "+ "), value);
+	return add_url(r, ROLE_SUMS, url);
+}
+
+/* Say it in the jail as it stands here; a later file's word replaces it. */
+static int
+tell(struct reader *r, const char *name, const char *value)
+{
+	struct told *t;
+	const char *s;
+	unsigned i;
+
+	for (s = value; *s != '\0'; s++)
+		if (*s < ' ' || *s >= 0x7f || *s == '@' || *s == '$')
+			return bad_line(r, "the value has a user, a variable "
+					   "or a control character");
+	for (i = 0; i < r->ntold; i++)
+		if (strcmp(r->told[i].name, name) == 0)
+			break;
+	t = &r->told[i];
+	if (i == TOLDS_MAX || snprintf(t->value, sizeof(t->value), "%s",
+				  value) >= (int)sizeof(t->value))
+		return bad_line(r, "the value is too long");
+	t->name = name;
+	set_origin(r, t->origin);
+	r->ntold = i == r->ntold ? i + 1 : r->ntold;
+	return 0;
+}
+
 static int
 go_line(struct reader *r, char *line)
 {
-	char *s = trim(line), *value, *url;
+	/* Which modules are asked for elsewhere, or without a checksum. */
+	static const char *const as_is[] = { "GOSUMDB", "GOPRIVATE",
+		"GONOPROXY", "GONOSUMDB", "GOINSECURE" };
+	char *s = trim(line), *value;
+	size_t i;
 
 	if (s[0] == '#' || (value = split_value(s, '=')) == NULL)
 		return 0;
 	value = unquote(value);
-	if (strcmp(s, "GOPROXY") == 0 && *value != '\0')
-		return go_proxies(r, value);
-	if (strcmp(s, "GOSUMDB") != 0 || *value == '\0')
+	if (*value == '\0')
 		return 0;
-	/* "off", "name", or "name URL". */
-	if (strcmp(value, "off") == 0)
-		r->said |= 1u << ROLE_SUMS;
-	url = strstr(value, "://") == NULL ? NULL : strrchr(value, ' ');
-	return url == NULL ? 0 : say_url(r, ROLE_SUMS, trim(url));
+	if (strcmp(s, "GOPROXY") == 0)
+		return go_proxies(r, value);
+	for (i = 0; i < countof(as_is); i++)
+		if (strcmp(s, as_is[i]) == 0 && tell(r, as_is[i], value) == -1)
+			return -1;
+	return strcmp(s, "GOSUMDB") == 0 ? go_sums(r, value) : 0;
+}
+
+/* cmd/go/internal/cfg/cfg.go, before Go 1.21: envOr("GOPROXY", "…") */
+static int
+go_own_line(struct reader *r, char *line)
+{
+	char *value;
+
+	value = quoted_after(line, "envOr(\"GOPROXY\",");
+	if (value != NULL && !is_said(r, ROLE_MAIN))
+		return go_proxies(r, value);
+	value = quoted_after(line, "envOr(\"GOSUMDB\",");
+	return value != NULL && !is_said(r, ROLE_SUMS) ? go_sums(r, value) : 0;
 }
 
 /* ---- cargo: the part of TOML that its configuration is written in ------------------- */
@@ -377,9 +563,43 @@ cargo_index(struct reader *r, enum role role, char *value)
 {
 	if (strncmp(value, "sparse+", 7) == 0)
 		value += 7;
+	r->said |= 1u << ROLE_MAIN;
 	return strstr(value, "://") == NULL || strncmp(value, "file:", 5) == 0
 		   ? 0
 		   : add_url(r, role, value);
+}
+
+/*
+ * Shown in the jail is a file that says where indexes are and nothing else:
+ * tokens stand among the rest.
+ */
+static int
+cargo_is_harmless(const struct reader *r, const char *line)
+{
+	static const char *const never[] = { "token", "secret", "password",
+		"@" };
+	static const char *const sections[] = { "source.", "registries.",
+		"registry", "net" };
+	static const char *const keys[] = { "replace-with", "registry", "index",
+		"protocol", "default", "directory", "local-registry", "retry",
+		"offline" };
+	const char *const *list = line[0] == '[' ? sections : keys;
+	size_t n = line[0] == '[' ? countof(sections) : countof(keys), i, size;
+
+	for (i = 0; i < countof(never); i++)
+		if (strcasestr(line, never[i]) != NULL)
+			return 0;
+	if (line[0] == '#' || line[0] == '\0')
+		return 1;
+	line += line[0] == '[';
+	for (i = 0; i < n; i++) {
+		size = strlen(list[i]);
+		if (strncmp(line, list[i], size) == 0 &&
+		    (list[i][size - 1] == '.' ||
+			strchr("] \t=", line[size]) != NULL))
+			return r->section[0] != '\0' || list == sections;
+	}
+	return 0;
 }
 
 static int
@@ -387,6 +607,7 @@ cargo_line(struct reader *r, char *line)
 {
 	char *s = trim(line), *value, *end;
 
+	r->is_private |= !cargo_is_harmless(r, s);
 	if (s[0] == '#' || s[0] == '\0' || is_section(r, s) ||
 	    (value = split_value(s, '=')) == NULL)
 		return 0;
@@ -411,6 +632,19 @@ cargo_line(struct reader *r, char *line)
 	return 0;
 }
 
+/* What an index said of itself when cargo asked it: "dl" is its files' URL. */
+static int
+cargo_index_line(struct reader *r, char *line)
+{
+	char *s = strstr(line, "\"dl\""), *url;
+
+	if (s == NULL)
+		return 0;
+	s += 4 + strspn(s + 4, " \t");
+	url = quoted_after(s, ":");
+	return url == NULL ? 0 : add_url(r, ROLE_FILES, url);
+}
+
 /* ---- apt: sources.list and deb822 ----------------------------------------------------- */
 
 /* One URI; what is on a disk, or means "ask the mirror file", has no host. */
@@ -419,6 +653,7 @@ apt_uri(struct reader *r, const char *uri)
 {
 	if (strncmp(uri, "http://", 7) != 0 && strncmp(uri, "https://", 8) != 0)
 		return 0;
+	r->said |= 1u << ROLE_MAIN;
 	return add_url(r, ROLE_MAIN, uri);
 }
 
@@ -457,6 +692,8 @@ apt_line(struct reader *r, char *line)
 	int goes_on = line[0] == ' ' || line[0] == '\t';
 	char *s = trim(line), *value;
 
+	/* A line that is switched off may still hold a password. */
+	r->is_private |= strstr(s, "://") != NULL && strchr(s, '@') != NULL;
 	if (s[0] == '#' || s[0] == '\0') {
 		r->key[0] = '\0';
 		return 0;
@@ -480,31 +717,68 @@ apt_line(struct reader *r, char *line)
 		__VA_ARGS__, NULL \
 	}
 
+#define PIP_OWN "/pip/_internal/models/index.py"
+#define NPM_OWN "npm-registry-fetch/lib/default-opts.js"
+
 /*
- * The defaults are what each manager's own documentation names: pip(1)
- * --index-url; npm config "registry"; The Cargo Book, "Registries"; go help
- * environment, GOPROXY and GOSUMDB.  apt has none.
+ * Where each manager looks: pip(1) "Configuration"; npmrc(5); The Cargo Book,
+ * "Configuration", which names no file of the system's; go help environment
+ * and GOROOT/go.env; sources.list(5).  No host stands here.  "own" is where
+ * distributions and upstream's archives put the program's own files.
  */
 static const struct manager managers[] = {
-	{ "pip", pip_line, FILES("pip.conf", "xdg/pip/pip.conf"),
-	    FILES(".pip/pip.conf", ".config/pip/pip.conf"), NULL,
-	    { [ROLE_MAIN] = { "PIP_INDEX_URL", NULL },
+	{ .name = "pip",
+	    .line = pip_line,
+	    .system = FILES("pip.conf", "xdg/pip/pip.conf"),
+	    .home = FILES(".pip/pip.conf", ".config/pip/pip.conf"),
+	    .own = FILES("local/lib/python3*/site-packages" PIP_OWN,
+		"local/lib/python3*/dist-packages" PIP_OWN,
+		"lib/python3*/dist-packages" PIP_OWN,
+		"lib/python3*/site-packages" PIP_OWN),
+	    .own_line = pip_own_line,
+	    .env = { [ROLE_MAIN] = { "PIP_INDEX_URL", NULL },
 		[ROLE_EXTRA] = { "PIP_EXTRA_INDEX_URL", " " },
 		[ROLE_LINKS] = { "PIP_FIND_LINKS", " " } },
-	    "https://pypi.org/simple", NULL,
-	    "https://files.pythonhosted.org/" },
-	{ "npm", npm_line, FILES("npmrc"), FILES(".npmrc"), NULL,
-	    { [ROLE_MAIN] = { "npm_config_registry", NULL } },
-	    "https://registry.npmjs.org/", NULL, NULL },
-	{ "cargo", cargo_line, FILES("cargo/config.toml"),
-	    FILES(".cargo/config", ".cargo/config.toml"), NULL,
-	    { { NULL, NULL } }, "https://index.crates.io/", NULL,
-	    "https://static.crates.io/" },
-	{ "go", go_line, FILES("go/env"), FILES(".config/go/env"), NULL,
-	    { [ROLE_MAIN] = { "GOPROXY", "," } }, "https://proxy.golang.org",
-	    "https://sum.golang.org", NULL },
-	{ "apt", apt_line, FILES("apt/sources.list"), FILES(NULL),
-	    "apt/sources.list.d", { { NULL, NULL } }, NULL, NULL, NULL },
+	    .hint = "write \"index-url = URL\" below \"[global]\" in "
+		    "/etc/pip.conf" },
+	{ .name = "npm",
+	    .line = npm_line,
+	    .usr = FILES("etc/npmrc", "local/etc/npmrc"),
+	    .system = FILES("npmrc"),
+	    .home = FILES(".npmrc"),
+	    .own = FILES("local/lib/node_modules*/npm/node_modules/" NPM_OWN,
+		"lib/node_modules*/npm/node_modules/" NPM_OWN,
+		"share/nodejs/npm/node_modules/" NPM_OWN),
+	    .own_line = npm_own_line,
+	    .env = { [ROLE_MAIN] = { "npm_config_registry", NULL } },
+	    .hint = "write \"registry=URL\" in /etc/npmrc or ~/.npmrc" },
+	{ .name = "cargo",
+	    .line = cargo_line,
+	    .home = FILES(".cargo/config", ".cargo/config.toml"),
+	    .indexes = ".cargo/registry/index",
+	    .show = { { 1, ".cargo/config.toml", "/.cargo/config.toml" } },
+	    .hint = "cargo's default is compiled into it; write "
+		    "\"registry = \"sparse+URL\"\" below "
+		    "\"[source.crates-io]\" in ~/.cargo/config.toml" },
+	{ .name = "go",
+	    .line = go_line,
+	    .usr = FILES("lib/go*/go.env", "local/go/go.env"),
+	    .home = FILES(".config/go/env"),
+	    .own = FILES("share/go*/src/cmd/go/internal/cfg/cfg.go",
+		"lib/go*/src/cmd/go/internal/cfg/cfg.go",
+		"local/go/src/cmd/go/internal/cfg/cfg.go"),
+	    .own_line = go_own_line,
+	    .env = { [ROLE_MAIN] = { "GOPROXY", "," } },
+	    .hint = "say \"go env -w GOPROXY=URL\"" },
+	{ .name = "apt",
+	    .line = apt_line,
+	    .system = FILES("apt/sources.list"),
+	    .directory = "apt/sources.list.d",
+	    .show = { { 0, "apt/sources.list", NULL },
+		{ 0, "apt/sources.list.d", NULL },
+		{ 0, "apt/trusted.gpg.d", NULL }, { 0, "apt/keyrings", NULL } },
+	    .hint = "name an archive with http or https in "
+		    "/etc/apt/sources.list" },
 };
 
 static const struct manager *
@@ -527,7 +801,7 @@ manager_is(const char *name)
 /* ---- files ------------------------------------------------------------------------------ */
 
 static int
-read_lines(struct reader *r, char *text)
+read_lines(struct reader *r, char *text, line_fn *line)
 {
 	char *next;
 
@@ -540,7 +814,7 @@ read_lines(struct reader *r, char *text)
 		r->line++;
 		if (strlen(text) > LINE_MAX_)
 			return bad_line(r, "a line of more than 8192 bytes");
-		if (r->manager->line(r, text) == -1)
+		if (line(r, text) == -1)
 			return -1;
 	}
 	return 0;
@@ -577,45 +851,81 @@ load_file(struct reader *r, char buf[MANAGER_FILE_MAX + 2])
 	return 1;
 }
 
+/* Each line by a reader of lines; 1, 0 if there is no such file, -1. */
+static int
+read_path(struct reader *r, const char *path, line_fn *line)
+{
+	unfilled char buf[MANAGER_FILE_MAX + 2];
+	int rc;
+
+	r->path = path;
+	rc = load_file(r, buf);
+	if (rc == 1 && read_lines(r, buf, line) == -1)
+		rc = -1;
+	r->path = NULL;
+	return rc;
+}
+
+static int
+join(const struct reader *r, char ret[TEXT_PATH_MAX], const char *dir,
+    const char *name)
+{
+	if (snprintf(ret, TEXT_PATH_MAX, "%s/%s", dir, name) >= TEXT_PATH_MAX)
+		return err_set(r->e, ERR_LIMIT, "%s: the path is too long",
+		    dir);
+	return 0;
+}
+
 static int
 read_file(struct reader *r, const char *dir, const char *name)
 {
-	unfilled char buf[MANAGER_FILE_MAX + 2];
 	char path[TEXT_PATH_MAX];
-	int rc;
 
-	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >=
-	    (int)sizeof(path))
-		return err_set(r->e, ERR_LIMIT, "%s: the path is too long",
-		    dir);
-	r->path = path;
+	if (join(r, path, dir, name) == -1)
+		return -1;
 	r->file++;
-	rc = load_file(r, buf);
-	if (rc == 1)
-		rc = read_lines(r, buf);
-	r->path = NULL;
-	return rc == -1 ? -1 : 0;
+	return read_path(r, path, r->manager->line) == -1 ? -1 : 0;
 }
 
 static int
 read_files(struct reader *r, const char *dir, const char *const *names)
 {
-	for (; *dir != '\0' && *names != NULL; names++)
+	for (; names != NULL && *dir != '\0' && *names != NULL; names++)
 		if (read_file(r, dir, *names) == -1)
 			return -1;
 	return 0;
 }
 
+/* ---- directories ------------------------------------------------------------------------ */
+
+/* Of what is listed: names of plain characters that this finds wanted. */
+typedef int want_fn(const char *name, const char *of);
+
 static int
-is_source(const char *name)
+is_source(const char *name, const char *of)
 {
-	const char *dot = strrchr(name, '.'), *s;
+	const char *dot = strrchr(name, '.');
+
+	(void)of;
+	return dot != NULL &&
+	       (strcmp(dot, ".list") == 0 || strcmp(dot, ".sources") == 0);
+}
+
+static int
+begins_with(const char *name, const char *prefix)
+{
+	return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+static int
+is_plain_name(const char *name)
+{
+	const char *s;
 
 	for (s = name; *s != '\0'; s++)
 		if (*s <= ' ' || *s >= 0x7f)
 			return 0;
-	return name[0] != '.' && dot != NULL && strlen(name) < 128 &&
-	       (strcmp(dot, ".list") == 0 || strcmp(dot, ".sources") == 0);
+	return name[0] != '.' && strlen(name) < NAME_MAX_;
 }
 
 static void
@@ -625,89 +935,159 @@ closedirp(DIR **d)
 		(void)closedir(*d);
 }
 
+struct names {
+	unsigned count;
+	char name[MANAGER_FILES_MAX][NAME_MAX_];
+};
+
 /* Order says nothing there, but the answer must not depend on the disk's. */
+static void
+insert_name(struct names *n, const char *name)
+{
+	unsigned i;
+
+	for (i = n->count++; i > 0 && strcmp(n->name[i - 1], name) > 0; i--)
+		memcpy(n->name[i], n->name[i - 1], sizeof(n->name[i]));
+	(void)snprintf(n->name[i], sizeof(n->name[i]), "%.127s", name);
+}
+
 static int
-list_directory(struct reader *r, const char *path,
-    char names[MANAGER_FILES_MAX][128], unsigned *ret_count)
+list_directory(struct reader *r, const char *path, want_fn *want,
+    const char *of, struct names *ret)
 {
 	cleanup(closedirp) DIR *d = opendir(path);
 	struct dirent *entry;
-	unsigned n = 0, i;
 
-	*ret_count = 0;
+	ret->count = 0;
 	if (d == NULL)
 		return errno == ENOENT || errno == ENOTDIR
 			   ? 0
 			   : err_set(r->e, ERR_SYSTEM, "%s", path);
 	while ((entry = readdir(d)) != NULL) {
-		if (!is_source(entry->d_name))
+		if (!is_plain_name(entry->d_name) || !want(entry->d_name, of))
 			continue;
-		if (n == MANAGER_FILES_MAX)
+		if (ret->count == MANAGER_FILES_MAX)
 			return err_set(r->e, ERR_LIMIT,
 			    "%s: more than %d files", path, MANAGER_FILES_MAX);
-		for (i = n++; i > 0 && strcmp(names[i - 1], entry->d_name) > 0;
-		     i--)
-			memcpy(names[i], names[i - 1], sizeof(names[i]));
-		(void)snprintf(names[i], sizeof(names[i]), "%.127s",
-		    entry->d_name);
+		insert_name(ret, entry->d_name);
 	}
-	*ret_count = n;
 	return 0;
 }
 
 static int
 read_directory(struct reader *r, const char *name)
 {
-	char names[MANAGER_FILES_MAX][128], path[TEXT_PATH_MAX];
-	unsigned count, i;
+	char path[TEXT_PATH_MAX];
+	struct names names;
+	unsigned i;
 
 	if (name == NULL || r->dirs->system[0] == '\0')
 		return 0;
-	if (snprintf(path, sizeof(path), "%s/%s", r->dirs->system, name) >=
-	    (int)sizeof(path))
-		return err_set(r->e, ERR_LIMIT, "the path is too long");
-	if (list_directory(r, path, names, &count) == -1)
+	if (join(r, path, r->dirs->system, name) == -1 ||
+	    list_directory(r, path, is_source, NULL, &names) == -1)
 		return -1;
-	for (i = 0; i < count; i++)
-		if (read_file(r, path, names[i]) == -1)
+	for (i = 0; i < names.count; i++)
+		if (read_file(r, path, names.name[i]) == -1)
 			return -1;
 	return 0;
 }
 
-/* ---- the answer --------------------------------------------------------------------------- */
-
+/* One pattern below dirs->usr, "a/b*" or "a/b*" and "/c": 1 found, 0, -1. */
 static int
-has_host_of(const struct reader *r, const char *url)
+read_pattern(struct reader *r, const char *pattern, line_fn *line)
 {
-	struct url u;
+	char dir[TEXT_PATH_MAX], path[TEXT_PATH_MAX], *prefix;
+	const char *star = strchr(pattern, '*');
+	struct names names;
 	unsigned i;
+	int rc = 0;
 
-	if (read_url(&u, url, NULL) == -1)
-		return 0;
-	for (i = 0; i < r->count; i++)
-		if (strcmp(r->urls[i].host, u.host) == 0)
-			return 1;
-	return 0;
+	if (join(r, dir, r->dirs->usr, pattern) == -1)
+		return -1;
+	if (star == NULL)
+		return read_path(r, dir, line);
+	*strchr(dir, '*') = '\0';
+	prefix = strrchr(dir, '/');
+	*prefix++ = '\0';
+	if (list_directory(r, dir, begins_with, prefix, &names) == -1)
+		return -1;
+	for (i = 0; i < names.count && rc == 0; i++) {
+		if (snprintf(path, sizeof(path), "%s/%s%s", dir, names.name[i],
+			star + 1) >= (int)sizeof(path))
+			return err_set(r->e, ERR_LIMIT, "%s: too long", dir);
+		rc = read_path(r, path, line);
+	}
+	return rc;
 }
 
+/* Configuration that lies beside the programs. */
 static int
-add_defaults(struct reader *r)
+read_usr(struct reader *r)
 {
-	const struct manager *m = r->manager;
+	const char *const *p = r->manager->usr;
 
-	r->path = m->name;
-	r->file = 0;
-	if (m->main != NULL && (r->said & 1u << ROLE_MAIN) == 0 &&
-	    add_url(r, ROLE_MAIN, m->main) == -1)
-		return -1;
-	if (m->sums != NULL && (r->said & 1u << ROLE_SUMS) == 0 &&
-	    add_url(r, ROLE_SUMS, m->sums) == -1)
-		return -1;
-	/* Whoever names the default index needs its files too. */
-	if (m->main != NULL && m->companion != NULL && has_host_of(r, m->main))
-		return add_url(r, ROLE_EXTRA, m->companion);
+	for (; p != NULL && r->dirs->usr[0] != '\0' && *p != NULL; p++) {
+		r->file++;
+		if (read_pattern(r, *p, r->manager->line) == -1)
+			return -1;
+	}
 	return 0;
 }
+
+/* What the manager's own program does where no file says anything. */
+static int
+read_own(struct reader *r)
+{
+	const char *const *p = r->manager->own;
+	int rc = 0;
+
+	r->file = 0;
+	for (; p != NULL && r->dirs->usr[0] != '\0' && *p != NULL && rc == 0;
+	     p++)
+		rc = read_pattern(r, *p, r->manager->own_line);
+	return rc == -1 ? -1 : 0;
+}
+
+/* "HOST-0123456789abcdef" */
+static int
+is_index_of(const char *name, const char *host)
+{
+	size_t n = strlen(host);
+
+	return strncmp(name, host, n) == 0 && name[n] == '-' &&
+	       strspn(name + n + 1, "0123456789abcdef") == 16 &&
+	       name[n + 17] == '\0';
+}
+
+/* Where the indexes that are named keep their files, as far as known here. */
+static int
+read_indexes(struct reader *r)
+{
+	char dir[TEXT_PATH_MAX], path[TEXT_PATH_MAX];
+	unsigned i, k, count = r->count;
+	struct names names;
+
+	if (r->manager->indexes == NULL || r->dirs->home[0] == '\0')
+		return 0;
+	if (join(r, dir, r->dirs->home, r->manager->indexes) == -1)
+		return -1;
+	for (i = 0; i < count; i++) {
+		if (list_directory(r, dir, is_index_of, r->urls[i].host,
+			&names) == -1)
+			return -1;
+		for (k = 0; k < names.count; k++) {
+			if (snprintf(path, sizeof(path), "%s/%s/config.json",
+				dir, names.name[k]) >= (int)sizeof(path))
+				return err_set(r->e, ERR_LIMIT, "%s: too long",
+				    dir);
+			if (read_path(r, path, cargo_index_line) == -1)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+/* ---- the answer --------------------------------------------------------------------------- */
 
 static int
 is_repeated(const struct reader *r, unsigned i)
@@ -747,11 +1127,41 @@ write_env(const struct reader *r, enum role role, struct text *t)
 }
 
 static void
-write_trusted(const struct reader *r, struct text *t)
+write_told(const struct reader *r, struct text *t)
 {
+	unsigned i;
+
+	for (i = 0; i < r->ntold; i++)
+		text_addf(t, "env %s=%s\t%s\n", r->told[i].name,
+		    r->told[i].value, r->told[i].origin);
 	if (r->trusted[0] != '\0')
 		text_addf(t, "env PIP_TRUSTED_HOST=%s\t%s\n", r->trusted,
 		    r->trusted_origin);
+}
+
+/* Another reader writes these into a policy: no character that needs care. */
+static int
+is_plain_path(const char *s)
+{
+	return s[strspn(s, "abcdefghijklmnopqrstuvwxyz"
+			   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-")] == '\0';
+}
+
+/* Files that tell the manager in the jail, where it reads no variable. */
+static void
+write_shown(const struct reader *r, struct text *t)
+{
+	const struct show *show = r->manager->show;
+	char path[TEXT_PATH_MAX];
+	const char *dir;
+
+	for (; show->path != NULL && !r->is_private; show++) {
+		dir = show->in_home ? r->dirs->home : r->dirs->system;
+		if (*dir != '\0' && join(r, path, dir, show->path) == 0 &&
+		    is_plain_path(path) && access(path, F_OK) == 0)
+			text_addf(t, "file %s\t%s\n",
+			    show->inside == NULL ? path : show->inside, path);
+	}
 }
 
 static void
@@ -766,7 +1176,27 @@ write_answer(const struct reader *r, struct text *t)
 			    r->urls[i].port, r->urls[i].origin);
 	for (i = 0; i < ROLE__MAX; i++)
 		write_env(r, (enum role)i, t);
-	write_trusted(r, t);
+	write_told(r, t);
+	write_shown(r, t);
+}
+
+static int
+read_all(struct reader *r)
+{
+	const struct manager *m = r->manager;
+
+	if (read_usr(r) == -1 ||
+	    read_files(r, r->dirs->system, m->system) == -1 ||
+	    read_directory(r, m->directory) == -1 ||
+	    read_files(r, r->dirs->home, m->home) == -1 || read_own(r) == -1)
+		return -1;
+	r->file = 0;
+	if (read_indexes(r) == -1)
+		return -1;
+	if (is_said(r, ROLE_MAIN))
+		return 0;
+	return err_set(r->e, ERR_INVALID,
+	    "no file of this host names an index of %s; %s", m->name, m->hint);
 }
 
 int
@@ -783,13 +1213,11 @@ manager_read(const char *name, const struct manager_dirs *dirs,
 		    name);
 	r.dirs = dirs;
 	r.e = e;
-	r.file = r.line = r.said = r.count = 0;
-	r.trusted[0] = r.trusted_origin[0] = '\0';
+	r.file = r.line = r.said = r.count = r.ntold = 0;
+	r.is_private = 0;
+	r.trusted[0] = r.trusted_origin[0] = r.own_host[0] = '\0';
 	r.trusted_file = 0;
-	if (read_files(&r, dirs->system, r.manager->system) == -1 ||
-	    read_directory(&r, r.manager->directory) == -1 ||
-	    read_files(&r, dirs->home, r.manager->home) == -1 ||
-	    add_defaults(&r) == -1)
+	if (read_all(&r) == -1)
 		return -1;
 	write_answer(&r, ret);
 	return ret->truncated ? err_set(e, ERR_LIMIT,

@@ -1,16 +1,17 @@
 /*
  * manager.h: which hosts a package manager uses on this host.
  *
- * A service template says "to: {manager: pip}" and names no host.  The hosts
- * come from the files that pip itself would read here, so that a mirror on
- * the premises just works; where no file names an index, from the manager's
- * own documented default, which stands in one table of manager.c.  Nothing of
- * the environment counts, only files.
+ * A service template says "to: {manager: pip}" and names no host, and neither
+ * does this module.  The hosts come from the files that pip itself would read
+ * here, so that a mirror on the premises just works; where none of them names
+ * an index, from the files that came with pip and that its own default stands
+ * in (docs/adr/0017).  Nothing of the environment counts, and no program of
+ * the host is run.
  *
  * Runs in the launcher, with its rights, over files that nobody vouches for:
  * opened as policies are (regular, not for others to write to, root's or the
  * caller's), at most MANAGER_FILE_MAX bytes and MANAGER_FILES_MAX of them.
- * What cannot be read is an error, never a default.  libc only, no allocation.
+ * What cannot be read is an error, and so is a manager without an index.  libc only, no allocation.
  */
 #ifndef MANAGER_H
 #define MANAGER_H
@@ -29,6 +30,7 @@ enum {
 struct manager_dirs {
 	const char *system; /* "/etc"; empty: none */
 	const char *home; /* absolute; empty: none */
+	const char *usr; /* "/usr"; empty: none */
 };
 
 /* 1 if there is a manager of that name. */
@@ -41,9 +43,13 @@ int manager_is(const char *name);
  *	plain HOST:PORT TAB ORIGIN	… with http
  *	env NAME=VALUE TAB ORIGIN	what the manager is told in the jail, so
  *					that it asks there
+ *	file PATH TAB FILE		the jail sees FILE at PATH, to the same
+ *					end; only where nothing in it is private
  *
- * ORIGIN is "FILE:LINE" or "(pip's default)".  ERR_INVALID with the file and
- * line that cannot be understood, ERR_LIMIT where a bound is reached.
+ * ORIGIN is "FILE:LINE", or "(FILE:LINE)" for what no configuration of this
+ * host says: it came with the manager or from an index.  ERR_INVALID with the
+ * file and line that cannot be understood, or with what to write where if no
+ * file names an index; ERR_LIMIT where a bound is reached.
  */
 must_check int manager_read(const char *name, const struct manager_dirs *dirs,
     struct text *ret, struct err *e);

@@ -11,9 +11,9 @@
 
 #include "schema.h"
 
-/* The files of one policy, and the built-in defaults. */
+/* The policy, its files, package managers' files, the built-in defaults. */
 enum {
-	MERGE_LAYERS_MAX = CONFIG_FILES_MAX + 2
+	MERGE_LAYERS_MAX = CONFIG_FILES_MAX + 3
 };
 
 /* One node a layer, nearest first; NULL where a layer says nothing. */

@@ -6,6 +6,10 @@
 #include "resolve.h"
 #include "validate.h"
 
+enum {
+	SHOWN_TEXT_MAX = RESOLVE_SHOWN_MAX * 2 * TEXT_PATH_MAX
+};
+
 struct visit {
 	struct resolve *r;
 	const struct resolve_request *rq;
@@ -219,9 +223,27 @@ keep_env(struct visit *v, const char *origin, const char *text)
 		yaml_append(v->r->env, key, value);
 }
 
+/* "{from: FILE, path: PATH}", kept until all layers are there. */
+static void
+keep_file(struct visit *v, const char *from, const char *path)
+{
+	struct resolve *r = v->r;
+	struct resolve_shown *s;
+	unsigned i;
+
+	for (i = 0; i < r->nshown; i++)
+		if (strcmp(r->shown[i].path, path) == 0)
+			return;
+	if (r->nshown == RESOLVE_SHOWN_MAX)
+		return;
+	s = &r->shown[r->nshown++];
+	s->from = from;
+	s->path = path;
+}
+
 /*
  * What a file of this host names may be on the premises; on the host itself
- * only if the file says that.  A manager's default is what it is everywhere.
+ * only if the file says that.  What came with a manager is what it is everywhere.
  */
 static uint32_t
 open_of(const char *text, const char *origin)
@@ -255,6 +277,10 @@ expand_line(struct visit *v, const char *line, size_t n, struct yaml_node *to)
 	origin = arena_copy(a, tab + 1, (size_t)(line + n - tab - 1));
 	if (strncmp(line, "env ", 4) == 0) {
 		keep_env(v, origin, text);
+		return 0;
+	}
+	if (strncmp(line, "file ", 5) == 0) {
+		keep_file(v, origin, text);
 		return 0;
 	}
 	host = node_at(v, origin, text);
@@ -360,6 +386,64 @@ add_env(struct resolve *r)
 		    !is_passed(process, n->key->text))
 			yaml_append(env, n->key, n);
 	}
+}
+
+/* Has some layer something of its own there, or another root around it? */
+static int
+is_spoken_for(const struct resolve *r, const char *path)
+{
+	static const char *const lists[] = { "read", "write", "tmpfs" };
+	const struct yaml_node *fs, *list, *n, *at;
+	unsigned i, k;
+
+	for (i = 0; i < r->nlayers; i++) {
+		fs = yaml_get(r->layers[i].root, "filesystem");
+		n = yaml_get(fs, "rootfs");
+		if (n != NULL && n->kind == YAML_MAP)
+			return 1;
+		for (k = 0; k < countof(lists); k++) {
+			list = yaml_get(fs, lists[k]);
+			for (n = list == NULL ? NULL : list->first; n != NULL;
+			     n = n->next)
+				if ((at = yaml_get(n, "path")) != NULL &&
+				    at->text != NULL &&
+				    text_path_within(path, at->text))
+					return 1;
+		}
+	}
+	return 0;
+}
+
+/*
+ * The files that tell package managers where to ask, as a grant that is
+ * farther than every other, so that ceilings cut it as any.  manager.c gives
+ * only paths that need no quotes.
+ */
+static int
+add_shown(struct visit *v)
+{
+	static const struct yaml_source source = { .name = "(package managers)",
+		.dir = "/",
+		.home = "" };
+	char *buf = arena_alloc(&v->r->arena, SHOWN_TEXT_MAX);
+	struct resolve *r = v->r;
+	const char *between = "";
+	struct text t;
+	unsigned i;
+
+	text_init(&t, buf, SHOWN_TEXT_MAX);
+	text_add(&t, "policy: 1\nfilesystem: {read: [");
+	for (i = 0; i < r->nshown; i++) {
+		if (is_spoken_for(r, r->shown[i].path))
+			continue;
+		text_addf(&t, "%s{from: \"%s\", path: \"%s\"}", between,
+		    r->shown[i].from, r->shown[i].path);
+		between = ", ";
+	}
+	text_add(&t, "]}\n");
+	if (*between == '\0' || t.truncated)
+		return 0;
+	return add_layer(v, &source, source.name, buf, t.len) == NULL ? -1 : 0;
 }
 
 static int
@@ -564,6 +648,7 @@ resolve_policy(struct resolve *r, const struct resolve_request *rq)
 	r->nlayers = 0;
 	r->root = NULL;
 	r->env = NULL;
+	r->nshown = 0;
 	/* So that a file that extends itself is recognised. */
 	(void)snprintf(path, sizeof(path), "%s/%s",
 	    strcmp(rq->dir, "/") == 0 ? "" : rq->dir,
@@ -573,7 +658,8 @@ resolve_policy(struct resolve *r, const struct resolve_request *rq)
 	if (main_layer == NULL || visit_references(&v, main_layer) == -1)
 		return -1;
 	if (!main_layer->source.ceiling &&
-	    (add_ceiling(&v) == -1 || add_defaults(&v) == -1))
+	    (add_ceiling(&v) == -1 || add_shown(&v) == -1 ||
+		add_defaults(&v) == -1))
 		return -1;
 	for (i = 0; i < r->nlayers; i++)
 		roots.node[roots.count++] = r->layers[i].root;

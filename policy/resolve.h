@@ -14,8 +14,9 @@
 #include "merge.h"
 
 enum {
-	RESOLVE_DEPTH_MAX = 8
-}; /* extends of extends of … */
+	RESOLVE_DEPTH_MAX = 8, /* extends of extends of … */
+	RESOLVE_SHOWN_MAX = 8, /* files of package managers */
+};
 
 /* A file that was found; the text is borrowed until resolve_finish. */
 struct resolve_file {
@@ -50,6 +51,11 @@ struct resolve_layer {
 	unsigned depth;
 };
 
+/* A file of the host's that the jail sees. */
+struct resolve_shown {
+	const char *from, *path;
+};
+
 struct resolve {
 	struct arena arena;
 	struct diag diag;
@@ -58,6 +64,9 @@ struct resolve {
 	struct yaml_node *root; /* the merged policy */
 	/* Variables that package managers are told their mirror by. */
 	struct yaml_node *env;
+	/* Those that read no variable are shown their files. */
+	unsigned nshown;
+	struct resolve_shown shown[RESOLVE_SHOWN_MAX];
 };
 
 /*

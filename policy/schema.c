@@ -383,7 +383,7 @@ static const struct schema_type manager_map = { .shape = SCHEMA_MAP,
 	.wants = "{manager: NAME}", .keys = (const struct schema_key[]){
 	KEY("manager", manager_word, REQUIRED, SCHEMA_NEAREST, NULL,
 	    "The hosts that this package manager's own configuration files on "
-	    "the host name, or where they name none its own default."),
+	    "the host name, or where they name none its own files in /usr."),
 	END } };
 static const struct schema_type to = { .shape = SCHEMA_UNION,
 	.scalar = &destination, .list = &destinations, .map = &manager_map,

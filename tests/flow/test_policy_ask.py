@@ -5,6 +5,7 @@ what "why" says of files against what a jail shows; package managers."""
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -358,6 +359,8 @@ def policy_init__each_start__checks_clean_and_its_tests_pass(d):
         holds(r.stdout, "policy: 1\n", "\ntests:\n")
         write(d, "p.yaml", r.stdout)
         r = run(d, "check", "p.yaml")
+        if "names an index of" in r.stderr:
+            continue  # a manager that is not here and not configured
         equal((r.returncode, r.stdout), (0, ""), name)
         r = run(d, "test", "p.yaml")
         equal(r.returncode, 0, name + r.stdout)
@@ -379,9 +382,10 @@ def policy_use__each_template__checks_clean(d):
                           "openai", "google", "mistral", "github-read"}, names
     for name in names:
         write(d, "p.yaml", f"policy: 1\nuse: [{name}]\n")
-        if name == "apt" and not os.path.exists("/etc/apt"):
-            continue
         r = run(d, "check", "p.yaml")
+        if r.returncode == 2:  # said nowhere on this host: what to write
+            holds(r.stderr, f"names an index of {name}; ")
+            continue
         equal((r.returncode, r.stdout, r.stderr), (0, "", ""), name)
 
 
@@ -391,6 +395,18 @@ def policy_use__managers_templates__name_no_host(d):
         text = (SHARE / f"services/{name}.yaml").read_text(encoding="utf-8")
         holds(text, f"to: {{manager: {name}}}")
         assert ".org" not in text and ".io" not in text, name
+
+
+@test
+def policy_manager__its_code__names_no_host(d):
+    """Strings of manager.c with a dot are file names, not hosts."""
+    text = (TOP / "policy/manager.c").read_text(encoding="utf-8")
+    strings = re.findall(r'"((?:[^"\\\n]|\\.)*)"', text)
+    assert len(strings) > 50, strings
+    hosts = [s for s in strings
+             if re.search(r"://[a-z0-9]", s) or
+             re.search(r"(^|[^\w.-])([a-z0-9-]+\.)+(org|io|com|net|dev)\b", s)]
+    equal(hosts, [])
 
 
 @test

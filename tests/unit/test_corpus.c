@@ -200,6 +200,9 @@ setup(void **state)
 	(void)snprintf(dirs.etc, sizeof(dirs.etc), "/nonexistent");
 	(void)snprintf(dirs.share, sizeof(dirs.share),
 	    "%.3000s/../../../share/warder", corpus);
+	/* Not what this machine's managers are set up for. */
+	(void)snprintf(dirs.system, sizeof(dirs.system), "%.3000s/host",
+	    corpus);
 	(void)strncat(corpus, "/", 2);
 	return 0;
 }

@@ -7,7 +7,7 @@
 
 #include "policy/manager.h"
 
-static char top[64], system_dir[96], home_dir[96];
+static char top[64], system_dir[96], home_dir[96], usr_dir[96];
 static char answer[MANAGER_TEXT_MAX];
 
 static int
@@ -19,7 +19,9 @@ setup(void **state)
 	(void)snprintf(system_dir, sizeof(system_dir), "%s/etc", top);
 	(void)snprintf(home_dir, sizeof(home_dir), "%s/home", top);
 	assert_int_equal(0, mkdir(system_dir, 0700));
+	(void)snprintf(usr_dir, sizeof(usr_dir), "%s/usr", top);
 	assert_int_equal(0, mkdir(home_dir, 0700));
+	assert_int_equal(0, mkdir(usr_dir, 0700));
 	return 0;
 }
 
@@ -66,7 +68,7 @@ put_text(const char *path, const char *text)
 static int
 ask(const char *name, struct err *e)
 {
-	const struct manager_dirs dirs = { system_dir, home_dir };
+	const struct manager_dirs dirs = { system_dir, home_dir, usr_dir };
 	struct text t;
 	char *s;
 
@@ -89,32 +91,105 @@ expect(const char *name, const char *want)
 	assert_string_equal(want, answer);
 }
 
+/* What each manager brings with it, as its own packages have it. */
 static void
-manager_read__no_file__the_documented_default(void **state)
+put_own_files(void)
+{
+	put_text("usr/lib/python3/dist-packages/pip/_internal/models/index.py",
+	    "class PackageIndex:\n    pass\n\n"
+	    "PyPI = PackageIndex(\"https://index.example/\", "
+	    "file_storage_domain=\"files.example\")\n"
+	    "TestPyPI = PackageIndex(\n    \"https://no.example/\", "
+	    "file_storage_domain=\"no.example\"\n)\n");
+	put_text("usr/lib/node_modules/npm/node_modules/npm-registry-fetch/lib/"
+		 "default-opts.js",
+	    "module.exports = {\n  method: 'GET',\n"
+	    "  registry: 'https://npm.example/',\n  timeout: 5,\n}\n");
+	put_text("usr/local/go/go.env",
+	    "# defaults\nGOPROXY=https://mods.example,direct\n"
+	    "GOSUMDB=sums.example\nGOTOOLCHAIN=auto\n");
+}
+
+static void
+manager_read__no_configuration__what_came_with_it(void **state)
 {
 	(void)state;
-	expect("pip", "tls pypi.org:443\t(pip's default)\n"
-		      "tls files.pythonhosted.org:443\t(pip's default)\n");
-	expect("npm", "tls registry.npmjs.org:443\t(npm's default)\n");
-	expect("cargo", "tls index.crates.io:443\t(cargo's default)\n"
-			"tls static.crates.io:443\t(cargo's default)\n");
-	expect("go", "tls proxy.golang.org:443\t(go's default)\n"
-		     "tls sum.golang.org:443\t(go's default)\n");
-	expect("apt", "");
+	put_own_files();
+	expect("pip",
+	    "tls index.example:443\t(/usr/lib/python3/dist-packages/pip/"
+	    "_internal/models/index.py:4)\n"
+	    "tls files.example:443\t(/usr/lib/python3/dist-packages/pip/"
+	    "_internal/models/index.py:4)\n");
+	expect("npm",
+	    "tls npm.example:443\t(/usr/lib/node_modules/npm/node_modules/"
+	    "npm-registry-fetch/lib/default-opts.js:3)\n");
+	/* Distributions and administrators edit this one. */
+	expect("go", "tls mods.example:443\t/usr/local/go/go.env:2\n"
+		     "tls sums.example:443\t/usr/local/go/go.env:3\n"
+		     "env GOPROXY=https://mods.example\t"
+		     "/usr/local/go/go.env:2\n"
+		     "env GOSUMDB=sums.example\t/usr/local/go/go.env:3\n");
 	assert_false(manager_is("yarn"));
+}
+
+static void
+manager_read__go_before_1_21__its_own_source(void **state)
+{
+	(void)state;
+	put_text("usr/share/go-1.19/src/cmd/go/internal/cfg/cfg.go",
+	    "var (\n\tGOPROXY    = envOr(\"GOPROXY\", "
+	    "\"https://mods.example,direct\")\n"
+	    "\tGOSUMDB    = envOr(\"GOSUMDB\", \"sums.example\")\n)\n");
+	expect("go",
+	    "tls mods.example:443\t(/usr/share/go-1.19/src/cmd/go/internal/"
+	    "cfg/cfg.go:2)\n"
+	    "tls sums.example:443\t(/usr/share/go-1.19/src/cmd/go/internal/"
+	    "cfg/cfg.go:3)\n");
+	put_text("home/.config/go/env", "GOSUMDB=off\n");
+	expect("go",
+	    "tls mods.example:443\t(/usr/share/go-1.19/src/cmd/go/internal/"
+	    "cfg/cfg.go:2)\n"
+	    "env GOSUMDB=off\t/home/.config/go/env:1\n");
+}
+
+static void
+manager_read__no_file_at_all__what_to_write_where(void **state)
+{
+	static const struct {
+		const char *name, *says;
+	} table[] = {
+		{ "pip", "\"index-url = URL\"" },
+		{ "npm", "\"registry=URL\"" },
+		{ "cargo", "\"[source.crates-io]\"" },
+		{ "go", "go env -w GOPROXY=URL" },
+		{ "apt", "/etc/apt/sources.list" },
+	};
+
+	struct err e;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < countof(table); i++)
+		assert_refused(ask(table[i].name, &e), &e, ERR_INVALID,
+		    table[i].says);
+	/* Such a file without such a line is none either. */
+	put_text("usr/lib/python3/dist-packages/pip/_internal/models/index.py",
+	    "PyPI = make_index()\n");
+	assert_refused(ask("pip", &e), &e, ERR_INVALID, "index-url");
 }
 
 static void
 manager_read__environment__does_not_count(void **state)
 {
-	(void)state;
 	(void)setenv("PIP_INDEX_URL", "https://evil.example/simple", 1);
 	(void)setenv("GOPROXY", "https://evil.example", 1);
+	(void)setenv("GOROOT", "/nonexistent", 1);
 	(void)setenv("npm_config_registry", "https://evil.example", 1);
 	(void)setenv("HOME", "/nonexistent", 1);
-	manager_read__no_file__the_documented_default(state);
+	manager_read__no_configuration__what_came_with_it(state);
 	(void)unsetenv("PIP_INDEX_URL");
 	(void)unsetenv("GOPROXY");
+	(void)unsetenv("GOROOT");
 	(void)unsetenv("npm_config_registry");
 }
 
@@ -169,14 +244,21 @@ manager_read__pip_trusted_host__told_in_the_jail(void **state)
 }
 
 static void
-manager_read__pip_default_named__its_files_too(void **state)
+manager_read__pips_own_index_named__its_files_too(void **state)
 {
 	(void)state;
+	put_own_files();
 	put_text("etc/pip.conf",
-	    "[global]\nindex-url=https://pypi.org/simple\n");
-	expect("pip", "tls pypi.org:443\t/etc/pip.conf:2\n"
-		      "tls files.pythonhosted.org:443\t(pip's default)\n"
-		      "env PIP_INDEX_URL=https://pypi.org/simple\t"
+	    "[global]\nindex-url=https://index.example/simple\n");
+	expect("pip", "tls index.example:443\t/etc/pip.conf:2\n"
+		      "tls files.example:443\t(/usr/lib/python3/dist-packages/"
+		      "pip/_internal/models/index.py:4)\n"
+		      "env PIP_INDEX_URL=https://index.example/simple\t"
+		      "/etc/pip.conf:2\n");
+	put_text("etc/pip.conf",
+	    "[global]\nindex-url=https://mirror.example/simple\n");
+	expect("pip", "tls mirror.example:443\t/etc/pip.conf:2\n"
+		      "env PIP_INDEX_URL=https://mirror.example/simple\t"
 		      "/etc/pip.conf:2\n");
 	put_text("etc/pip.conf", "[global]\nno-index = true\n");
 	expect("pip", "");
@@ -201,6 +283,8 @@ manager_read__npmrc__registry_and_scopes(void **state)
 static void
 manager_read__go_env__proxies_in_turn(void **state)
 {
+	struct err e;
+
 	(void)state;
 	put_text("home/.config/go/env",
 	    "GOPROXY=https://a.example|https://b.example/x,direct\n"
@@ -208,9 +292,24 @@ manager_read__go_env__proxies_in_turn(void **state)
 	expect("go", "tls a.example:443\t/home/.config/go/env:1\n"
 		     "tls b.example:443\t/home/.config/go/env:1\n"
 		     "env GOPROXY=https://a.example,https://b.example/x\t"
-		     "/home/.config/go/env:1\n");
-	put_text("home/.config/go/env", "GOPROXY=off\n");
-	expect("go", "tls sum.golang.org:443\t(go's default)\n");
+		     "/home/.config/go/env:1\n"
+		     "env GOSUMDB=off\t/home/.config/go/env:2\n");
+	put_text("home/.config/go/env", "GOPROXY=off\nGOSUMDB=s.example+k\n");
+	expect("go", "tls s.example:443\t/home/.config/go/env:2\n"
+		     "env GOSUMDB=s.example+k\t/home/.config/go/env:2\n");
+	put_text("home/.config/go/env",
+	    "GOPROXY=https://a.example\nGOPRIVATE=git.corp.example/*\n"
+	    "GOSUMDB=\"name https://s.example:8443/db\"\n");
+	expect("go", "tls a.example:443\t/home/.config/go/env:1\n"
+		     "tls s.example:8443\t/home/.config/go/env:3\n"
+		     "env GOPROXY=https://a.example\t/home/.config/go/env:1\n"
+		     "env GOPRIVATE=git.corp.example/*\t"
+		     "/home/.config/go/env:2\n"
+		     "env GOSUMDB=name https://s.example:8443/db\t"
+		     "/home/.config/go/env:3\n");
+	put_text("home/.config/go/env",
+	    "GOSUMDB=name https://me:s3cret@s.example/\n");
+	assert_refused(ask("go", &e), &e, ERR_INVALID, "has a user");
 }
 
 static void
@@ -224,6 +323,71 @@ manager_read__cargo_config__replacement(void **state)
 	    "token = \"secret\"\n");
 	expect("cargo", "tls m.example:443\t/home/.cargo/config.toml:4\n"
 			"tls acme.example:443\t/home/.cargo/config.toml:6\n");
+}
+
+/* Where an index keeps its files, only the index says. */
+static void
+manager_read__cargo_index__what_it_said_of_its_files(void **state)
+{
+	static const char config[] =
+	    "[source.crates-io]\nregistry = \"sparse+https://m.example/i/\"\n";
+
+	(void)state;
+	put_text("home/.cargo/config.toml", config);
+	put_text("home/.cargo/registry/index/m.example-0123456789abcdef/"
+		 "config.json",
+	    "{\"dl\": \"https://files.example:8443/{crate}\", "
+	    "\"api\": \"https://no.example/\"}");
+	put_text("home/.cargo/registry/index/other.example-0123456789abcdef/"
+		 "config.json",
+	    "{\"dl\": \"https://no.example/\"}");
+	put_text("home/.cargo/registry/index/m.example-x/config.json",
+	    "{\"dl\": \"https://no.example/\"}");
+	expect("cargo", "tls m.example:443\t/home/.cargo/config.toml:2\n"
+			"tls files.example:8443\t(/home/.cargo/registry/index/"
+			"m.example-0123456789abcdef/config.json:1)\n"
+			"file /.cargo/config.toml\t/home/.cargo/config.toml\n");
+}
+
+/* Cargo reads no variable for this; the file is shown if it has no more. */
+static void
+manager_read__cargo_config__shown_unless_private(void **state)
+{
+	static const struct {
+		const char *more;
+		int shown;
+	} table[] = {
+		{ "", 1 },
+		{ "# ours\n[net]\nretry = 3\n", 1 },
+		{ "[registries.a]\nindex = \"sparse+https://a.example/\"\n",
+		    1 },
+		{ "token = \"x\"\n", 0 },
+		{ "# token = \"x\"\n", 0 },
+		{ "[env]\nKEY = \"x\"\n", 0 },
+		{ "[http]\nproxy = \"p.example\"\n", 0 },
+		{ "[registries.a]\n"
+		  "index = \"sparse+https://me:x@a.example/\"\n",
+		    0 },
+		{ "[registry]\nsecret-key = \"x\"\n", 0 },
+		{ "credential-provider = [\"x\"]\n", 0 },
+	};
+
+	char text[512];
+	struct err e;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < countof(table); i++) {
+		(void)snprintf(text, sizeof(text),
+		    "[source.crates-io]\n"
+		    "registry = \"sparse+https://m.example/\"\n%s",
+		    table[i].more);
+		put_text("home/.cargo/config.toml", text);
+		if (ask("cargo", &e) == -1)
+			fail_msg("%s: %s", table[i].more, e.msg);
+		if ((strstr(answer, "file ") != NULL) != table[i].shown)
+			fail_msg("%s: %s", table[i].more, answer);
+	}
 }
 
 static void
@@ -243,7 +407,16 @@ manager_read__apt_sources__both_forms(void **state)
 	expect("apt",
 	    "plain a.example:80\t/etc/apt/sources.list:2\n"
 	    "tls b.example:443\t/etc/apt/sources.list:3\n"
-	    "tls c.example:443\t/etc/apt/sources.list.d/c.sources:2\n");
+	    "tls c.example:443\t/etc/apt/sources.list.d/c.sources:2\n"
+	    "file /etc/apt/sources.list\t/etc/apt/sources.list\n"
+	    "file /etc/apt/sources.list.d\t/etc/apt/sources.list.d\n");
+	/* A password in one of them keeps all of them outside. */
+	put_text("etc/apt/sources.list.d/d.list",
+	    "deb https://me:s3cret@d.example/debian x main\n");
+	expect("apt", "plain a.example:80\t/etc/apt/sources.list:2\n"
+		      "tls b.example:443\t/etc/apt/sources.list:3\n"
+		      "tls c.example:443\t/etc/apt/sources.list.d/c.sources:2\n"
+		      "tls d.example:443\t/etc/apt/sources.list.d/d.list:1\n");
 }
 
 /* What cannot be understood closes: no default stands in for it. */
@@ -282,7 +455,7 @@ manager_read__hostile_files__error_with_the_place(void **state)
 	assert_refused(ask("pip", &e), &e, ERR_INVALID, "has a NUL byte");
 	memset(big, '\n', sizeof(big));
 	put("etc/pip.conf", big, MANAGER_FILE_MAX);
-	assert_int_equal(0, ask("pip", &e));
+	assert_refused(ask("pip", &e), &e, ERR_INVALID, "index-url = URL");
 	put("etc/pip.conf", big, MANAGER_FILE_MAX + 1);
 	assert_refused(ask("pip", &e), &e, ERR_LIMIT, "larger than 64 KiB");
 	memset(big, 'a', sizeof(big) - 1);
@@ -320,14 +493,18 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(manager_read__no_file__the_documented_default),
+		TEST(manager_read__no_configuration__what_came_with_it),
+		TEST(manager_read__go_before_1_21__its_own_source),
+		TEST(manager_read__no_file_at_all__what_to_write_where),
 		TEST(manager_read__environment__does_not_count),
 		TEST(manager_read__pip_conf__mirror_in_place_of_the_default),
 		TEST(manager_read__pip_trusted_host__told_in_the_jail),
-		TEST(manager_read__pip_default_named__its_files_too),
+		TEST(manager_read__pips_own_index_named__its_files_too),
 		TEST(manager_read__npmrc__registry_and_scopes),
 		TEST(manager_read__go_env__proxies_in_turn),
 		TEST(manager_read__cargo_config__replacement),
+		TEST(manager_read__cargo_index__what_it_said_of_its_files),
+		TEST(manager_read__cargo_config__shown_unless_private),
 		TEST(manager_read__apt_sources__both_forms),
 		TEST(manager_read__hostile_files__error_with_the_place),
 		TEST(manager_read__too_many_indexes__limit),

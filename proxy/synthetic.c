@@ -3,7 +3,7 @@
 #include <string.h>
 
 enum {
-	SYNTHETIC_SLOTS = 2 * SYNTHETIC_NAMES_MAX, /* a power of two */
+	SYNTHETIC_FIRST = 16, /* names there is room for at first */
 	SYNTHETIC_IPV4_BYTES = 4,
 	SYNTHETIC_IPV6_BYTES = 16,
 	SYNTHETIC_IPV6_PREFIX = 8,
@@ -13,15 +13,21 @@ enum {
 static const unsigned char synthetic_ipv6[SYNTHETIC_IPV6_PREFIX] = { 0xfd, 'W',
 	'a', 'r', 'd', 'e', 'r', 0 };
 
-/* A slot holds a number and one more; 0: nothing. */
+/*
+ * A slot holds a number and one more; 0: nothing.  There are two slots for
+ * each name that there is room for; the room doubles, and there is none until
+ * the first name.
+ */
 struct synthetic {
 	uint64_t key;
-	uint32_t n;
-	char *names[SYNTHETIC_NAMES_MAX];
-	uint16_t slots[SYNTHETIC_SLOTS];
+	uint32_t n, room; /* room: a power of two, or 0 */
+	char **names;
+	uint16_t *slots;
 };
 
-_Static_assert((SYNTHETIC_SLOTS & (SYNTHETIC_SLOTS - 1)) == 0, "a mask");
+_Static_assert((SYNTHETIC_NAMES_MAX & (SYNTHETIC_NAMES_MAX - 1)) == 0 &&
+		   SYNTHETIC_NAMES_MAX % (int)SYNTHETIC_FIRST == 0,
+    "doubling ends there");
 _Static_assert(SYNTHETIC_NAMES_MAX < UINT16_MAX, "a slot holds any number");
 
 int
@@ -45,6 +51,8 @@ synthetic_destroy(struct synthetic *s)
 		return;
 	for (i = 0; i < s->n; i++)
 		free(s->names[i]);
+	free(s->names);
+	free(s->slots);
 	free(s);
 }
 
@@ -59,7 +67,7 @@ synthetic_hash(const struct synthetic *s, const char *host)
 	h ^= s->key >> 32 | s->key << 32;
 	h = (h ^ h >> 33) * 0xff51afd7ed558ccdU;
 	h = (h ^ h >> 33) * 0xc4ceb9fe1a85ec53U;
-	return (size_t)(h ^ h >> 33) & (SYNTHETIC_SLOTS - 1);
+	return (size_t)(h ^ h >> 33) & (2 * s->room - 1);
 }
 
 /* The slot where the name is or belongs; half of them are free at least. */
@@ -69,27 +77,58 @@ synthetic_slot(struct synthetic *s, const char *host)
 	size_t i = synthetic_hash(s, host);
 
 	while (s->slots[i] != 0 && strcmp(s->names[s->slots[i] - 1], host) != 0)
-		i = (i + 1) & (SYNTHETIC_SLOTS - 1);
+		i = (i + 1) & (2 * s->room - 1);
 	return &s->slots[i];
+}
+
+static int
+synthetic_grow(struct synthetic *s, struct err *e)
+{
+	uint32_t i, room = s->room == 0 ? SYNTHETIC_FIRST : 2 * s->room;
+	autofree uint16_t *slots = calloc(room, 2 * sizeof(*slots));
+	char **names = reallocarray(s->names, room, sizeof(*names));
+
+	if (names != NULL)
+		s->names = names;
+	if (names == NULL || slots == NULL)
+		return err_set(e, ERR_SYSTEM, "calloc: names");
+	free(s->slots);
+	s->slots = take_ptr(&slots);
+	s->room = room;
+	for (i = 0; i < s->n; i++)
+		*synthetic_slot(s, s->names[i]) = (uint16_t)(i + 1);
+	return 0;
+}
+
+/* A name that has none yet. */
+static int
+synthetic_add(struct synthetic *s, const char *host, struct err *e)
+{
+	char *name;
+
+	if (s->n == SYNTHETIC_NAMES_MAX)
+		return err_set(e, ERR_LIMIT,
+		    "%d names have an address in this jail, the most",
+		    SYNTHETIC_NAMES_MAX);
+	if (s->n == s->room && synthetic_grow(s, e) == -1)
+		return -1;
+	name = strdup(host);
+	if (name == NULL)
+		return err_set(e, ERR_SYSTEM, "strdup: name");
+	s->names[s->n++] = name;
+	*synthetic_slot(s, host) = (uint16_t)s->n;
+	return 0;
 }
 
 int
 synthetic_number(struct synthetic *s, const char *host, uint32_t *ret,
     struct err *e)
 {
-	uint16_t *slot = synthetic_slot(s, host);
+	uint16_t at = s->room > 0 ? *synthetic_slot(s, host) : 0;
 
-	if (*slot == 0) {
-		if (s->n == SYNTHETIC_NAMES_MAX)
-			return err_set(e, ERR_LIMIT,
-			    "%d names have an address in this jail, the most",
-			    SYNTHETIC_NAMES_MAX);
-		s->names[s->n] = strdup(host);
-		if (s->names[s->n] == NULL)
-			return err_set(e, ERR_SYSTEM, "strdup: name");
-		*slot = (uint16_t)++s->n;
-	}
-	*ret = *slot - 1U;
+	if (at == 0 && synthetic_add(s, host, e) == -1)
+		return -1;
+	*ret = at == 0 ? s->n - 1 : at - 1U;
 	return 0;
 }
 

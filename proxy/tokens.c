@@ -47,7 +47,8 @@ struct tokens {
 	unsigned nasks;
 	unsigned next_grant;
 	uint64_t epoch; /* one more with each secret that is another */
-	struct tokens_grant grants[TOKENS_GRANTS];
+	unsigned ngrants; /* TOKENS_GRANTS, or 0: there was none yet */
+	struct tokens_grant *grants;
 };
 
 /* One at a time in a process without threads; wiped after each. */
@@ -88,7 +89,7 @@ is_granted(const struct tokens *t, uint32_t credential, const char *host,
 	uint64_t now = loop_now_ms();
 	size_t i;
 
-	for (i = 0; i < TOKENS_GRANTS; i++) {
+	for (i = 0; i < t->ngrants; i++) {
 		const struct tokens_grant *g = &t->grants[i];
 
 		if (g->credential == credential && g->port == port &&
@@ -98,11 +99,24 @@ is_granted(const struct tokens *t, uint32_t credential, const char *host,
 	return 0;
 }
 
+/* Where it cannot be remembered, the vault is asked each time. */
+static int
+has_grants(struct tokens *t)
+{
+	if (t->grants == NULL)
+		t->grants = calloc(TOKENS_GRANTS, sizeof(*t->grants));
+	t->ngrants = t->grants != NULL ? TOKENS_GRANTS : 0;
+	return t->ngrants > 0;
+}
+
 static void
 grant(struct tokens *t, const struct tokens_ask *a, uint64_t fresh_ms)
 {
-	struct tokens_grant *g = &t->grants[t->next_grant];
+	struct tokens_grant *g;
 
+	if (!has_grants(t))
+		return;
+	g = &t->grants[t->next_grant];
 	if (fresh_ms == 0 || fresh_ms > PROXY_TOKEN_MS)
 		fresh_ms = PROXY_TOKEN_MS;
 	t->next_grant = (t->next_grant + 1) % TOKENS_GRANTS;
@@ -118,7 +132,7 @@ tokens_forget(struct tokens *t, uint32_t credential)
 	size_t i;
 
 	t->epoch++;
-	for (i = 0; i < TOKENS_GRANTS; i++)
+	for (i = 0; i < t->ngrants; i++)
 		if (t->grants[i].credential == credential)
 			t->grants[i].until_ms = 0;
 }
@@ -129,7 +143,7 @@ tokens_forget_all(struct tokens *t)
 	size_t i;
 
 	t->epoch++;
-	for (i = 0; i < TOKENS_GRANTS; i++)
+	for (i = 0; i < t->ngrants; i++)
 		t->grants[i].until_ms = 0;
 }
 
@@ -366,6 +380,7 @@ tokens_destroy(struct tokens *t)
 		ask_free(TAILQ_FIRST(&t->asks));
 	loop_fd_destroy(t->watch);
 	fd_closep(&t->fd);
+	free(t->grants);
 	free(t);
 }
 

@@ -55,8 +55,9 @@ INIT_LDFLAGS := -static -nostdlib -no-pie -Wl,-z,noexecstack,-z,norelro \
 	-Wl,--build-id=none,-z,noseparate-code
 
 # Sources, by the program that they become part of.
-BASE_PLAIN := base/audit.c base/child.c base/err.c base/ipc.c base/lockdown.c \
-	base/memfd.c base/opt.c base/sha256.c base/text.c
+BASE_PLAIN := base/audit.c base/child.c base/err.c base/ipc.c base/keyfile.c \
+	base/lockdown.c base/lockdown_tree.c base/memfd.c base/opt.c \
+	base/sha256.c base/text.c
 BASE_ALL := $(wildcard base/*.c)
 POLICY_PLAIN := $(addprefix policy/,plan.c plan_net.c canon.c address.c \
 	path.c find.c manager.c builtin.c client.c \
@@ -67,6 +68,7 @@ CLI := $(wildcard supervisor/cli/*.c)
 EGRESS := $(wildcard egress/*.c)
 CONFIG := $(wildcard supervisor/config/*.c)
 PROBE := $(wildcard supervisor/probe/*.c)
+AUDIT := $(wildcard supervisor/audit/*.c)
 LIBWARDER := $(wildcard lib/*.c)
 PROXY := $(wildcard proxy/*.c)
 VAULT := $(wildcard proxy/vault/*.c)
@@ -78,7 +80,8 @@ launcher = $(call $(LAUNCHER_FLAVOUR),$(1))
 
 PROGRAMS := $(B)/bin/warder $(B)/libexec/warder/warder-init \
 	$(B)/libexec/warder/warder-config $(B)/libexec/warder/warder-probe \
-	$(B)/libexec/warder/warder-proxy $(B)/libexec/warder/warder-vault
+	$(B)/libexec/warder/warder-proxy $(B)/libexec/warder/warder-vault \
+	$(B)/libexec/warder/warder-audit
 LIBRARIES := $(if $(LIBWARDER),$(B)/lib/libwarder.so.0)
 
 all: $(PROGRAMS) $(LIBRARIES) $(B)/examples/run
@@ -133,6 +136,12 @@ $(B)/libexec/warder/warder-config: $(call native,$(CONFIG) $(POLICY_ALL) \
     $(BASE_PLAIN))
 	@mkdir -p $(@D)
 	$(CC) -pie $(NATIVE_LDFLAGS) $^ -lyaml -o $@
+
+# It signs the audit log, and reads what jails have had a hand in.
+$(B)/libexec/warder/warder-audit: $(call native,$(AUDIT) $(BASE_PLAIN) \
+    base/keyfile_read.c base/secret.c)
+	@mkdir -p $(@D)
+	$(CC) -pie $(NATIVE_LDFLAGS) $^ -lmbedcrypto -o $@
 
 $(B)/lib/libwarder.so.0: $(call native,$(LIBWARDER) $(EGRESS) $(JAIL) $(POLICY_PLAIN) \
     $(BASE_PLAIN)) lib/libwarder.map

@@ -13,6 +13,13 @@ audit_init(struct audit *a, int fd)
 	*a = (struct audit){ .fd = fd };
 }
 
+void
+audit_continue(struct audit *a, int fd)
+{
+	a->fd = fd;
+	a->bytes = 0;
+}
+
 static void
 audit_time(char ret[32])
 {
@@ -111,6 +118,12 @@ audit_check_init(struct audit_check *c)
 	*c = (struct audit_check){ 0 };
 }
 
+void
+audit_check_init_part(struct audit_check *c)
+{
+	*c = (struct audit_check){ .anywhere = 1 };
+}
+
 /* Take a constant off the front; 0 if something else is there. */
 static int
 audit_take(const char **p, size_t *n, const char *constant)
@@ -164,14 +177,56 @@ audit_same_form(const char *p, size_t n, uint64_t *ret_seq,
 	return memchr(p, '"', n) != NULL;
 }
 
+/* The 64 digits of "prev". */
 static int
-audit_check_order(const struct audit_check *c, uint64_t seq, const char *prev,
+audit_unhex(const char *hex, unsigned char ret[SHA256_SIZE])
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t i;
+
+	for (i = 0; i < SHA256_SIZE; i++) {
+		const char *high = memchr(digits, hex[2 * i], 16);
+		const char *low = memchr(digits, hex[2 * i + 1], 16);
+
+		if (high == NULL || low == NULL)
+			return 0;
+		ret[i] = (unsigned char)((high - digits) << 4 | (low - digits));
+	}
+	return 1;
+}
+
+/* A log begins with nothing before it, a later segment with something. */
+static int
+audit_check_first(struct audit_check *c, uint64_t seq, const char *prev,
+    int open, struct err *e)
+{
+	static const unsigned char nothing[SHA256_SIZE];
+
+	if (!audit_unhex(prev, c->before.digest) ||
+	    (seq == 1) != (memcmp(c->before.digest, nothing, SHA256_SIZE) == 0))
+		return err_set(e, ERR_CORRUPT,
+		    "number %llu with a hash of the line before it that it "
+		    "cannot have",
+		    (unsigned long long)seq);
+	if (!open && !c->anywhere)
+		return err_set(e, ERR_CORRUPT,
+		    "the first line is not \"open\"");
+	c->before.seq = seq - 1;
+	return 0;
+}
+
+static int
+audit_check_order(struct audit_check *c, uint64_t seq, const char *prev,
     const char *kind, struct err *e)
 {
+	int open = strncmp(kind, "open\"", 5) == 0;
 	char hex[SHA256_HEX_SIZE];
 
-	if (c->closed)
-		return err_set(e, ERR_CORRUPT, "a line after \"close\"");
+	if (!c->begun)
+		return audit_check_first(c, seq, prev, open, e);
+	if (c->closed || c->continued)
+		return err_set(e, ERR_CORRUPT, "a line after \"%s\"",
+		    c->closed ? "close" : "next");
 	if (seq != c->head.seq + 1)
 		return err_set(e, ERR_CORRUPT,
 		    "number %llu where %llu was to come",
@@ -182,10 +237,8 @@ audit_check_order(const struct audit_check *c, uint64_t seq, const char *prev,
 		return err_set(e, ERR_CORRUPT,
 		    "the line before it is not the one that it was written "
 		    "after");
-	if ((seq == 1) != (strncmp(kind, "open\"", 5) == 0))
-		return err_set(e, ERR_CORRUPT,
-		    seq == 1 ? "the first line is not \"open\""
-			     : "\"open\" in the middle");
+	if (open)
+		return err_set(e, ERR_CORRUPT, "\"open\" in the middle");
 	return 0;
 }
 
@@ -208,6 +261,72 @@ audit_check_line(struct audit_check *c, const char *line, size_t n,
 		return -1;
 	sha256_buffer(line, n, c->head.digest);
 	c->head.seq = seq;
+	c->begun = 1;
+	if (c->anywhere)
+		return 0;
 	c->closed = strncmp(kind, "close\"", 6) == 0;
+	c->continued = strncmp(kind, "next\"", 5) == 0;
 	return 0;
+}
+
+void
+audit_line_kind(const char *line, size_t n, char ret[AUDIT_KIND_SIZE])
+{
+	if (audit_line_word(line, n, "kind", ret, AUDIT_KIND_SIZE) == -1)
+		ret[0] = '\0';
+}
+
+/*
+ * What follows the first "NAME": in a line.  In a string such a sequence
+ * cannot be: its quotes are escaped there.
+ */
+static const char *
+audit_find(const char *line, size_t n, const char *name)
+{
+	char pattern[AUDIT_KIND_SIZE + 4];
+	int k = snprintf(pattern, sizeof(pattern), "\"%s\":", name);
+	const char *at;
+
+	if (k < 0 || k >= (int)sizeof(pattern))
+		return NULL;
+	at = memmem(line, n, pattern, (size_t)k);
+	return at == NULL ? NULL : at + k;
+}
+
+int
+audit_line_word(const char *line, size_t n, const char *name, char *ret,
+    size_t size)
+{
+	static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				   "abcdefghijklmnopqrstuvwxyz"
+				   "0123456789-_.:/+=";
+	const char *at = audit_find(line, n, name), *end = line + n;
+	size_t k = 0;
+
+	if (at == NULL || at == end || *at++ != '"')
+		return -1;
+	while (at + k < end && k < size && at[k] != '\0' &&
+	       strchr(good, at[k]) != NULL)
+		k++;
+	if (k == size || at + k == end || at[k] != '"')
+		return -1;
+	memcpy(ret, at, k);
+	ret[k] = '\0';
+	return 0;
+}
+
+int
+audit_line_number(const char *line, size_t n, const char *name, uint64_t *ret)
+{
+	const char *at = audit_find(line, n, name);
+	size_t rest;
+
+	if (at == NULL)
+		return -1;
+	rest = (size_t)(line + n - at);
+	if (rest > 0 && *at == '0') {
+		*ret = 0;
+		return 0;
+	}
+	return audit_take_number(&at, &rest, ret) ? 0 : -1;
 }

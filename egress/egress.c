@@ -16,6 +16,7 @@
 #include "child.h"
 #include "keeper.h"
 #include "memfd.h"
+#include "segment.h"
 #include "text.h"
 
 enum {
@@ -29,8 +30,8 @@ struct egress {
 	int fd;
 	int ready;
 	struct keeper keeper;
-	char audit_path[EGRESS_PATH_MAX];
 	int attached; /* something may have gone out */
+	struct segments segments; /* of the audit log */
 	struct run *run_watched;
 	struct err why;
 	uint16_t ports[PLAN_NET_DESTINATIONS_MAX];
@@ -44,6 +45,7 @@ struct egress {
 	struct proxy_placeholder placeholders[PLAN_NET_CREDENTIALS_MAX];
 	char direct[EGRESS_DIRECT_MAX]; /* of NO_PROXY */
 	struct ipc_msg msg;
+	struct egress_summary unasked; /* where nobody wants it */
 };
 
 /* ---- what is known before ------------------------------------------------- */
@@ -285,62 +287,26 @@ send_tokens(struct egress *x, struct err *e)
 
 /* ---- the audit log --------------------------------------------------------- */
 
-/* "audit/2026-01-31T120000Z-RUN.jsonl": sorted by time, never there before. */
+/* The next file for it. */
 static int
-name_audit(struct egress *x, struct err *e)
+send_segment(struct egress *x, struct err *e)
 {
-	char day[32];
-	time_t now = time(NULL);
-	struct tm tm;
-	int n;
+	struct proxy_jail_audit m = { .jail = EGRESS_JAIL };
+	autofd fd = -1;
 
-	if (gmtime_r(&now, &tm) == NULL ||
-	    strftime(day, sizeof(day), "%Y-%m-%dT%H%M%SZ", &tm) == 0)
-		return err_set(e, ERR_SYSTEM, "the time of day");
-	n = snprintf(x->audit_path, sizeof(x->audit_path),
-	    "%s/audit/%s-%s.jsonl", x->o.state_dir, day, x->run);
-	if (n < 0 || n >= (int)sizeof(x->audit_path))
-		return err_set(e, ERR_INVALID, "%s: path too long",
-		    x->o.state_dir);
-	return 0;
-}
-
-/* With the folders above it; what cannot be made, opening the file says. */
-static void
-make_audit_dirs(const struct egress *x)
-{
-	char part[EGRESS_PATH_MAX];
-	size_t i;
-
-	for (i = 1; x->audit_path[i] != '\0'; i++) {
-		if (x->audit_path[i] != '/')
-			continue;
-		memcpy(part, x->audit_path, i);
-		part[i] = '\0';
-		(void)mkdir(part, 0700);
-	}
+	if (segment_open(&x->segments, &fd, e) == -1)
+		return -1;
+	return send_message(x, PROXY_JAIL_AUDIT, &m, sizeof(m), fd, e);
 }
 
 /* Without it nothing goes out, so without it nothing starts. */
 static int
 send_audit(struct egress *x, struct err *e)
 {
-	struct proxy_jail_audit m = { .jail = EGRESS_JAIL };
-	autofd fd = -1;
-
-	if (x->o.state_dir == NULL || x->o.state_dir[0] != '/')
-		return err_set(e, ERR_NOT_FOUND,
-		    "no place for the audit log: set HOME or XDG_STATE_HOME");
-	if (name_audit(x, e) == -1)
+	if (segment_init(&x->segments, x->o.state_dir, x->o.audit_program,
+		x->run, e) == -1)
 		return -1;
-	make_audit_dirs(x);
-	fd = open(x->audit_path,
-	    O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
-	    0600);
-	if (fd == -1)
-		return err_set(e, ERR_SYSTEM, "the audit log %s",
-		    x->audit_path);
-	return send_message(x, PROXY_JAIL_AUDIT, &m, sizeof(m), fd, e);
+	return send_segment(x, e);
 }
 
 /* ---- secrets of the vault ----------------------------------------------------- */
@@ -414,6 +380,7 @@ egress_start(const struct egress_options *o, struct egress **ret, struct err *e)
 		return err_set(e, ERR_SYSTEM, "mmap: egress");
 	x->o = *o;
 	x->fd = -1;
+	x->segments.now.fd = x->segments.ended.fd = x->segments.signing.fd = -1;
 	find_ports(x);
 	if (make_run(x->run, e) == -1 || start_proxy(x, e) == -1 ||
 	    send_all(x, e) == -1) {
@@ -476,12 +443,58 @@ explain_failed(const struct ipc_msg *m, struct err *e)
 	return -1;
 }
 
+/*
+ * What it says of the audit log at any time: 1 if the message was that.  One
+ * that asks for more files than there may be gets none, and its last segment
+ * fills up.
+ */
+static int
+take_audit(struct egress *x, struct err *e)
+{
+	struct proxy_audit_ended m;
+	int wanted;
+
+	if (x->msg.nfds > 0)
+		return 0;
+	if (x->msg.type == PROXY_AUDIT_FULL &&
+	    x->msg.size == sizeof(struct proxy_audit_full)) {
+		wanted = segment_is_wanted(&x->segments);
+		if (wanted == -1)
+			return refuse_message(e, "it wants another audit log");
+		return wanted && send_segment(x, e) == -1 ? -1 : 1;
+	}
+	if (x->msg.type == PROXY_AUDIT_ENDED && x->msg.size == sizeof(m)) {
+		memcpy(&m, x->msg.body, sizeof(m));
+		return segment_ended(&x->segments, m.lines, m.digest, e) == -1
+			   ? -1
+			   : 1;
+	}
+	return 0;
+}
+
+/* The next message that is not about the audit log: as receive(). */
+static int
+receive_other(struct egress *x, int timeout_ms, struct err *e)
+{
+	int rc;
+
+	do {
+		rc = receive(x, timeout_ms, e);
+		if (rc != 1)
+			return rc;
+		rc = take_audit(x, e);
+		if (rc != 0)
+			ipc_drop_fds(&x->msg);
+	} while (rc == 1);
+	return rc == -1 ? -1 : 1;
+}
+
 /* A message of that type with a descriptor, which is *ret_fd. */
 static int
 expect(struct egress *x, uint32_t type, size_t size, int timeout_ms,
     int *ret_fd, struct err *e)
 {
-	int rc = receive(x, timeout_ms, e);
+	int rc = receive_other(x, timeout_ms, e);
 
 	if (rc == 0)
 		return err_set(e, ERR_CONFLICT, "it has ended");
@@ -694,26 +707,43 @@ send_listeners(struct egress *x, const struct capture_listeners *l,
 	return 0;
 }
 
-/* While the jail runs it has nothing to say: whatever comes is its end. */
-const struct err *
-egress_lost(struct egress *x)
+/*
+ * While the jail runs it speaks of its audit log alone: whatever else comes is
+ * its end.  1: that was all.
+ */
+static int
+hear(struct egress *x)
 {
-	int got = -1;
+	int rc = receive(x, 0, &x->why);
 
-	if (expect(x, PROXY_FAILED, sizeof(struct proxy_failed), 0, &got,
-		&x->why) == 0)
-		(void)refuse_message(&x->why, "an unexpected message");
-	fd_closep(&got);
+	if (rc == 0)
+		return err_set(&x->why, ERR_CONFLICT, "it has ended");
+	if (rc == 1)
+		rc = take_audit(x, &x->why);
+	if (rc == 0 && x->msg.type == PROXY_FAILED)
+		rc = explain_failed(&x->msg, &x->why);
+	else if (rc == 0)
+		rc = refuse_message(&x->why, "an unexpected message");
+	ipc_drop_fds(&x->msg);
+	return rc;
+}
+
+const struct err *
+egress_heard(struct egress *x)
+{
+	if (hear(x) == 1)
+		return NULL;
 	(void)err_wrap(&x->why, "warder-proxy");
 	return &x->why;
 }
 
 static void
-on_lost(void *ctx, int fd)
+on_message(void *ctx, int fd)
 {
 	struct egress *x = ctx;
 
-	(void)egress_lost(x);
+	if (egress_heard(x) == NULL)
+		return;
 	run_remove_watch(x->run_watched, fd);
 	run_stop(x->run_watched, RUN_PROXY);
 }
@@ -734,7 +764,7 @@ egress_attach(struct egress *x, struct jail *j, struct run *r, struct err *e)
 	if (egress_hand_over(x, j, e) == -1)
 		return -1;
 	x->run_watched = r;
-	return run_add_watch(r, x->fd, on_lost, x, e);
+	return run_add_watch(r, x->fd, on_message, x, e);
 }
 
 size_t
@@ -844,6 +874,20 @@ take_summary(struct egress *x, struct egress_summary *ret, struct err *e)
 	return 0;
 }
 
+/* The proxy has gone: what it has written is what there is to sign. */
+static void
+end_audit(struct egress *x, struct egress_summary *ret)
+{
+	ret->audit_path[0] = '\0';
+	(void)segment_path(&x->segments, ret->audit_path,
+	    sizeof(ret->audit_path));
+	if (!x->attached)
+		segment_discard(&x->segments); /* nothing ran */
+	segment_finish(&x->segments, ret->audit_lines, ret->audit_digest);
+	ret->audit_segments = x->segments.n;
+	ret->audit_unsigned = x->segments.unsigned_n;
+}
+
 void
 egress_end(struct egress *x, struct egress_summary *ret)
 {
@@ -851,19 +895,16 @@ egress_end(struct egress *x, struct egress_summary *ret)
 
 	if (x == NULL)
 		return;
-	if (ret != NULL) {
-		ret->services = 0;
-		ret->audit_lines = 0;
-		(void)snprintf(ret->audit_path, sizeof(ret->audit_path), "%s",
-		    x->audit_path);
-	}
-	if (!x->attached && x->audit_path[0] != '\0')
-		(void)unlink(x->audit_path); /* nothing ran */
-	if (ret != NULL && x->ready)
+	if (ret == NULL)
+		ret = &x->unasked;
+	ret->services = 0;
+	ret->audit_lines = 0;
+	if (x->ready)
 		(void)take_summary(x, ret, &e);
 	fd_closep(&x->fd);
 	(void)child_end(x->pid);
 	keeper_end(&x->keeper);
+	end_audit(x, ret);
 	free(x->authority);
 	trust_finish(&x->trust);
 	(void)munmap(x, sizeof(*x));

@@ -40,6 +40,7 @@ struct egress;
 struct egress_options {
 	const char *proxy_path; /* of warder-proxy */
 	const char *vault_path; /* of warder-vault */
+	const char *audit_program; /* the path of warder-audit */
 	const char *config_dir, *state_dir; /* vault.key; vault/ and audit/ */
 	const struct plan_net *net; /* checked; borrowed */
 	const unsigned char *policy; /* the whole plan's digest; borrowed */
@@ -109,13 +110,14 @@ must_check int egress_attach(struct egress *x, struct jail *j, struct run *r,
 /*
  * The same in its parts, for a launcher with a loop of its own: what must be
  * readable before egress_ready() will not wait (their number; borrowed); the
- * listeners' hand-over alone; and what the proxy says when its socket becomes
- * readable afterwards, which is its end.
+ * listeners' hand-over alone; and what the proxy says whenever its socket
+ * becomes readable afterwards: NULL, it was about its audit log and is done;
+ * otherwise why it has ended.
  */
 size_t egress_fds(const struct egress *x, int ret[2]);
 must_check int egress_hand_over(struct egress *x, struct jail *j,
     struct err *e);
-const struct err *egress_lost(struct egress *x);
+const struct err *egress_heard(struct egress *x);
 
 /* Why the run ended with RUN_PROXY. */
 const struct err *egress_why(const struct egress *x);
@@ -126,16 +128,19 @@ const char *egress_run(const struct egress *x);
 /* What went out, a service of the plan each and a last one for none. */
 struct egress_summary {
 	uint32_t services; /* 0: nothing was learnt */
-	/* The run's audit log and its head, to be kept off this host. */
+	/* The run's audit log, its last segment, and its head. */
 	char audit_path[EGRESS_PATH_MAX];
+	uint32_t audit_segments;
+	uint32_t audit_unsigned; /* of them; why, stderr has said */
 	uint64_t audit_lines; /* 0: it has no end */
 	unsigned char audit_digest[SHA256_SIZE];
 	struct proxy_count count[PLAN_NET_SERVICES_MAX + 1];
 };
 
 /*
- * End the proxy; ret may be NULL.  Accepts NULL and one that never got
- * ready.  Waits at most EGRESS_END_MS.
+ * End the proxy, and have its audit log signed; ret may be NULL.  Accepts
+ * NULL and one that never got ready.  Waits at most EGRESS_END_MS for the
+ * first, and some milliseconds for the second.
  */
 void egress_end(struct egress *x, struct egress_summary *ret);
 

@@ -14,7 +14,7 @@
 #include "err.h"
 
 enum {
-	CHILD_FDS_MAX = 4,
+	CHILD_FDS_MAX = 5,
 	CHILD_FIRST_FD = 3,
 	CHILD_ARGS_MAX = 4,
 };

@@ -30,7 +30,8 @@ enum {
 	PROXY_INFORMATIONAL_MAX = 8,
 	PROXY_TOKEN_MS = 2000,
 	PROXY_TOKENS_PAST = 3,
-	PROXY_AUDIT_BYTES_MAX = 1024 * 1024 * 1024,
+	PROXY_AUDIT_SEGMENT_BYTES = 16 * 1024 * 1024,
+	PROXY_AUDIT_SEGMENTS_MAX = 64,
 	PROXY_DNS_TCP_MAX = 16,
 	PROXY_DNS_TCP_MS = 10 * 1000,
 	PROXY_DNS_BATCH = 32,
@@ -108,9 +109,13 @@ enum {
 	X(PROXY_TOKENS_PAST, "earlier secrets of a credential", \
 	    "a token of before the refresh may still be valid and echoed", \
 	    "responses are scrubbed of the oldest no more") \
-	X(PROXY_AUDIT_BYTES_MAX, "bytes of a run's audit log", \
+	X(PROXY_AUDIT_SEGMENT_BYTES, "bytes of a segment of the audit log", \
+	    "read and signed in a tenth of a second", \
+	    "the next line but a few begins another segment") \
+	X(PROXY_AUDIT_SEGMENTS_MAX, "segments of a run", \
 	    "some three million lines; a jail must not fill the disk", \
-	    "nothing more is allowed") \
+	    "the last one fills up to twice its size; then nothing is " \
+	    "allowed") \
 	X(PROXY_DNS_TCP_MAX, "DNS connections over TCP a jail", \
 	    "they are rare: only answers cut off lead to them", \
 	    "the oldest is closed") \

@@ -55,4 +55,25 @@ enum {
  */
 must_check int lockdown_apply(const struct lockdown *l, struct err *e);
 
+/* A directory with all below it, or a file; fd may be O_PATH. */
+struct lockdown_tree {
+	int fd; /* borrowed */
+	int write; /* 1: regular files may be made, changed and removed too */
+};
+
+enum lockdown_net {
+	LOCKDOWN_NET_NONE, /* no TCP */
+	LOCKDOWN_NET_CONNECT, /* but none that listens */
+};
+
+/*
+ * From here on open nothing but what lies in the n trees: by Landlock, also
+ * for a helper that has its caller's uid.  What the kernel's ABI offers
+ * besides is used: TCP (from 4), abstract sockets and signals outward (6).
+ * *ret_abi is that ABI; 0: this kernel has none, and the caller says so.
+ * Before lockdown_apply(), whose filter does not let it through.
+ */
+must_check int lockdown_trees(const struct lockdown_tree *trees, size_t n,
+    enum lockdown_net net, int *ret_abi, struct err *e);
+
 #endif /* !LOCKDOWN_H */

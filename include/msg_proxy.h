@@ -21,6 +21,10 @@
  *	PROXY_JAIL_RELOAD ──►
  *	           ◄── PROXY_RELOADED
  *
+ *	           ◄── PROXY_AUDIT_FULL      (a segment is)
+ *	PROXY_JAIL_AUDIT + file ──►
+ *	           ◄── PROXY_AUDIT_ENDED     (with its head)
+ *
  *	PROXY_JAIL_REMOVE ──►
  *	           ◄── PROXY_REMOVED + summary memfd
  */
@@ -60,7 +64,9 @@ enum {
 	X(READY,        TO_LAUNCHER, struct proxy_ready,          1) \
 	X(RELOADED,     TO_LAUNCHER, struct proxy_reloaded,       0) \
 	X(REMOVED,      TO_LAUNCHER, struct proxy_removed,        1) \
-	X(FAILED,       TO_LAUNCHER, struct proxy_failed,         0)
+	X(FAILED,       TO_LAUNCHER, struct proxy_failed,         0) \
+	X(AUDIT_FULL,   TO_LAUNCHER, struct proxy_audit_full,     0) \
+	X(AUDIT_ENDED,  TO_LAUNCHER, struct proxy_audit_ended,    0)
 
 /* clang-format on */
 
@@ -104,9 +110,27 @@ struct proxy_jail_vault {
 	uint32_t jail;
 };
 
-/* The file of the audit log (audit.h): empty, opened for appending. */
+/*
+ * The file of the audit log (audit.h): empty, opened for appending.  Before
+ * PROXY_JAIL_PREPARE, and once more after each PROXY_AUDIT_FULL.
+ */
 struct proxy_jail_audit {
 	uint32_t jail;
+};
+
+/*
+ * The segment has PROXY_AUDIT_SEGMENT_BYTES: another file, please.  Until it
+ * has come, lines still go into this one.
+ */
+struct proxy_audit_full {
+	uint32_t jail;
+};
+
+/* A segment has got its last line; the next one is being written. */
+struct proxy_audit_ended {
+	uint32_t jail;
+	uint64_t lines; /* the last one's number */
+	unsigned char digest[SHA256_SIZE]; /* of it */
 };
 
 /* All is said: answer PROXY_READY. */

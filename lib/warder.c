@@ -35,6 +35,7 @@ struct warder {
 	char init_path[PLACES_PATH_MAX + 16];
 	char config_path[PLACES_PATH_MAX + 16];
 	char proxy_path[PLACES_PATH_MAX + 16];
+	char audit_program[PLACES_PATH_MAX + 16];
 	char vault_path[PLACES_PATH_MAX + 16];
 };
 
@@ -119,6 +120,8 @@ library_places(struct warder *w, const char *libexec, struct err *e)
 	    "%s/warder-config", w->places.libexec);
 	(void)snprintf(w->proxy_path, sizeof(w->proxy_path), "%s/warder-proxy",
 	    w->places.libexec);
+	(void)snprintf(w->audit_program, sizeof(w->audit_program),
+	    "%s/warder-audit", w->places.libexec);
 	(void)snprintf(w->vault_path, sizeof(w->vault_path), "%s/warder-vault",
 	    w->places.libexec);
 	return 0;
@@ -356,6 +359,7 @@ library_egress(struct warder_run *r, const struct warder_command *c,
 	const struct warder_policy *p = r->policy;
 	struct egress_options eo = { .proxy_path = p->warder->proxy_path,
 		.vault_path = p->warder->vault_path,
+		.audit_program = p->warder->audit_program,
 		.config_dir = p->warder->places.config,
 		.state_dir = p->warder->places.state_root,
 		.environ = (char *const *)(uintptr_t)c->environment };

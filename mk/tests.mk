@@ -15,7 +15,8 @@ TEST_LIBS := -Wl,--as-needed -lyaml -ljansson -lseccomp -levent_core \
 # process as one archive.
 PROXY_PARTS := $(filter-out proxy/main.c proxy/lock.c,$(PROXY)) \
 	$(addprefix proxy/vault/,box.c entry.c oauth_answer.c \
-	store.c)
+	store.c) \
+	$(addprefix supervisor/audit/,heads.c lines.c scan.c seal.c tar.c)
 
 $(B)/libtest.a: $(call native,$(BASE_ALL) $(POLICY_ALL) $(JAIL) $(LIBWARDER) \
 	$(PROXY_PARTS) $(EGRESS) $(CONTROL_PARTS))

@@ -149,7 +149,13 @@ on_vault(struct control *c, struct guest *g, struct err *e)
 static int
 on_audit(struct control *c, struct guest *g, struct err *e)
 {
-	return guest_set_audit(g, ipc_take_fd(&c->msg, 0), e);
+	struct proxy_audit_ended ended = { .jail = guest_number(g) };
+
+	if (guest_set_audit(g, ipc_take_fd(&c->msg, 0), &ended, e) == -1)
+		return -1;
+	if (ended.lines > 0)
+		control_send(c, PROXY_AUDIT_ENDED, &ended, sizeof(ended), -1);
+	return 0;
 }
 
 static int

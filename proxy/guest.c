@@ -246,8 +246,11 @@ guest_set_vault(struct guest *g, int fd, struct err *e)
 }
 
 int
-guest_set_audit(struct guest *g, int fd, struct err *e)
+guest_set_audit(struct guest *g, int fd, struct proxy_audit_ended *ret,
+    struct err *e)
 {
+	if (g->audit_asked)
+		return record_next(g, fd, ret, e);
 	if (g->audit_fd != -1 || g->prepared) {
 		(void)close(fd);
 		return err_set(e, ERR_CORRUPT, "an audit log out of turn");

@@ -85,6 +85,8 @@ struct guest {
 	struct guest_credit log_credit, audit_credit;
 	struct audit audit;
 	int audit_fd; /* -1: there is none */
+	uint32_t audit_segment; /* its number in the run, from 1 */
+	int audit_asked; /* for the next one */
 };
 
 /* ERR_CORRUPT if the table is full: the launcher counts. */
@@ -109,8 +111,12 @@ must_check int guest_set_token(struct guest *g, uint32_t credential,
     const void *p, size_t n, struct err *e);
 /* The vault's socket, taken. */
 must_check int guest_set_vault(struct guest *g, int fd, struct err *e);
-/* The file of the audit log, taken. */
-must_check int guest_set_audit(struct guest *g, int fd, struct err *e);
+/*
+ * The file of the audit log, taken: the first one, or one that was asked for,
+ * and then *ret says how the one before it ends (lines 0: there was none).
+ */
+must_check int guest_set_audit(struct guest *g, int fd,
+    struct proxy_audit_ended *ret, struct err *e);
 must_check int guest_prepare(struct guest *g, struct proxy_ready *ret,
     int *ret_fd, struct err *e);
 

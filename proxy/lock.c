@@ -93,7 +93,7 @@ static const struct lockdown_call calls[] = {
 
 static const struct lockdown_limit limits[] = {
 	{ RLIMIT_NPROC, 0 },
-	{ RLIMIT_FSIZE, PROXY_AUDIT_BYTES_MAX },
+	{ RLIMIT_FSIZE, 2 * PROXY_AUDIT_SEGMENT_BYTES },
 	{ RLIMIT_CORE, 0 },
 };
 

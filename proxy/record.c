@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "control.h"
 #include "log.h"
 #include "policy/explain.h"
 #include "version.h"
@@ -67,6 +68,30 @@ record_audited(struct guest *g)
 }
 
 /*
+ * A segment that is full is asked for the next one, once, and goes on being
+ * written until that has come.
+ */
+static void
+record_full(struct guest *g)
+{
+	struct proxy_audit_full m = { .jail = g->number };
+
+	if (g->audit.bytes < PROXY_AUDIT_SEGMENT_BYTES || g->audit_asked)
+		return;
+	g->audit_asked = 1;
+	control_send(g->proxy->control, PROXY_AUDIT_FULL, &m, sizeof(m), -1);
+}
+
+static int
+record_line_end(struct audit_line *l, struct guest *g, struct err *e)
+{
+	if (audit_end(l, e) == -1)
+		return -1;
+	record_full(g);
+	return 0;
+}
+
+/*
  * A refusal that cannot be recorded stays one; the segment has failed by
  * then, and nothing is allowed any more.
  */
@@ -77,7 +102,7 @@ record_audit_end(struct audit_line *l, struct guest *g)
 
 	if (g->audit_credit.lost > 0)
 		audit_add_int(l, "suppressed", g->audit_credit.lost);
-	if (audit_end(l, &e) == -1)
+	if (record_line_end(l, g, &e) == -1)
 		log_err(LOG_LEVEL_ERROR, "audit", &e);
 	else
 		g->audit_credit.lost = 0;
@@ -91,16 +116,42 @@ record_audit_earned(struct guest *g)
 		   RECORD_AUDIT_BURST);
 }
 
-int
-record_open(struct guest *g, int fd, struct err *e)
+static int
+record_begin_segment(struct guest *g, struct err *e)
 {
 	struct audit_line l;
 
-	g->audit_fd = fd;
-	audit_init(&g->audit, fd);
 	record_audit(&l, g, "open");
+	audit_add_int(&l, "segment", ++g->audit_segment);
 	audit_add(&l, "program", "warder-proxy " WARDER_VERSION);
 	return audit_end(&l, e);
+}
+
+int
+record_open(struct guest *g, int fd, struct err *e)
+{
+	g->audit_fd = fd;
+	audit_init(&g->audit, fd);
+	return record_begin_segment(g, e);
+}
+
+int
+record_next(struct guest *g, int fd, struct proxy_audit_ended *ret,
+    struct err *e)
+{
+	struct audit_line l;
+	autofd next = fd;
+
+	record_audit(&l, g, "next");
+	if (audit_end(&l, e) == -1)
+		return -1;
+	ret->lines = g->audit.head.seq;
+	memcpy(ret->digest, g->audit.head.digest, sizeof(ret->digest));
+	fd_closep(&g->audit_fd);
+	g->audit_fd = take_fd(&next);
+	audit_continue(&g->audit, g->audit_fd);
+	g->audit_asked = 0;
+	return record_begin_segment(g, e);
 }
 
 /* "policy" names the whole policy, this the network's half of one. */
@@ -232,7 +283,7 @@ record_address(struct log_line *l, const struct intent *in,
 	log_add(l, "class", address_class_name(v->address_class));
 }
 
-/* The record that the client got, but for its run and policy. */
+/* The record that the client got. */
 static void
 record_audit_refusal(struct guest *g, enum record_way way,
     const struct intent *in, const struct verdict *v)
@@ -244,7 +295,7 @@ record_audit_refusal(struct guest *g, enum record_way way,
 	if (!record_audit_earned(g))
 		return;
 	text_init(&t, record, sizeof(record));
-	explain_record(g->net, in, v, NULL, NULL, &t);
+	explain_record(g->net, in, v, g->now->policy, g->run, &t);
 	record_audit(&l, g, "refused");
 	audit_add(&l, "way", ways[way]);
 	audit_add(&l, "code", refusal_name(v->code));
@@ -355,7 +406,7 @@ record_act(struct guest *g, const struct record_act *a, struct err *e)
 		audit_add(&l, "rule",
 		    plan_net_string(g->net,
 			plan_net_rule(g->net, a->rule)->origin));
-	return audit_end(&l, e);
+	return record_line_end(&l, g, e);
 }
 
 int
@@ -385,5 +436,5 @@ record_credential(struct guest *g, uint32_t credential, uint32_t service,
 	audit_add(&l, "service", record_service(g, service));
 	audit_add(&l, "host", host);
 	audit_add_int(&l, "port", port);
-	return audit_end(&l, e);
+	return record_line_end(&l, g, e);
 }

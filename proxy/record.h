@@ -68,8 +68,13 @@ void record_reloaded(struct guest *g, const struct generation *from,
 /* What a service has done so far, which is not in the next generation. */
 void record_summary(struct guest *g, uint32_t service);
 
-/* The first line of a guest's audit log, and its last one. */
+/*
+ * The first line of a guest's audit log; its going on in the next file, with
+ * the end of the one before; and its last line.  fd is taken.
+ */
 must_check int record_open(struct guest *g, int fd, struct err *e);
+must_check int record_next(struct guest *g, int fd,
+    struct proxy_audit_ended *ret, struct err *e);
 void record_close(struct guest *g);
 
 #endif /* !RECORD_H */

@@ -5,8 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
+
+#include "keyfile.h"
+
+_Static_assert((int)KEYFILE_SIZE == (int)BOX_KEY_SIZE, "one size");
 
 static const char store_name[] = "entries";
 static const char store_new_name[] = "entries.new";
@@ -14,90 +17,23 @@ static const char store_lock_name[] = "lock";
 
 /* ---- the key ---- */
 
-static int
-store_key_check(int fd, struct err *e)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) == -1)
-		return err_set(e, ERR_SYSTEM, "the vault's key");
-	if (!S_ISREG(st.st_mode) ||
-	    (st.st_uid != 0 && st.st_uid != geteuid()) ||
-	    (st.st_mode & 077) != 0)
-		return err_set(e, ERR_DENIED,
-		    "the vault's key must be a file that belongs to root or to "
-		    "user %u, and that nobody else reads (mode 0600)",
-		    (unsigned)geteuid());
-	if (st.st_size != BOX_KEY_SIZE)
-		return err_set(e, ERR_CORRUPT,
-		    "the vault's key has %lld bytes, not %d",
-		    (long long)st.st_size, BOX_KEY_SIZE);
-	return 0;
-}
-
 int
 store_key_read(int fd, struct secret **ret, struct err *e)
 {
-	autosecret *s = NULL;
-
-	if (store_key_check(fd, e) == -1 || secret_read(fd, &s, e) == -1)
-		return -1;
-	if (secret_size(s) != BOX_KEY_SIZE)
-		return err_set(e, ERR_CORRUPT,
-		    "the vault's key changed while it was read");
-	*ret = take_ptr(&s);
-	return 0;
-}
-
-/*
- * Whole or not at all: written without a name, then linked to it, so that
- * whoever is killed on the way leaves nothing.
- */
-static int
-store_key_make(const char *path, struct err *e)
-{
-	unsigned char key[BOX_KEY_SIZE];
-	char dir[4096], self[32];
-	const char *slash = strrchr(path, '/');
-	autofd fd = -1;
-	int r = 0;
-
-	if (slash == NULL || (size_t)(slash - path) >= sizeof(dir))
-		return err_set(e, ERR_INVALID, "%s: path too long", path);
-	(void)snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path), path);
-	fd = open(dir, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
-	if (fd == -1)
-		return err_set(e, ERR_SYSTEM, "making %s", path);
-	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	if (getrandom(key, sizeof(key), 0) != (ssize_t)sizeof(key) ||
-	    write(fd, key, sizeof(key)) != (ssize_t)sizeof(key) ||
-	    fsync(fd) == -1 ||
-	    (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == -1 &&
-		errno != EEXIST))
-		r = err_set(e, ERR_SYSTEM, "making %s", path);
-	secret_wipe(key, sizeof(key));
-	return r;
+	return keyfile_read(fd, "the vault's key", ret, e);
 }
 
 int
 store_key_open(const char *path, int create, int *ret_fd, struct err *e)
 {
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-
-	if (fd == -1 && errno == ENOENT && create) {
-		if (store_key_make(path, e) == -1)
-			return -1;
-		fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	}
-	if (fd == -1 && errno == ENOENT)
+	if (keyfile_open(AT_FDCWD, path, create, ret_fd, e) == 0)
+		return 0;
+	if (e->code == ERR_NOT_FOUND)
 		return err_set(e, ERR_NOT_FOUND,
 		    "%s: there is no key; the first \"warder credential set\" "
 		    "makes one",
 		    path);
-	if (fd == -1)
-		return err_set(e, ERR_SYSTEM, "%s", path);
-	*ret_fd = fd;
-	return 0;
+	return -1;
 }
 
 /* ---- the vault ---- */

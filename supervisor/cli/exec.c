@@ -47,6 +47,7 @@ struct exec {
 	char init_path[PLACES_PATH_MAX + 16];
 	char config_path[PLACES_PATH_MAX + 16];
 	char proxy_path[PLACES_PATH_MAX + 16];
+	char audit_program[PLACES_PATH_MAX + 16];
 	char vault_path[PLACES_PATH_MAX + 16];
 	struct plan plan;
 	struct seccomp_program program;
@@ -251,6 +252,7 @@ exec_egress(struct exec *x, struct err *e)
 		.dies_with_us = 1,
 		.proxy_path = x->proxy_path,
 		.vault_path = x->vault_path,
+		.audit_program = x->audit_program,
 		.config_dir = x->paths.config,
 		.state_dir = x->paths.state_root,
 		.net = &exec_net.net,
@@ -441,6 +443,8 @@ exec_paths(struct exec *x, struct err *e)
 	    "%s/warder-config", x->paths.libexec);
 	(void)snprintf(x->proxy_path, sizeof(x->proxy_path), "%s/warder-proxy",
 	    x->paths.libexec);
+	(void)snprintf(x->audit_program, sizeof(x->audit_program),
+	    "%s/warder-audit", x->paths.libexec);
 	(void)snprintf(x->vault_path, sizeof(x->vault_path), "%s/warder-vault",
 	    x->paths.libexec);
 	return 0;

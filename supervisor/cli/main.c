@@ -25,7 +25,7 @@ const struct cli_verb main_verbs[] = {
 	{ "policy",     cli_policy,     NULL,             "POLICY",
 	    "check, show and explain policy files" },
 	{ "audit",      cli_audit,      NULL,             "VERBS",
-	    "check that an audit log is whole" },
+	    "check, export and prune the audit log" },
 	{ "credential", cli_credential, NULL,             "VERBS",
 	    "keep secrets for jails that never see them" },
 	{ "doctor",     cli_doctor,     &doctor_verb,     NULL,

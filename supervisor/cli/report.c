@@ -201,8 +201,11 @@ report_network(struct text *t, const struct plan_net *net,
 	text_add(t, ",");
 	report_number(t, "lines", s->audit_lines);
 	sha256_hex(s->audit_digest, hex);
-	text_addf(t, ",\"head\":\"%llu:%s\"}}",
+	text_addf(t, ",\"head\":\"%llu:%s\",",
 	    (unsigned long long)s->audit_lines, s->audit_lines > 0 ? hex : "");
+	report_number(t, "segments", s->audit_segments);
+	text_addf(t, ",\"signed\":%s}}",
+	    s->audit_unsigned == 0 ? "true" : "false");
 }
 
 int
@@ -349,5 +352,6 @@ report_traffic(const struct plan_net *net, const struct egress_summary *traffic)
 				   plan_net_service(net, i)->name),
 		    &traffic->count[i]);
 	report_service("no service", &traffic->count[i]);
-	(void)fprintf(stderr, "warder: audit: %s\n", traffic->audit_path);
+	(void)fprintf(stderr, "warder: audit: %s%s\n", traffic->audit_path,
+	    traffic->audit_unsigned > 0 ? " (not signed)" : "");
 }

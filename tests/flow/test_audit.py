@@ -1,14 +1,20 @@
 #!/usr/bin/env python3
 """The audit log of a run: what is in it, what is not, and that it holds."""
 
+import base64
+import contextlib
+import io
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
+import time
 
-from flow import check, equal, holds, main, test
+from flow import check, descendants, equal, holds, main, name_of, test
 from private import path, places
 
 SECRET = "swordfish-swordfish"
@@ -81,6 +87,14 @@ class Run:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, **more).finish()
 
+    def start(self, script):
+        return self.w.popen(
+            [*self.prefix, self.w.program, "exec", "--policy", self.policy,
+             "--", "sh", "-c", script],
+            env=self.w.environment(SECRET_KEY=SECRET),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE)
+
     def audit(self):
         with open(self.report, encoding="utf-8") as f:
             return json.load(f)["network"]["audit"]
@@ -93,6 +107,39 @@ class Run:
 
     def verify(self, name, *flags):
         return self.w.verb("audit", "verify", *flags, name)
+
+    def folder(self):
+        return path(self.w, self.prefix, "/var/lib/warder", "audit")
+
+    def segments(self):
+        return sorted(n for n in os.listdir(self.folder())
+                      if n.startswith("20"))
+
+    def heads(self):
+        with open(os.path.join(self.folder(), "heads.jsonl"),
+                  encoding="utf-8") as f:
+            return [json.loads(x) for x in f.read().splitlines()]
+
+    def verb(self, *args, **more):
+        """A verb on this user's own directory."""
+        return self.w.popen([*self.prefix, self.w.program, "audit", *args],
+                            env=self.w.environment(), stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, **more).finish()
+
+    def whole(self, **counts):
+        out = self.verb("verify", "--json").expect(0)
+        got = json.loads(out.text.splitlines()[-1])
+        equal(got["state"], "whole")
+        for name, n in counts.items():
+            equal(got[name], n, name)
+        return got
+
+    def broken(self, *parts):
+        out = self.verb("verify")
+        equal(out.status, 1)
+        for part in parts:
+            holds(out.text, part)
+        holds(out.text.splitlines()[-1], ": broken")
 
 
 def run(f, more=""):
@@ -132,6 +179,8 @@ def decisions_and_uses_of_credentials_a_line_each(r):
     holds(allowed["rule"], "p.yaml:")
     equal((credential["credential"], credential["service"]), ("key", "api"))
     equal((path_["code"], path_["record"]["code"]), ("path", "path"))
+    equal((path_["record"]["run"], path_["record"]["policy"]),
+          (lines[0]["run"], lines[0]["policy"]), "as the client got it")
     equal(service["code"], "service")
     equal(lines[5]["counts"]["allowed"], 1)
     text = json.dumps(lines)
@@ -178,7 +227,7 @@ def a_run_that_does_not_start_leaves_none(r):
         port=1, more=CREDENTIAL.replace("SECRET_KEY", "NOT_SET")))
     r.exec("true").refused("NOT_SET")
     folder = path(r.w, r.prefix, "/var/lib/warder", "audit")
-    equal(os.listdir(folder) if os.path.isdir(folder) else [], [])
+    equal(os.listdir(folder), ["key"])
 
 
 @run
@@ -228,6 +277,220 @@ EOF2""").expect(0)
     equal(refused + lost, 6000, "each is a line or counted")
     equal([x["counts"]["refused"] for x in lines if x["kind"] == "summary"],
           [6000])
+
+
+def named(p, name):
+    """A process of a run; the first of that name is the nearest to us."""
+    return next(x for x in [p.pid, *descendants(p.pid)] if name_of(x) == name)
+
+
+ONE = f"{CURL} http://api.example.test/ok/1"
+
+
+@contextlib.contextmanager
+def changed(name, change):
+    """A file with other bytes, for a while."""
+    with open(name, "rb") as f:
+        was = f.read()
+    now = change(was)
+    check(now != was, "there is something to change")
+    with open(name, "wb") as f:
+        f.write(now)
+    try:
+        yield
+    finally:
+        with open(name, "wb") as f:
+            f.write(was)
+
+
+@contextlib.contextmanager
+def gone(name):
+    os.rename(name, name + ".away")
+    try:
+        yield
+    finally:
+        os.rename(name + ".away", name)
+
+
+@run
+def each_run_is_signed_and_what_is_missing_is_named(r):
+    for _ in range(3):
+        r.exec(ONE).expect(0)
+    head = r.whole(signed=3, unsigned=0, live=0)["head"]
+    equal((r.audit()["segments"], r.audit()["signed"]), (1, True))
+    equal([h["segment"] for h in r.heads()], r.segments())
+    equal({h["state"] for h in r.heads()}, {"closed"})
+    first, second = (os.path.join(r.folder(), n) for n in r.segments()[:2])
+    heads = os.path.join(r.folder(), "heads.jsonl")
+    with gone(second):
+        r.broken(os.path.basename(second) + ": missing")
+    with changed(second, lambda b: b.replace(b"/ok/1", b"/ok/2", 1)):
+        r.broken(os.path.basename(second) + ": broken")
+    with changed(second, lambda b: b[:b[:-1].rindex(b"\n") + 1]):
+        r.broken("cut off since it was signed")
+    with changed(second, lambda b: open(first, "rb").read()):
+        r.broken("changed since it was signed")
+    lines = open(heads, "rb").read().splitlines(keepends=True)
+    for other, part in (
+            (lines[1:], "lines in front were removed"),
+            ([lines[0], lines[2]], "number 3 where 2"),
+            ([lines[0].replace(b"closed", b"broken")] + lines[1:],
+             "line 1: its signature is wrong"),
+            ([lines[0][:lines[0].index(b',"signature')] + b"}\n"] + lines[1:],
+             "line 1: it is not signed"),
+            (lines[:2], "unsigned")):
+        with changed(heads, lambda _, o=other: b"".join(o)):
+            old = time.time() - 60
+            os.utime(os.path.join(r.folder(), r.segments()[2]), (old, old))
+            r.broken(part)
+    r.verb("verify", "--head", head).expect(0)
+    with changed(heads, lambda b: b"".join(lines[:2])):
+        equal(r.verb("verify", "--head", head).status, 1)
+    r.whole(signed=3)
+
+
+@run
+def another_program_believes_the_signatures(r):
+    r.exec(ONE).expect(0)
+    pem = r.w.file("key.pem", r.verb("key").expect(0).text)
+    with open(os.path.join(r.folder(), "heads.jsonl"), "rb") as f:
+        line = f.readline()
+    signed, rest = line.split(b',"signature":"')
+    signature = r.w.file("signature", "")
+    with open(signature, "wb") as f:
+        f.write(base64.b64decode(rest.split(b'"')[0]))
+    for text, status in ((signed, 0), (signed[:-1], 1)):
+        done = subprocess.run(
+            ["openssl", "dgst", "-sha256", "-verify", pem, "-signature",
+             signature], input=text, capture_output=True, check=False)
+        equal(done.returncode, status)
+    equal(os.stat(os.path.join(r.folder(), "key")).st_mode & 0o777, 0o600)
+
+
+BIG = """python3 - <<'EOF2'
+import socket
+path = "/ok/" + "x" * 4000
+s = socket.create_connection(("127.0.0.1", 3128))
+def ask():
+    s.sendall(f"GET http://api.example.test{path} HTTP/1.1\\r\\n"
+              "Host: api.example.test\\r\\n\\r\\n".encode())
+    got = b""
+    while b"\\r\\n\\r\\n" not in got:
+        got += s.recv(4096)
+    assert b" 200 " in got.split(b"\\r\\n")[0], got
+    while b"ok" not in got:
+        got += s.recv(4096)
+for _ in range(4200):
+    ask()
+EOF2"""
+
+
+@run
+def a_full_segment_is_followed_by_another(r):
+    r.exec(BIG).expect(0)
+    equal(r.up.seen, 4200)
+    names = [h["segment"] for h in r.heads()]
+    equal(len(names), 2)
+    equal(names[1], names[0].replace(".jsonl", ".2.jsonl"))
+    equal([h["state"] for h in r.heads()], ["continued", "closed"])
+    one, two = r.heads()
+    equal((two["first"], two["before"]), (one["last"] + 1, one["head"]))
+    check(1 << 24 <= one["bytes"] < 1 << 25, str(one["bytes"]))
+    equal((r.audit()["lines"], r.audit()["segments"]), (two["last"], 2))
+    equal(r.audit()["head"], f"{two['last']}:{two['head']}")
+    r.whole(signed=2)
+    for name in names:
+        with gone(os.path.join(r.folder(), name)):
+            r.broken(name + ": missing")
+
+
+@run
+def what_a_killed_proxy_leaves_is_signed_as_cut(r):
+    p = r.start(f"{ONE}; echo up; sleep 30")
+    equal(p.line(), "up\n")
+    os.kill(named(p, "warder-proxy"), signal.SIGKILL)
+    p.finish()
+    equal([h["state"] for h in r.heads()], ["cut"])
+    r.whole(signed=1, cut=1)
+
+
+@run
+def what_a_killed_launcher_leaves_is_signed_later(r):
+    p = r.start(f"{ONE}; echo up; sleep 30")
+    equal(p.line(), "up\n")
+    r.whole(signed=0, live=1)
+    r.verb("sign").expect(0)
+    r.whole(signed=0, live=1)
+    os.kill(named(p, "warder"), signal.SIGKILL)
+    p.finish()
+    name = os.path.join(r.folder(), r.segments()[0])
+    old = time.time() - 60
+    os.utime(name, (old, old))
+    r.broken("unsigned")
+    holds(r.verb("sign").expect(0).text, "1 signed")
+    r.whole(signed=1, cut=1)
+
+
+@run
+def an_export_is_looked_at_with_a_key_kept_elsewhere(r):
+    r.exec(ONE).expect(0)
+    key = r.w.file("key.pem", r.verb("key").expect(0).text)
+    r.exec(ONE).expect(0)
+    to = os.path.join(r.w.scratch("away"), "copy")
+    holds(r.verb("export", "--to", to).expect(0).text, "2 copied, 0 there")
+    holds(r.verb("export", "--to", to).expect(0).text, "0 copied, 2 there")
+    equal(sorted(os.listdir(to)),
+          sorted([*r.segments(), "heads.jsonl", "key.pem"]))
+
+    def look(*flags):
+        # as somebody who has no key of their own
+        return r.w.popen([r.w.program, "audit", "verify", *flags, to],
+                         env=r.w.environment(HOME=r.w.scratch("elsewhere")),
+                         stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE).finish()
+    look("--key", key).expect(0)
+    with gone(os.path.join(to, r.segments()[0])):
+        equal(look("--key", key).status, 1)
+    other = r.w.file("other.pem", subprocess.run(
+        "openssl ecparam -name prime256v1 -genkey -noout | "
+        "openssl ec -pubout", shell=True, check=True,
+        capture_output=True).stdout.decode())
+    out = look("--key", other)
+    equal(out.status, 1)
+    holds(out.text, "a key that is not believed")
+    data = r.verb("export", "--to", "-").expect(0).out
+    with tarfile.open(fileobj=io.BytesIO(data)) as t:
+        equal(sorted(t.getnames()), sorted(os.listdir(to)))
+        for n in t.getnames():
+            with open(os.path.join(to, n), "rb") as f:
+                equal(t.extractfile(n).read(), f.read())
+
+
+@run
+def what_is_old_is_removed_and_the_rest_stays_whole(r):
+    r.exec(ONE).expect(0)
+    r.exec(ONE).expect(0)
+    time.sleep(1.1)
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    r.exec(ONE).expect(0)
+    names = r.segments()
+    holds(r.verb("prune", "--older-than", "30d").expect(0).text, "0 removed")
+    r.whole(signed=3)
+    holds(r.verb("prune", "--older-than", now).expect(0).text, "2 removed")
+    equal(r.segments(), names[2:])
+    equal([h["kind"] for h in r.heads()], ["head", "pruned"])
+    r.whole(signed=1)
+    r.exec(ONE).expect(0)
+    r.whole(signed=2)
+    heads = os.path.join(r.folder(), "heads.jsonl")
+    with changed(heads, lambda b: b.split(b"\n", 1)[1]):
+        r.broken("lines in front were removed")
+    time.sleep(1.1)
+    holds(r.verb("prune", "--older-than", "0").expect(0).text, "2 removed")
+    equal(r.segments(), [])
+    r.whole(signed=0)
+    r.exec(ONE).expect(0)
+    r.whole(signed=1)
 
 
 if __name__ == "__main__":

@@ -165,6 +165,121 @@ audit_check__lines_behind_the_end__refused(void **state)
 	assert_int_equal(check(file, n + 20, &c, &e), 4);
 }
 
+/* Two segments, of n lines each with their ends; where the second begins. */
+static size_t
+make_two(unsigned n, size_t *ret_size)
+{
+	autofd fd = memfd_create("audit", MFD_CLOEXEC);
+	static struct audit_line l;
+	struct audit a;
+	struct err e = { 0 };
+	size_t second = 0;
+	unsigned i, k;
+
+	audit_init(&a, fd);
+	for (k = 0; k < 2; k++) {
+		for (i = 0; i < n; i++) {
+			audit_begin(&l, &a,
+			    i == 0       ? "open"
+			    : i == n - 1 ? (k == 0 ? "next" : "close")
+					 : "decision");
+			audit_add(&l, "policy", "sha256:12");
+			audit_add_int(&l, "segment", k + 1);
+			assert_int_equal(audit_end(&l, &e), 0);
+		}
+		if (k == 0) {
+			second = a.bytes;
+			audit_continue(&a, fd);
+		}
+	}
+	*ret_size = (size_t)pread(fd, file, sizeof(file), 0);
+	return second;
+}
+
+static void
+audit_check__second_segment__goes_on_where_the_first_ended(void **state)
+{
+	struct audit_check one, two;
+	struct err e;
+	size_t n, second = make_two(3, &n);
+
+	(void)state;
+	assert_int_equal(check(file, second, &one, &e), 0);
+	assert_true(one.continued && !one.closed);
+	assert_int_equal(check(file + second, n - second, &two, &e), 0);
+	assert_true(two.closed && !two.continued);
+	assert_int_equal(two.before.seq, one.head.seq);
+	assert_memory_equal(two.before.digest, one.head.digest, SHA256_SIZE);
+	/* in one file they would be a line after the end */
+	assert_int_equal(check(file, n, &one, &e), 4);
+}
+
+static void
+audit_check__number_and_hash_that_do_not_fit__refused(void **state)
+{
+	struct audit_check c;
+	struct err e;
+	size_t n, second = make_two(3, &n);
+	char *prev;
+
+	(void)state;
+	/* something before line 1, nothing before line 4 */
+	file[strlen("{\"seq\":1,\"prev\":\"")] = '1';
+	assert_int_equal(check(file, second, &c, &e), 1);
+	prev = file + second + strlen("{\"seq\":4,\"prev\":\"");
+	memset(prev, '0', SHA256_HEX_SIZE - 1);
+	assert_int_equal(check(file + second, n - second, &c, &e), 1);
+	memset(prev, 'g', SHA256_HEX_SIZE - 1);
+	assert_int_equal(check(file + second, n - second, &c, &e), 1);
+}
+
+static void
+audit_check__part_of_a_list__begins_and_ends_anywhere(void **state)
+{
+	struct audit_check c;
+	struct err e;
+	size_t n = make(3);
+	char *two = line_at(2), *three = line_at(3);
+
+	(void)state;
+	audit_check_init_part(&c);
+	assert_int_equal(audit_check_line(&c, two, (size_t)(three - two), &e),
+	    0);
+	assert_int_equal(c.before.seq, 1);
+	assert_refused(audit_check_line(&c, two, (size_t)(three - two), &e), &e,
+	    ERR_CORRUPT, "number 2 where 3");
+	audit_check_init(&c);
+	assert_refused(audit_check_line(&c, two, (size_t)(three - two), &e), &e,
+	    ERR_CORRUPT, "not \"open\"");
+	(void)n;
+}
+
+static void
+audit_line__members__the_programs_own_alone(void **state)
+{
+	static const char line[] =
+	    "{\"seq\":7,\"host\":\"\\\"policy\\\":\\\"evil\\\"\","
+	    "\"policy\":\"sha256:ab\",\"why\":\"a b\",\"first\":0}\n";
+	size_t n = sizeof(line) - 1;
+	uint64_t number;
+	char word[16];
+
+	(void)state;
+	assert_int_equal(audit_line_word(line, n, "policy", word, sizeof(word)),
+	    0);
+	assert_string_equal(word, "sha256:ab");
+	assert_int_equal(audit_line_word(line, n, "policy", word, 9), -1);
+	assert_int_equal(audit_line_word(line, n, "why", word, sizeof(word)),
+	    -1);
+	assert_int_equal(audit_line_word(line, n, "none", word, sizeof(word)),
+	    -1);
+	assert_int_equal(audit_line_number(line, n, "seq", &number), 0);
+	assert_int_equal(number, 7);
+	assert_int_equal(audit_line_number(line, n, "first", &number), 0);
+	assert_int_equal(number, 0);
+	assert_int_equal(audit_line_number(line, n, "why", &number), -1);
+}
+
 static void
 audit_end__disk_full__error_and_no_more(void **state)
 {
@@ -212,6 +327,13 @@ main(void)
 		    audit_check__line_gone_doubled_or_swapped__seen),
 		cmocka_unit_test(audit_check__cut_off__open_or_broken),
 		cmocka_unit_test(audit_check__lines_behind_the_end__refused),
+		cmocka_unit_test(
+		    audit_check__second_segment__goes_on_where_the_first_ended),
+		cmocka_unit_test(
+		    audit_check__number_and_hash_that_do_not_fit__refused),
+		cmocka_unit_test(
+		    audit_check__part_of_a_list__begins_and_ends_anywhere),
+		cmocka_unit_test(audit_line__members__the_programs_own_alone),
 		cmocka_unit_test(audit_end__disk_full__error_and_no_more),
 		cmocka_unit_test(
 		    audit_end__line_too_long__error_and_nothing_written),

@@ -8,7 +8,9 @@
  * broke warder-init would speak here.
  *
  *	launcher                        warder-init
- *	INIT_START {…} + descriptors ──►         (may be sent before it lives)
+ *	INIT_START {…} + descriptors ──►         (may be sent before it lives,
+ *	                                          but after every INIT_IMAGE)
+ *	INIT_IMAGE + mount ──►                   to stage two, if it is told so
  *	           ◄── INIT_KEEP + directory     from stage two, if asked for
  *	           ◄── INIT_LISTEN + sockets     from stage one, if asked for
  *	           ◄── INIT_HELLO        it has been exec'd, the jail is closed
@@ -49,7 +51,8 @@ enum {
 	X(FAILED,  TO_LAUNCHER, struct init_failed,  0, 0) \
 	X(EXITED,  TO_LAUNCHER, struct init_exited,  0, 0) \
 	X(KEEP,    TO_LAUNCHER, struct init_keep,    1, 1) \
-	X(LISTEN,  TO_LAUNCHER, struct init_listen,  1, 8)
+	X(LISTEN,  TO_LAUNCHER, struct init_listen,  1, 8) \
+	X(IMAGE,   TO_STAGE,    struct init_image,   0, 1)
 
 /* clang-format on */
 
@@ -123,6 +126,12 @@ struct init_keep {
 };
 
 #define INIT_KEEP_ROOT UINT32_MAX /* the upper layer of the root */
+
+/* A new directory's mount; without one it is a tmpfs after all. */
+struct init_image {
+	uint32_t place; /* of jail/quota.h */
+	uint32_t more; /* 1: others follow */
+};
 
 /* Listening sockets, one kind each; sent before INIT_HELLO. */
 struct init_listen {

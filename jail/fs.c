@@ -485,8 +485,10 @@ fs_fresh(struct stage *s, const struct plan_mount *m)
 {
 	const char *mode = m->kind == PLAN_MOUNT_TMPFS ? "1777" : "755";
 	uint32_t i = (uint32_t)(m - s->plan->mounts);
-	long fd = s->fresh[i], r;
+	long r = fresh_await(s), fd = s->fresh[i];
 
+	if (r < 0)
+		return r;
 	if (fd < 0 && !s->keep && fs_is_ours(s->plan, i))
 		return mount_tmpfs(s, plan_string(s->plan, m->path),
 		    m->size_bytes, m->inodes, mode, MOUNT_RW);

@@ -147,13 +147,15 @@ static int
 jail_fill_stage(struct jail *j, struct err *e)
 {
 	struct stage *s = j->stage;
+	size_t i;
 
 	(void)e;
 	s->plan = j->options.plan;
 	s->program = j->options.program;
 	s->sources = j->sources;
 	s->files = j->generated->files;
-	s->fresh = j->quota.fd;
+	for (i = 0; i < countof(s->fresh); i++)
+		s->fresh[i] = -1;
 	s->root_fd = s->yield_fd = s->place.fd = -1;
 	s->keep = j->options.keep;
 	s->capture = j->options.capture;
@@ -872,21 +874,38 @@ jail_release(struct jail *j, struct err *e)
 	return 0;
 }
 
+/* Stage two builds the tree meanwhile, and waits where it wants them. */
+static int
+jail_send_images(struct jail *j, struct err *e)
+{
+	uint32_t left = j->quota.posture.count[QUOTA_IMAGE], i;
+	struct init_image m = { 0 };
+
+	if (!j->stage->images)
+		return 0;
+	if (left == 0)
+		return ipc_send(j->control, INIT_IMAGE, &m, sizeof(m), NULL, 0,
+		    e);
+	for (i = 0; i < QUOTA_PLACES; i++) {
+		if (j->quota.fd[i] == -1)
+			continue;
+		m = (struct init_image){ .place = i, .more = --left > 0 };
+		if (ipc_send(j->control, INIT_IMAGE, &m, sizeof(m),
+			&j->quota.fd[i], 1, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
 static int
 jail_await_quota(struct jail *j, struct err *e)
 {
-	uint32_t i;
-
 	if (quota_wait(&j->quota, e) == -1)
 		return -1;
-	for (i = 0; i < QUOTA_PLACES; i++) {
-		if (jail_raise_fd(&j->quota.fd[i], e) == -1)
-			return -1;
-	}
 	quota_settle(&j->quota, j->options.plan,
 	    !!(j->posture.cgroup_enforced & 1U << CGROUP_MEMORY));
 	j->posture.quota = j->quota.posture;
-	return 0;
+	return jail_send_images(j, e);
 }
 
 /* The jail has its files; a thousand jails have them once each. */
@@ -935,13 +954,14 @@ jail_launch(struct jail *j, const struct jail_command *first, int ret_stdio[3],
 
 	if (jail_generate(j, e) == -1)
 		return -1;
-	if (jail_await_quota(j, e) == -1)
-		return -1;
-	if (first != NULL && !spared && jail_start(j, first, stdio, e) == -1)
-		return -1;
+	j->stage->images = j->quota.posture.count[QUOTA_IMAGE] > 0;
 	r = jail_release(j, e);
 	/* theirs alone now, so that its end is seen */
 	fd_closep(&j->theirs);
+	if (r == 0)
+		r = jail_await_quota(j, e);
+	if (r == 0 && first != NULL && !spared)
+		r = jail_start(j, first, stdio, e);
 	if (r == 0)
 		r = jail_wait_hello(j, e);
 	/* so that it clones no more */
@@ -1108,6 +1128,21 @@ jail_kill(struct jail *j)
 }
 
 /*
+ * An image is unmounted by whoever gives up its mount last.  When pid 1 has
+ * closed its descriptors it comes to its namespaces and all their mounts,
+ * which takes as long as unmounting: let that be ours, at the same time.
+ */
+static void
+jail_unmount(struct jail *j)
+{
+	struct pollfd p = { .fd = j->control };
+
+	if (j->quota.posture.count[QUOTA_IMAGE] > 0 && !j->gone)
+		(void)poll(&p, 1, JAIL_GROUPS_MS);
+	quota_finish(&j->quota);
+}
+
+/*
  * The janitor sees the jail dead as soon as we do, and removes its groups
  * while we unmount its images; it goes last, so that our death at any moment
  * leaves nothing undone.  Placeholders are removed before it is released.
@@ -1121,8 +1156,8 @@ jail_end(struct jail *j)
 		protect_remove(j->stage);
 	}
 	jail_order(j, &j->stage->released);
+	jail_unmount(j);
 	jail_reap(&j->init);
-	quota_finish(&j->quota);
 	jail_reap(&j->janitor);
 }
 

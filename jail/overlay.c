@@ -92,6 +92,8 @@ overlay_layers(struct stage *s)
 	long fd, lower, r;
 	size_t i;
 
+	if ((r = fresh_await(s)) < 0)
+		return r;
 	fd = s->fresh[QUOTA_ROOTFS];
 	if (fd < 0)
 		fd = mount_new_tmpfs(s->plan->rootfs_size_bytes, LIMITS_INODES,

@@ -31,7 +31,7 @@ struct quota_work {
 	int *fd;
 	int dir;
 	pid_t pid;
-	long result; /* of the first that failed; 0 */
+	long result; /* of the first that failed; 0; -ESRCH: it was killed */
 	uint32_t place; /* which one */
 	struct image image;
 	unsigned char stack[QUOTA_STACK] __attribute__((aligned(16)));
@@ -229,8 +229,9 @@ quota_worker(void *arg)
 	struct quota_work *w = arg;
 	struct image *im = &w->image;
 	uint32_t i;
+	long r = 0;
 
-	for (i = 0; i < QUOTA_PLACES && w->result >= 0; i++) {
+	for (i = 0; i < QUOTA_PLACES && r >= 0; i++) {
 		if (w->kind[i] != QUOTA_IMAGE)
 			continue;
 		im->size_bytes = quota_size(w->plan, i);
@@ -240,10 +241,11 @@ quota_worker(void *arg)
 			       ? QUOTA_MODE_TMPFS
 			       : QUOTA_MODE_NEW;
 		w->place = i;
-		w->result = image_make(im);
-		if (w->result >= 0)
+		r = image_make(im);
+		if (r >= 0)
 			w->fd[i] = im->mount;
 	}
+	w->result = r;
 	return 0;
 }
 
@@ -287,6 +289,7 @@ quota_images(struct quota *q, const struct plan *p,
 	w->kind = q->kind;
 	w->fd = q->fd;
 	w->dir = w->image.dir = take_fd(&owned);
+	w->result = -ESRCH;
 	w->image.name = c->name;
 	w->image.uid = c->uid;
 	w->image.gid = c->gid;
@@ -352,6 +355,10 @@ quota_failed(struct quota *q, struct err *e)
 	const struct quota_work *w = q->work;
 	const char *step = image_step_name(w->image.step);
 
+	if (w->result == -ESRCH)
+		return err_set(e, ERR_CONFLICT,
+		    "%s: %s: its process was killed",
+		    quota_path(w->plan, w->place), step);
 	if (!quota_is_missing(w->image.step, w->result))
 		return err_sys(e, (int)-w->result, "%s: %s",
 		    quota_path(w->plan, w->place), step);

@@ -34,6 +34,7 @@
 #include "cgroup.h"
 #include "err.h"
 #include "plan.h"
+#include "quota.h"
 #include "seccomp_program.h"
 
 /* The launcher tells stage one that prepared or released is set. */
@@ -122,7 +123,7 @@ struct stage {
 	int certs; /* 1: some of them lie in etc/ssl/certs */
 	int rootless;
 	int rootfs_fd; /* rootfs {dir: …}: as struct stage_source's; or -1 */
-	const int *fresh; /* by place of quota.h: a mount on disk, or -1 */
+	int images; /* 1: those of them that lie on disk are still to come */
 	int keep; /* 1: send INIT_KEEP for what may be kept */
 	const struct capture_request *capture; /* NULL: loopback alone */
 	int control_fd; /* warder-init's end */
@@ -148,6 +149,7 @@ struct stage {
 	struct stage_created created[PLAN_PROTECT_MAX];
 
 	/* private to the stages */
+	int fresh[QUOTA_PLACES]; /* a mount on disk; -1 */
 	int root_fd; /* the new root while it is built */
 	int yield_fd; /* whose files some generated ones give way to; -1 */
 	struct stage_place place; /* mount.c */
@@ -169,6 +171,8 @@ void stage_what(struct stage_report *r, const char *what);
 long fs_build(struct stage *s);
 long fs_enter(struct stage *s);
 long fs_generate(struct stage *s);
+/* fresh.c: until all are there that come from the launcher. */
+long fresh_await(struct stage *s);
 /* overlay.c */
 long overlay_root(struct stage *s);
 long overlay_covers(struct stage *s);

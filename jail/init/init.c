@@ -510,6 +510,7 @@ init_on_SIGNAL(void)
 /* Messages to the launcher have no handler here: receiving one is fatal. */
 #define HANDLER_TO_INIT(name) init_on_##name
 #define HANDLER_TO_LAUNCHER(name) NULL
+#define HANDLER_TO_STAGE(name) NULL
 
 static const struct {
 	void (*handle)(void);

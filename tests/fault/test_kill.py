@@ -26,6 +26,8 @@ def judge(call, o):
         if call.role == "two" or (call.role == "command" and
                                   call.phase == "start"):
             return "it went on without warder-init"
+        if call.role == "image" and not call.name.startswith("exit"):
+            return "it went on without its image"
         return None
     if status == STATUS:
         return f"status {status} without its output"

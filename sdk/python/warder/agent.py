@@ -5,7 +5,7 @@ import sys
 import threading
 import traceback
 
-from .rpc import Connection
+from .rpc import Connection, ProtocolError
 from .run import Cancelled, Interrupted, Run, merged
 
 UNKNOWN_METHOD = -32601
@@ -52,9 +52,6 @@ class Agent:
                 run.values = run.merged(run.values, {"input": run.input})
             else:
                 run.values = run.merged(run.values, run.input)
-        update = run.command.get("update")
-        if update:
-            run.values = run.merged(run.values, dict(update))
         run.begin()
         result = self.fn(run)
         if isinstance(result, dict):
@@ -121,6 +118,9 @@ class Conversation:
             return
         try:
             result = handler(params)
+        except ProtocolError:
+            # nobody listens any more; another attempt will be made
+            raise SystemExit(1) from None
         except Exception as e:  # pylint: disable=broad-except
             traceback.print_exc(file=sys.stderr)
             self.fail(number, FAILED, str(e) or type(e).__name__,

@@ -63,18 +63,20 @@ class Run:
         self.durability = start.get("durability") or "async"
         self.store = Store(self._request)
         self._execution = start.get("execution") or self.id
+        self._modes = start.get("stream_modes") or ()
         self._resumes = start.get("resumes") or {}
         self._journal = {e["key"]: e.get("value")
                          for e in start.get("journal") or ()}
         self._whole_journal = start.get("journal_is_whole", True)
         self._checkpoint = start.get("checkpoint") or {}
-        metadata = self._checkpoint.get("metadata") or {}
+        ours = (self._checkpoint.get("metadata") or {}).get("warder") or {}
         # where an earlier attempt got to: until then nothing is put again
-        self._behind = (metadata.get("key")
-                        if metadata.get("execution") == self._execution
+        self._behind = (ours.get("key")
+                        if ours.get("execution") == self._execution
                         else None)
         self._has_base = self._behind is not None
         self.values = self._first_values()
+        self._apply(self.command)
 
     # -- steps
 
@@ -97,8 +99,11 @@ class Run:
             raise RuntimeError("a node inside a node or a parallel branch")
         key = self._key("node", name)
         self._stop_at("interrupt_before", name, key)
+        task = {"id": self._task_id(key), "name": name}
+        self._show_task("task", task, input=self.values, triggers=[])
         with self._task(name, key):
             update = self._once(key, lambda: fn(dict(self.values)) or {})
+        self._show_task("task_result", task, result=update)
         with self._lock:
             self.values = self.merged(self.values, update)
         self._put_checkpoint(key, {"name": name, "update": update,
@@ -157,7 +162,7 @@ class Run:
         with self._lock:
             self._asked.append({"id": ident, "value": value, "task": task,
                                 "key": key})
-        if not getattr(self._local, "key", "").startswith("branch/"):
+        if not (getattr(self._local, "key", None) or "").startswith("branch/"):
             self._ask()
         raise Interrupted()
 
@@ -261,6 +266,16 @@ class Run:
         self._journal[key] = result
         return result
 
+    def _show_task(self, kind, task, **what):
+        """Modes "tasks" and "debug", of what is not only replayed."""
+        if self._behind is not None:
+            return
+        shown = dict(task, interrupts=[], **what)
+        if "tasks" in self._modes:
+            self.emit(shown, "tasks")
+        if "debug" in self._modes:
+            self.emit({"type": kind, "payload": shown}, "debug")
+
     def _task_id(self, key):
         return hashlib.sha256(
             f"{self._execution}:task:{key}".encode()).hexdigest()[:32]
@@ -323,6 +338,19 @@ class Run:
             return {}
         return dict(self._request("checkpoint.get", {
             "checkpoint_id": base}).get("values") or {})
+
+    def _apply(self, command):
+        """What a person changes while resuming joins the thread's state."""
+        if command.get("goto"):
+            raise ValueError("goto: this agent has no graph to go in")
+        update = dict(command.get("update") or {})
+        if not update:
+            return
+        if self._behind is None:
+            self.values = self.merged(self.values, update)
+        else:
+            self._checkpoint = dict(self._checkpoint, values=self.merged(
+                self._checkpoint.get("values") or {}, update))
 
     def _put_base(self):
         if not self._has_base:

@@ -5,7 +5,7 @@
 
 #include "supervisor/control/agent/plain.h"
 #include "supervisor/control/agent/session.h"
-#include "supervisor/control/json.h"
+#include "json.h"
 #include "unit.h"
 
 enum {

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "agent_rpc.h"
-#include "supervisor/control/json.h"
+#include "json.h"
 
 static const struct json_limits plain_limits = {
 	.bytes = AGENT_PLAIN_BYTES_MAX,

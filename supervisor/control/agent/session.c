@@ -5,7 +5,7 @@
 
 #include "lines.h"
 #include "plain.h"
-#include "supervisor/control/json.h"
+#include "json.h"
 
 enum {
 	SESSION_START_ID = 1, /* of our one request */

@@ -1,7 +1,7 @@
 /* JSON of strangers: what is refused, what it costs, how it leaves. */
 #include <string.h>
 
-#include "supervisor/control/json.h"
+#include "json.h"
 #include "unit.h"
 
 static const char *

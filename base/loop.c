@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <time.h>
 
-#include "clock.h"
 #include "log.h"
 #include "loop.h"
 
@@ -21,6 +21,7 @@ struct loop {
 	struct loop_calls calls; /* set, in order */
 	struct event turn; /* armed while calls is not empty */
 	unsigned turns; /* of deferred calls */
+	int turning; /* in one */
 	struct loop_fd *firing; /* NULL if its callback destroyed it */
 	int running;
 	int handles;
@@ -41,9 +42,16 @@ struct loop_fd {
 	void *arg;
 };
 
+/*
+ * Most timers are set again and again and never fire: libevent keeps the
+ * earliest time that was asked for, and only when that has come is it told
+ * the time that counts.
+ */
 struct loop_timer {
 	struct event ev;
 	struct loop *loop;
+	uint64_t due_ms;
+	uint64_t armed_ms; /* what libevent has, if it is pending */
 	loop_fn *fn;
 	void *arg;
 };
@@ -143,10 +151,14 @@ loop_stop(struct loop *l)
 	(void)event_base_loopbreak(l->base);
 }
 
+/* Not by the raw system call, as clock.h asks: it is asked often. */
 uint64_t
 loop_now_ms(void)
 {
-	return clock_now_ms();
+	struct timespec t = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 static void
@@ -232,13 +244,33 @@ loop_fd_destroy(struct loop_fd *f)
 	free(f);
 }
 
+static int
+loop_timer_arm(struct loop_timer *t, uint64_t delay_ms, struct err *e)
+{
+	struct timeval tv = { .tv_sec = LOOP_DELAY_MAX_S };
+
+	if (delay_ms / 1000 < LOOP_DELAY_MAX_S) {
+		tv.tv_sec = (time_t)(delay_ms / 1000);
+		tv.tv_usec = (suseconds_t)(delay_ms % 1000 * 1000);
+	}
+	if (event_add(&t->ev, &tv) == -1)
+		return err_set(e, ERR_SYSTEM, "setting a timer");
+	t->armed_ms = t->due_ms;
+	return 0;
+}
+
+/* Where it cannot be armed again it fires early. */
 static void
 loop_timer_fire(int fd, short what, void *arg)
 {
 	struct loop_timer *t = arg;
+	uint64_t now = loop_now_ms();
 
 	(void)fd;
 	(void)what;
+	if (now < t->due_ms && t->armed_ms < t->due_ms &&
+	    loop_timer_arm(t, t->due_ms - now, NULL) == 0)
+		return;
 	t->fn(t->arg);
 }
 
@@ -262,15 +294,12 @@ loop_timer_create(struct loop *l, loop_fn *fn, void *arg,
 int
 loop_timer_set(struct loop_timer *t, uint64_t delay_ms, struct err *e)
 {
-	struct timeval tv = { .tv_sec = LOOP_DELAY_MAX_S };
+	uint64_t now = loop_now_ms();
 
-	if (delay_ms / 1000 < LOOP_DELAY_MAX_S) {
-		tv.tv_sec = (time_t)(delay_ms / 1000);
-		tv.tv_usec = (suseconds_t)(delay_ms % 1000 * 1000);
-	}
-	if (event_add(&t->ev, &tv) == -1)
-		return err_set(e, ERR_SYSTEM, "setting a timer");
-	return 0;
+	t->due_ms = delay_ms > UINT64_MAX - now ? UINT64_MAX : now + delay_ms;
+	if (t->armed_ms <= t->due_ms && event_pending(&t->ev, EV_TIMEOUT, NULL))
+		return 0;
+	return loop_timer_arm(t, delay_ms, e);
 }
 
 void
@@ -329,14 +358,21 @@ loop_signal_destroy(struct loop_signal *s)
 	free(s);
 }
 
+/*
+ * What callbacks of descriptors defer runs when those that are ready have
+ * run; what deferred calls defer, when it was looked for more.
+ */
 static int
 loop_turn_arm(struct loop *l)
 {
 	static const struct timeval now;
 
-	return event_pending(&l->turn, EV_TIMEOUT, NULL)
-		   ? 0
-		   : event_add(&l->turn, &now);
+	if (event_pending(&l->turn, EV_TIMEOUT, NULL))
+		return 0;
+	if (l->turning || !l->running)
+		return event_add(&l->turn, &now);
+	event_active(&l->turn, EV_TIMEOUT, 0);
+	return 0;
 }
 
 /* What a call sets during this turn waits for the next one. */
@@ -349,14 +385,16 @@ loop_turn(int fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	l->turns++;
+	l->turning = 1;
 	while ((c = TAILQ_FIRST(&l->calls)) != NULL && c->turn != l->turns) {
 		if (event_base_got_break(l->base)) {
 			(void)loop_turn_arm(l);
-			return;
+			break;
 		}
 		loop_call_clear(c);
 		c->fn(c->arg);
 	}
+	l->turning = 0;
 }
 
 int

@@ -23,6 +23,7 @@ struct transfers {
 	CURLM *multi;
 	long kept; /* connections */
 	struct loop_timer *timer;
+	struct loop_call *call; /* a timer of no time */
 	struct transfer *running;
 	struct transfer_socket *sockets;
 };
@@ -169,9 +170,12 @@ transfers_timer(CURLM *multi, long timeout_ms, void *arg)
 	struct transfers *t = arg;
 
 	(void)multi;
-	if (timeout_ms >= 0)
+	if (timeout_ms == 0)
+		return loop_call_set(t->call, NULL);
+	if (timeout_ms > 0)
 		return loop_timer_set(t->timer, (uint64_t)timeout_ms, NULL);
 	loop_timer_clear(t->timer);
+	loop_call_clear(t->call);
 	return 0;
 }
 
@@ -213,7 +217,8 @@ transfers_create(struct loop *l, long connections, struct transfers **ret,
 	if (t == NULL)
 		return err_set(e, ERR_SYSTEM, "calloc");
 	t->loop = l;
-	if (loop_timer_create(l, transfers_timeout, t, &t->timer, e) == -1)
+	if (loop_timer_create(l, transfers_timeout, t, &t->timer, e) == -1 ||
+	    loop_call_create(l, transfers_timeout, t, &t->call, e) == -1)
 		return -1;
 	t->kept = connections;
 	t->multi = curl_multi_init();
@@ -243,6 +248,7 @@ transfers_destroy(struct transfers *t)
 	while (t->sockets != NULL)
 		transfer_socket_destroy(t->sockets);
 	loop_timer_destroy(t->timer);
+	loop_call_destroy(t->call);
 	free(t);
 }
 

@@ -700,8 +700,8 @@ exchange_ask(struct exchange *x)
 		exchange_filled(x);
 }
 
-static void
-exchange_call(struct exchange *x)
+static int
+exchange_dial(struct exchange *x, struct err *e)
 {
 	struct upstream_request r = {
 		.host = x->o.host,
@@ -713,10 +713,18 @@ exchange_call(struct exchange *x)
 		.length = x->length,
 		.events = { on_body, on_head, on_data, on_done, x },
 	};
+
+	if (guest_pool(x->o.guest, &x->verdict, &r.pool, e) == -1)
+		return -1;
+	return upstream_start(&r, &x->call, e);
+}
+
+static void
+exchange_call(struct exchange *x)
+{
 	struct err e = { 0 };
 
-	if (guest_pool(x->o.guest, &x->verdict, &r.pool, &e) == -1 ||
-	    upstream_start(&r, &x->call, &e) == -1)
+	if (exchange_dial(x, &e) == -1)
 		exchange_fail(x, 503, REFUSAL_unavailable, e.msg);
 }
 
@@ -959,6 +967,9 @@ exchange_begin(struct exchange *x, struct err *e)
 		return 0;
 	if (exchange_fill(x, e) == -1)
 		return -1;
+	if (reach_now(x->o.guest, x->o.host, x->o.port, x->verdict.service,
+		&x->targets))
+		return exchange_dial(x, e);
 	return reach_start(x->o.guest, x->o.host, x->o.port, x->verdict.service,
 	    on_reached, x, &x->reach, e);
 }

@@ -5,6 +5,7 @@
  * the process gives up what it does not need and serves its socket.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +22,12 @@
 #include "version.h"
 
 enum {
+	/*
+	 * A request takes and frees some buffers: the heap must not be given
+	 * back and asked for again with each.
+	 */
+	MAIN_HEAP_SLACK_BYTES = 1024 * 1024,
+	MAIN_MAP_BYTES = 512 * 1024,
 	MAIN_CONTROL_FD = 3
 };
 
@@ -64,6 +71,8 @@ main_prepare(struct proxy *p, struct err *e)
 
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
 		return err_set(e, ERR_SYSTEM, "prctl");
+	(void)mallopt(M_TRIM_THRESHOLD, MAIN_HEAP_SLACK_BYTES);
+	(void)mallopt(M_MMAP_THRESHOLD, MAIN_MAP_BYTES);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGXFSZ, SIG_IGN); /* the audit log's write says EFBIG */
 	if (getrlimit(RLIMIT_NOFILE, &hard) == 0 &&

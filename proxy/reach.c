@@ -8,11 +8,16 @@
 #include "log.h"
 #include "names.h"
 
-struct reach {
+/* What is asked, and by whom. */
+struct reach_ask {
 	struct guest *guest;
 	const char *host;
 	uint32_t port;
 	uint32_t service;
+};
+
+struct reach {
+	struct reach_ask ask;
 	reach_fn *fn;
 	void *arg;
 	struct names_query *query;
@@ -44,20 +49,20 @@ reach_done(void *arg)
 }
 
 static void
-reach_judge(struct reach *r, const struct net_address *a, uint32_t port)
+reach_judge(const struct reach_ask *q, const struct net_address *a,
+    uint32_t port, struct reach_result *res)
 {
-	struct reach_result *res = &r->result;
 	struct intent in = {
 		.kind = INTENT_DIAL,
-		.host = r->host,
+		.host = q->host,
 		.port = port,
-		.service = r->service,
+		.service = q->service,
 		.address = a,
-		.locals = locals_get(r->guest->proxy->locals),
+		.locals = locals_get(q->guest->proxy->locals),
 	};
 	struct verdict v;
 
-	authorize(r->guest->net, &in, &v);
+	authorize(q->guest->net, &in, &v);
 	if (v.answer == VERDICT_ALLOW && res->n < PROXY_ADDRESSES_MAX) {
 		res->target[res->n++] =
 		    (struct reach_target){ .address = *a, .port = port };
@@ -67,6 +72,23 @@ reach_judge(struct reach *r, const struct net_address *a, uint32_t port)
 	res->intent = in;
 	res->address = *a;
 	res->verdict = v;
+}
+
+/* Without a lookup: 1, or 0 where one is needed. */
+static int
+reach_known(const struct reach_ask *q, struct reach_result *res)
+{
+	const struct plan_net_service *s =
+	    plan_net_service(q->guest->net, q->service);
+	struct net_address a;
+
+	if (s->dial_port != 0)
+		reach_judge(q, &s->dial, s->dial_port, res);
+	else if (canon_host_address(q->host, &a))
+		reach_judge(q, &a, q->port, res);
+	else
+		return 0;
+	return 1;
 }
 
 static void
@@ -89,26 +111,30 @@ reach_answered(void *arg, const struct names_answer *a)
 	r->query = NULL;
 	r->result.why = a->why;
 	for (i = 0; i < a->n; i++)
-		reach_judge(r, &a->address[i], r->port);
+		reach_judge(&r->ask, &a->address[i], r->ask.port, &r->result);
 	reach_finish(r);
 }
 
 static int
 reach_begin(struct reach *r, struct err *e)
 {
-	const struct plan_net_service *s =
-	    plan_net_service(r->guest->net, r->service);
-	struct net_address a;
+	struct guest *g = r->ask.guest;
 
-	if (s->dial_port != 0)
-		reach_judge(r, &s->dial, s->dial_port);
-	else if (canon_host_address(r->host, &a))
-		reach_judge(r, &a, r->port);
-	else
-		return names_start(r->guest->proxy->names, &r->guest->names,
-		    r->host, reach_answered, r, &r->query, e);
+	if (!reach_known(&r->ask, &r->result))
+		return names_start(g->proxy->names, &g->names, r->ask.host,
+		    reach_answered, r, &r->query, e);
 	reach_finish(r);
 	return 0;
+}
+
+int
+reach_now(struct guest *g, const char *host, uint32_t port, uint32_t service,
+    struct reach_result *ret)
+{
+	const struct reach_ask q = { g, host, port, service };
+
+	ret->n = 0;
+	return reach_known(&q, ret) && ret->n > 0;
 }
 
 int
@@ -119,12 +145,9 @@ reach_start(struct guest *g, const char *host, uint32_t port, uint32_t service,
 
 	if (r == NULL)
 		return err_sys(e, ENOMEM, "%s", host);
-	*r = (struct reach){ .guest = g,
-		.host = host,
-		.port = port,
-		.service = service,
-		.fn = fn,
-		.arg = arg };
+	r->ask = (struct reach_ask){ g, host, port, service };
+	r->fn = fn;
+	r->arg = arg;
 	if (loop_call_create(g->proxy->loop, reach_done, r, &r->call, e) ==
 		-1 ||
 	    reach_begin(r, e) == -1) {

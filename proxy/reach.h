@@ -41,4 +41,11 @@ must_check int reach_start(struct guest *g, const char *host, uint32_t port,
     struct err *e);
 void reach_cancel(struct reach *r); /* NULL is fine */
 
+/*
+ * At once, where no name has to be looked up and there is an address that may
+ * be dialed: 1, and of *ret n and target are set.  0: reach_start() knows.
+ */
+must_check int reach_now(struct guest *g, const char *host, uint32_t port,
+    uint32_t service, struct reach_result *ret);
+
 #endif /* !REACH_H */

@@ -17,7 +17,8 @@
 enum {
 	UPSTREAM_HANDLES_MAX = 64, /* libcurl's handles kept in a pool */
 	UPSTREAM_CONNECT_MS = 2 * PROXY_DIAL_MS, /* with the TLS handshake */
-	UPSTREAM_READ_BYTES = 64 * 1024,
+	UPSTREAM_READ_BYTES =
+	    16 * 1024, /* a TLS record; libcurl gives no more */
 	UPSTREAM_URL_MAX = 8 + CANON_HOST_SIZE + 8,
 	UPSTREAM_TO_MAX = CANON_HOST_SIZE + 16,
 	UPSTREAM_LINE_MAX = HTTP1_FIELD_MAX + 8,

@@ -308,6 +308,19 @@ reach_start(struct guest *g, const char *host, uint32_t port, uint32_t service,
 	return 0;
 }
 
+/* Always by way of the loop: that is the longer way. */
+int
+reach_now(struct guest *g, const char *host, uint32_t port, uint32_t service,
+    struct reach_result *ret)
+{
+	(void)g;
+	(void)host;
+	(void)port;
+	(void)service;
+	(void)ret;
+	return 0;
+}
+
 void
 reach_cancel(struct reach *r)
 {

@@ -854,15 +854,18 @@ jail_order(struct jail *j, uint32_t *word)
 }
 
 /*
- * Everything is prepared: let stage one take its copy of our descriptors,
- * and go on when it has, or has ended.
+ * Everything that takes a descriptor is prepared: let stage one take its copy
+ * of ours, and go on when it has, or has ended.
  */
-static int
+int
 jail_release(struct jail *j, struct err *e)
 {
 	struct timespec limit = { .tv_sec = JAIL_HELLO_MS / 1000 };
 	struct stage *s = j->stage;
 
+	j->dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+	j->released = 1;
+	s->images = j->quota.posture.count[QUOTA_IMAGE] > 0;
 	jail_order(j, &s->prepared);
 	while (__atomic_load_n(&s->sharing, __ATOMIC_ACQUIRE) != 0) {
 		if (SYS(SYS_futex, &s->sharing, FUTEX_WAIT, 1, &limit, 0, 0) ==
@@ -871,7 +874,21 @@ jail_release(struct jail *j, struct err *e)
 			    "no answer within %d ms (%s)", JAIL_HELLO_MS,
 			    s->one.step);
 	}
+	/* theirs alone now, so that its end is seen */
+	fd_closep(&j->theirs);
 	return 0;
+}
+
+/*
+ * Its pid 1, once nobody can clone it any more.  A stage that changed its uid
+ * changed what we are of the shared memory.
+ */
+static void
+jail_know_init(struct jail *j)
+{
+	j->init = __atomic_load_n(&j->stage->init_pid, __ATOMIC_ACQUIRE);
+	if (j->dumpable == 1)
+		(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 }
 
 /* Stage two builds the tree meanwhile, and waits where it wants them. */
@@ -942,43 +959,70 @@ jail_generate(struct jail *j, struct err *e)
 	return 0;
 }
 
+/* Stage two waits for them. */
+static int
+jail_give_files(struct jail *j, struct err *e)
+{
+	uint32_t *ready = &j->stage->files_ready;
+	int r = jail_generate(j, e);
+
+	__atomic_store_n(ready, r == 0 ? STAGE_DONE : STAGE_FAILED,
+	    __ATOMIC_RELEASE);
+	(void)SYS(SYS_futex, ready, FUTEX_WAKE, 1, 0, 0, 0);
+	return r;
+}
+
+/*
+ * In the order in which it is waited for; the first command is last.  Where
+ * nobody is there to take it, the stages know why.
+ */
+static int
+jail_feed(struct jail *j, const struct jail_command *first, int ret_stdio[3],
+    struct err *e)
+{
+	int r = jail_give_files(j, e);
+
+	if (r == 0)
+		r = jail_await_quota(j, e);
+	if (r == 0 && first != NULL)
+		r = jail_start(j, first, ret_stdio, e);
+	if (r == -1 && e->code == ERR_SYSTEM &&
+	    (e->sys == EPIPE || e->sys == ECONNRESET))
+		return jail_explain(j, e);
+	return r;
+}
+
+static int
+jail_spare(struct jail *j, const struct jail_command *first, int ret_stdio[3],
+    struct err *e)
+{
+	if (jail_spare_no_more(j, e) == -1)
+		return -1;
+	return first != NULL ? jail_start(j, first, ret_stdio, e) : 0;
+}
+
 int
 jail_launch(struct jail *j, const struct jail_command *first, int ret_stdio[3],
     struct err *e)
 {
 	uint64_t begin = clock_now_us();
 	int stdio[3] = { -1, -1, -1 };
-	int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
-	int spared = jail_is_spared();
-	int r;
+	int spared = jail_is_spared(), i;
+	int r = j->released ? 0 : jail_release(j, e);
 
-	if (jail_generate(j, e) == -1)
-		return -1;
-	j->stage->images = j->quota.posture.count[QUOTA_IMAGE] > 0;
-	r = jail_release(j, e);
-	/* theirs alone now, so that its end is seen */
-	fd_closep(&j->theirs);
 	if (r == 0)
-		r = jail_await_quota(j, e);
-	if (r == 0 && first != NULL && !spared)
-		r = jail_start(j, first, stdio, e);
+		r = jail_feed(j, spared ? NULL : first, stdio, e);
 	if (r == 0)
 		r = jail_wait_hello(j, e);
 	/* so that it clones no more */
 	if (r == -1)
 		jail_end_janitor(j);
-	j->init = __atomic_load_n(&j->stage->init_pid, __ATOMIC_ACQUIRE);
-	/* a stage that changed its uid changed this of the shared memory */
-	if (dumpable == 1)
-		(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	jail_know_init(j);
 	if (r == 0 && spared)
-		r = jail_spare_no_more(j, e);
-	if (r == 0 && spared && first != NULL)
-		r = jail_start(j, first, stdio, e);
+		r = jail_spare(j, first, stdio, e);
 	if (r == -1) {
-		fd_closep(&stdio[0]);
-		fd_closep(&stdio[1]);
-		fd_closep(&stdio[2]);
+		for (i = 0; i < 3; i++)
+			fd_closep(&stdio[i]);
 		return err_wrap(e, "the jail did not start");
 	}
 	j->launched = 1;
@@ -1173,6 +1217,8 @@ jail_destroy(struct jail *j)
 		jail_end(j);
 	} else {
 		jail_end_janitor(j);
+		if (j->released)
+			jail_know_init(j);
 		jail_kill(j);
 		jail_reap(&j->init);
 		if (j->stage != NULL)

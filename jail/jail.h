@@ -137,6 +137,13 @@ int jail_is_ours(const struct jail *j);
 int jail_is_current(const struct jail *j);
 
 /*
+ * Let it be made from now on, beside what else is done before jail_launch(),
+ * which does it otherwise.  Nothing is executed in it before that.  On failure
+ * only jail_destroy() may follow.
+ */
+must_check int jail_release(struct jail *j, struct err *e);
+
+/*
  * Make the jail; its warder-init waits for commands.  "first" may be NULL;
  * given, it starts without another wake-up, as by jail_start().  On failure
  * the error names the step, nothing was executed in the jail, and only

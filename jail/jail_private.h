@@ -29,7 +29,8 @@ struct jail {
 	int uid_lock;
 	uid_t maker; /* whose rights it was begun with */
 	pid_t janitor, init;
-	int launched;
+	int dumpable; /* what we were when we released it */
+	int released, launched;
 	int gone; /* warder-init's end of file was seen */
 	struct ipc_msg message;
 };

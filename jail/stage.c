@@ -64,7 +64,7 @@ two_cgroup(struct stage *s)
 	return cgroup_join(s->cgroup);
 }
 
-/* Stage one works meanwhile, on the other processor. */
+/* Stage one, or the launcher, works meanwhile, on the other processor. */
 static long
 two_await(uint32_t *ready)
 {
@@ -79,7 +79,7 @@ two_await(uint32_t *ready)
 		if (r == -ETIMEDOUT)
 			return r;
 	}
-	/* the reason is stage one's, and already recorded */
+	/* the reason is stage one's, already recorded, or the launcher's */
 	return v == STAGE_DONE ? 0 : -ECANCELED;
 }
 
@@ -87,6 +87,12 @@ static long
 two_maps(struct stage *s)
 {
 	return two_await(&s->maps_ready);
+}
+
+static long
+two_files(struct stage *s)
+{
+	return two_await(&s->files_ready);
 }
 
 static long
@@ -137,6 +143,7 @@ static const struct stage_step two_line[] = {
 	{ "namespaces", confine_namespaces },
 	{ "id maps", two_maps },
 	{ "ids", confine_ids },
+	{ "files", two_files },
 	{ "file system", fs_build },
 	{ "root", fs_enter },
 	{ "capabilities", confine_capabilities },

@@ -139,7 +139,8 @@ struct stage {
 	uint32_t sharing; /* 1: our descriptors are stage one's; 0 at its end */
 
 	/* between the stages */
-	uint32_t maps_ready, network_ready; /* futexes, enum stage_ready */
+	/* futexes, enum stage_ready; the launcher sets the first */
+	uint32_t files_ready, maps_ready, network_ready;
 	pid_t init_pid; /* set when stage one clones, before that returns */
 
 	/* answers */

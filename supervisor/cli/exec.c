@@ -412,6 +412,8 @@ exec_jail(struct exec *x, struct err *e)
 	if (r == 0)
 		r = exec_ready(x, e);
 	if (r == 0)
+		r = jail_release(x->jail, e);
+	if (r == 0)
 		r = exec_run(x, e);
 	if (r == 0 && x->end.end == RUN_PROXY)
 		(void)cli_fail(egress_why(x->egress));

@@ -81,12 +81,13 @@ launcher = $(call $(LAUNCHER_FLAVOUR),$(1))
 PROGRAMS := $(B)/bin/warder $(B)/libexec/warder/warder-init \
 	$(B)/libexec/warder/warder-config $(B)/libexec/warder/warder-probe \
 	$(B)/libexec/warder/warder-proxy $(B)/libexec/warder/warder-vault \
+	$(B)/libexec/warder/warder-client \
 	$(B)/libexec/warder/warder-audit
 LIBRARIES := $(if $(LIBWARDER),$(B)/lib/libwarder.so.0)
 
 all: $(PROGRAMS) $(LIBRARIES) $(B)/examples/run
 
-include mk/data.mk mk/proxy.mk mk/control.mk mk/tests.mk mk/escape.mk mk/install.mk mk/lint.mk mk/run.mk
+include mk/data.mk mk/proxy.mk mk/control.mk mk/client.mk mk/tests.mk mk/escape.mk mk/install.mk mk/lint.mk mk/run.mk
 
 $(B)/musl/%.o: %.c
 	@mkdir -p $(@D)

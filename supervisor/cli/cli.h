@@ -22,6 +22,7 @@ int live_kill(int argc, char **argv);
 int cli_policy(int argc, char **argv);
 int cli_audit(int argc, char **argv);
 int cli_credential(int argc, char **argv);
+int cli_service(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 int cli_completion(int argc, char **argv);
 

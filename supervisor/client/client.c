@@ -1,0 +1,148 @@
+#include "client.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "text.h"
+
+int
+client_set_json(void *ctx, const char *value, struct err *e)
+{
+	struct client *c = ctx;
+
+	(void)value;
+	(void)e;
+	c->json = 1;
+	return 0;
+}
+
+int
+client_set_tenant(void *ctx, const char *value, struct err *e)
+{
+	struct client *c = ctx;
+
+	(void)e;
+	c->service.tenant = value;
+	return 0;
+}
+
+int
+client_verbs(struct client *c, const struct opt_verb *v,
+    const struct client_verb *verbs, size_t n, int argc, char **argv,
+    struct err *e)
+{
+	const char *names[16];
+	const char *near;
+	size_t i;
+	int rest;
+
+	switch (opt_parse(v, c, argc, argv, &rest, e)) {
+	case -1:
+		return -1;
+	case 1:
+		opt_help(argv[0], v);
+		printf("\nverbs:\n");
+		for (i = 0; i < n; i++)
+			printf("  %-9s %-18s %s\n", verbs[i].name,
+			    verbs[i].operands, verbs[i].help);
+		return 0;
+	}
+	if (rest >= argc)
+		return verbs[0].run(c, 0, argv + rest, e);
+	for (i = 0; i < n; i++) {
+		names[i] = verbs[i].name;
+		if (strcmp(verbs[i].name, argv[rest]) == 0)
+			return verbs[i].run(c, argc - rest - 1, argv + rest + 1,
+			    e);
+	}
+	near = text_nearest(argv[rest], names, n);
+	return err_set(e, ERR_INVALID, "%s: no verb \"%s\"%s%s%s", argv[0],
+	    argv[rest], near != NULL ? "; did you mean " : "",
+	    near != NULL ? near : "", near != NULL ? "?" : "");
+}
+
+int
+client_ask(const struct client *c, const char *method, const char *path,
+    const json_t *body, json_t **ret_json, struct err *e)
+{
+	struct request r = { .method = method,
+		.path = path,
+		.body = body,
+		.file = -1 };
+	autoanswer a = { 0 };
+
+	if (request_send(&c->service, &r, &a, e) == -1)
+		return -1;
+	if (ret_json != NULL)
+		*ret_json = a.json != NULL ? take_ptr(&a.json) : json_null();
+	return 0;
+}
+
+void
+client_path(char *ret, size_t size, const char *before, const char *id,
+    const char *after)
+{
+	static const char plain[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+	struct text t;
+
+	text_init(&t, ret, size);
+	text_add(&t, before);
+	for (; *id != '\0'; id++) {
+		if (strchr(plain, *id) != NULL)
+			text_add_bytes(&t, id, 1);
+		else
+			text_addf(&t, "%%%02X", (unsigned char)*id);
+	}
+	text_add(&t, after);
+}
+
+void
+client_value(const struct client *c, const json_t *value)
+{
+	autofree char *text = NULL;
+	struct err e;
+
+	if (!c->json && isatty(STDOUT_FILENO))
+		(void)json_dumpf(value, stdout,
+		    JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+	else if (json_text(value, &text, NULL, &e) == 0)
+		(void)fputs(text, stdout);
+	(void)fputc('\n', stdout);
+}
+
+static void
+table_cell(const json_t *row, const struct client_column *col)
+{
+	json_t *v = json_object_get(row, col->member);
+	autofree char *text = NULL;
+	const char *s = json_string_value(v);
+	char safe[512];
+
+	if (s == NULL && v != NULL && !json_is_null(v) &&
+	    json_text(v, &text, NULL, NULL) == 0)
+		s = text;
+	(void)text_escape(safe, sizeof(safe), s != NULL ? s : "-",
+	    strlen(s != NULL ? s : "-"));
+	printf("%-*s%s", col->width, safe, col->width > 0 ? "  " : "\n");
+}
+
+void
+client_table(const struct client *c, const json_t *rows,
+    const struct client_column *columns, size_t n)
+{
+	size_t i, k;
+
+	if (c->json) {
+		client_value(c, rows);
+		return;
+	}
+	for (k = 0; k < n; k++)
+		printf("%-*s%s", columns[k].width, columns[k].title,
+		    columns[k].width > 0 ? "  " : "\n");
+	for (i = 0; i < json_array_size(rows); i++)
+		for (k = 0; k < n; k++)
+			table_cell(json_array_get(rows, i), &columns[k]);
+}

@@ -1,0 +1,452 @@
+/*
+ * run.c: "warder run AGENT [INPUT]": start a run, follow it, print its result.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "json.h"
+#include "sse.h"
+
+enum {
+	RUN_RECONNECTS_MAX = 30, /* in a row, without an event between them */
+	RUN_PAUSE_MS = 1000,
+	RUN_INPUT_MAX = 4 * 1024 * 1024,
+};
+
+struct run {
+	struct client client; /* first: see client.h */
+	const char *thread, *resume, *input, *update;
+	json_t *modes;
+	int background, detached;
+
+	/* following */
+	struct sse sse;
+	json_t *values, *asked;
+	char run_id[64], last_id[SSE_NAME_MAX];
+	char error[512];
+	int ended, heard;
+};
+
+static int
+set_thread(void *ctx, const char *value, struct err *e)
+{
+	(void)e;
+	((struct run *)ctx)->thread = value;
+	return 0;
+}
+
+static int
+set_resume(void *ctx, const char *value, struct err *e)
+{
+	(void)e;
+	((struct run *)ctx)->resume = value;
+	return 0;
+}
+
+static int
+set_update(void *ctx, const char *value, struct err *e)
+{
+	(void)e;
+	((struct run *)ctx)->update = value;
+	return 0;
+}
+
+static int
+set_background(void *ctx, const char *value, struct err *e)
+{
+	(void)value;
+	(void)e;
+	((struct run *)ctx)->background = 1;
+	return 0;
+}
+
+static int
+set_detached(void *ctx, const char *value, struct err *e)
+{
+	(void)value;
+	(void)e;
+	((struct run *)ctx)->detached = 1;
+	return 0;
+}
+
+static int
+set_stream(void *ctx, const char *value, struct err *e)
+{
+	struct run *r = ctx;
+
+	if (r->modes == NULL)
+		r->modes = json_array();
+	if (json_array_append_new(r->modes, json_string(value)) == -1)
+		return err_set(e, ERR_INVALID, "--stream is no text");
+	return 0;
+}
+
+static const struct opt options[] = {
+	{ "thread", 't', "ID", "go on with this thread", set_thread },
+	{ "resume", 'r', "JSON", "answer what the thread's run asked",
+	    set_resume },
+	{ "update", 'u', "JSON", "with --resume: change the thread's values",
+	    set_update },
+	{ "stream", 's', "MODE",
+	    "also show events of this mode (custom, tasks, messages-tuple …)",
+	    set_stream },
+	{ "background", 'b', NULL, "start it, print its ids, and leave",
+	    set_background },
+	{ "detach", 'd', NULL,
+	    "an interrupted \"warder run\" leaves it running", set_detached },
+	CLIENT_OPTIONS,
+};
+
+static const struct opt_verb verb = {
+	"[OPTIONS] AGENT [INPUT]",
+	"Runs an agent and prints its final values on standard output.  INPUT "
+	"is JSON,\nor text, or - for standard input.  Exit status: 0 done, 1 "
+	"failed, 3 somebody\nis asked something (the message says how to "
+	"answer), 125 not started.",
+	options,
+	countof(options),
+};
+
+/* JSON, or what is none as text. */
+static json_t *
+read_value(const char *s)
+{
+	json_t *j;
+
+	return json_parse(s, strlen(s), NULL, &j, NULL) == 0 ? j
+							     : json_string(s);
+}
+
+static int
+read_input(const char *s, json_t **ret, struct err *e)
+{
+	autobuf b;
+	unsigned char *p;
+	ssize_t n;
+
+	if (strcmp(s, "-") != 0) {
+		*ret = read_value(s);
+		return 0;
+	}
+	buf_init(&b, RUN_INPUT_MAX);
+	do {
+		if (buf_reserve(&b, 65536, &p, e) == -1)
+			return -1;
+		n = read(STDIN_FILENO, p, 65536);
+		buf_commit(&b, n > 0 ? (size_t)n : 0);
+	} while (n > 0);
+	if (buf_append(&b, "", 1, e) == -1)
+		return -1;
+	*ret = read_value(buf_bytes(&b));
+	return 0;
+}
+
+/* ---- what is shown -------------------------------------------------------- */
+
+static void
+show_note(const struct run *r, const char *mark, const char *what,
+    const json_t *value)
+{
+	autofree char *text = NULL;
+
+	if (r->client.json || !isatty(STDERR_FILENO))
+		return;
+	(void)fprintf(stderr, "%s ", mark);
+	client_text(stderr, what);
+	if (value != NULL && json_text(value, &text, NULL, NULL) == 0) {
+		(void)fputc(' ', stderr);
+		client_text(stderr, text);
+	}
+	(void)fputc('\n', stderr);
+}
+
+static void
+on_values(struct run *r, json_t *data)
+{
+	json_t *asked = json_object_get(data, "__interrupt__");
+
+	if (asked != NULL) {
+		json_decref(r->asked);
+		r->asked = json_incref(asked);
+		return;
+	}
+	json_decref(r->values);
+	r->values = json_incref(data);
+}
+
+static void
+on_updates(struct run *r, json_t *data)
+{
+	const char *node;
+	json_t *update;
+
+	json_object_foreach(data, node,
+	    update) if (strcmp(node, "__interrupt__") != 0)
+	    show_note(r, "*", node, update);
+}
+
+static void
+on_error(struct run *r, json_t *data)
+{
+	const char *name = json_string_value(json_object_get(data, "error"));
+	const char *text = json_string_value(json_object_get(data, "message"));
+
+	(void)snprintf(r->error, sizeof(r->error), "%.100s: %.380s",
+	    name != NULL ? name : "Error", text != NULL ? text : "");
+}
+
+static void
+on_metadata(struct run *r, json_t *data)
+{
+	const char *id = json_string_value(json_object_get(data, "run_id"));
+
+	(void)snprintf(r->run_id, sizeof(r->run_id), "%s",
+	    id != NULL ? id : "");
+	if (json_integer_value(json_object_get(data, "attempt")) > 1)
+		show_note(r, "!", "attempt", json_object_get(data, "attempt"));
+}
+
+static void
+on_end(struct run *r, json_t *data)
+{
+	(void)data;
+	r->ended = 1;
+}
+
+static const struct {
+	const char *name;
+	void (*fn)(struct run *r, json_t *data);
+} events[] = {
+	{ "metadata", on_metadata },
+	{ "values", on_values },
+	{ "updates", on_updates },
+	{ "error", on_error },
+	{ "end", on_end },
+};
+
+static int
+on_event(void *arg, const struct sse_event *v)
+{
+	struct run *r = arg;
+	autojson *data = NULL;
+	size_t i;
+
+	r->heard = 1;
+	if (v->id[0] != '\0')
+		(void)snprintf(r->last_id, sizeof(r->last_id), "%s", v->id);
+	if (json_parse(v->data, v->size, NULL, &data, NULL) == -1)
+		return 0;
+	if (r->client.json) {
+		autojson *line = json_pack("{s:s, s:O, s:s}", "event", v->name,
+		    "data", data, "id", v->id);
+
+		client_value(&r->client, line);
+		(void)fflush(stdout);
+	}
+	for (i = 0; i < countof(events); i++)
+		if (strcmp(events[i].name, v->name) == 0) {
+			events[i].fn(r, data);
+			return 0;
+		}
+	show_note(r, ">", v->name, data);
+	return 0;
+}
+
+static int
+on_piece(void *arg, const char *p, size_t n)
+{
+	struct run *r = arg;
+	struct err e;
+
+	return sse_read(&r->sse, p, n, on_event, r, &e);
+}
+
+/* ---- start and follow ----------------------------------------------------- */
+
+static json_t *
+run_body(const struct run *r, const char *agent, json_t *input, struct err *e)
+{
+	json_t *j = json_pack("{s:s, s:O, s:[s,s,s], s:b, s:s, s:s}",
+	    "assistant_id", agent, "input", input, "stream_mode", "values",
+	    "updates", "custom", "stream_resumable", 1, "if_not_exists",
+	    "create", "on_disconnect", r->detached ? "continue" : "cancel");
+
+	if (r->modes != NULL)
+		(void)json_array_extend(json_object_get(j, "stream_mode"),
+		    r->modes);
+	if (r->resume != NULL) {
+		json_t *command =
+		    json_pack("{s:o}", "resume", read_value(r->resume));
+
+		if (r->update != NULL)
+			(void)json_object_set_new(command, "update",
+			    read_value(r->update));
+		(void)json_object_set_new(j, "command", command);
+		(void)json_object_set_new(j, "input", json_null());
+	}
+	if (j == NULL)
+		(void)err_set(e, ERR_SYSTEM, "memory for a request");
+	return j;
+}
+
+static int
+run_thread(struct run *r, char *ret, size_t size, struct err *e)
+{
+	autojson *body = json_object(), *thread = NULL;
+	const char *id = r->thread;
+
+	if (id == NULL) {
+		if (client_ask(&r->client, "POST", "/threads", body, &thread,
+			e) == -1)
+			return -1;
+		id = json_string_value(json_object_get(thread, "thread_id"));
+	}
+	if (id == NULL)
+		return err_set(e, ERR_CORRUPT, "a thread without an id");
+	(void)snprintf(ret, size, "%s", id);
+	return 0;
+}
+
+static int
+run_background(struct run *r, const char *thread, const json_t *body,
+    struct err *e)
+{
+	autojson *run = NULL;
+	char path[512];
+	const char *id;
+
+	client_path(path, sizeof(path), "/threads/", thread, "/runs");
+	if (client_ask(&r->client, "POST", path, body, &run, e) == -1)
+		return -1;
+	id = json_string_value(json_object_get(run, "run_id"));
+	if (r->client.json)
+		client_value(&r->client, run);
+	else
+		printf("run %s\nthread %s\n", id != NULL ? id : "?", thread);
+	return 0;
+}
+
+/* Until the stream says that it is over, whatever happens to connections. */
+static int
+run_follow(struct run *r, const char *thread, const json_t *body, struct err *e)
+{
+	char path[512], again[600];
+	struct request q = { .method = "POST",
+		.path = path,
+		.body = body,
+		.file = -1,
+		.piece = on_piece,
+		.arg = r };
+	int tries = 0;
+
+	client_path(path, sizeof(path), "/threads/", thread, "/runs/stream");
+	for (;;) {
+		autoanswer a = { 0 };
+		int rc;
+
+		r->heard = 0;
+		rc = request_send(&r->client.service, &q, &a, e);
+		if (r->ended || (rc == 0 && !a.cut && a.location[0] == '\0'))
+			return 0;
+		if (rc == -1 && r->run_id[0] == '\0')
+			return -1;
+		tries = r->heard ? 0 : tries + 1;
+		if (tries > RUN_RECONNECTS_MAX)
+			return rc == -1 ? -1
+					: err_set(e, ERR_SYSTEM,
+					      "the stream broke off");
+		show_note(r, "!", "the connection broke off; again", NULL);
+		(void)usleep(RUN_PAUSE_MS * 1000);
+		client_path(again, sizeof(again), "/threads/", thread,
+		    "/runs/");
+		(void)snprintf(again + strlen(again),
+		    sizeof(again) - strlen(again), "%s/stream", r->run_id);
+		q = (struct request){ .method = "GET",
+			.path = again,
+			.file = -1,
+			.piece = on_piece,
+			.arg = r,
+			.last_event = r->last_id };
+	}
+}
+
+static int
+run_conclude(struct run *r, const char *agent, const char *thread)
+{
+	size_t i;
+
+	if (r->error[0] != '\0') {
+		(void)fputs("warder: the run failed: ", stderr);
+		client_text(stderr, r->error);
+		(void)fputc('\n', stderr);
+		return CLIENT_FAILED;
+	}
+	if (r->asked != NULL) {
+		for (i = 0; i < json_array_size(r->asked); i++) {
+			json_t *x = json_array_get(r->asked, i);
+			autofree char *text = NULL;
+
+			(void)!json_text(json_object_get(x, "value"), &text,
+			    NULL, NULL);
+			(void)fputs("warder: asked: ", stderr);
+			client_text(stderr, text != NULL ? text : "");
+			(void)fputc('\n', stderr);
+		}
+		(void)fprintf(stderr,
+		    "warder: answer with: warder run %s --thread %s --resume "
+		    "'JSON'\n",
+		    agent, thread);
+		return CLIENT_INTERRUPTED;
+	}
+	if (!r->client.json)
+		client_value(&r->client,
+		    r->values != NULL ? r->values : json_null());
+	return 0;
+}
+
+static void
+run_finish(struct run *r)
+{
+	sse_finish(&r->sse);
+	json_decref(r->values);
+	json_decref(r->asked);
+	json_decref(r->modes);
+}
+
+int
+client_run(struct client *c, int argc, char **argv, struct err *e)
+{
+	cleanup(run_finish) struct run r = { .client = *c };
+	autojson *input = NULL, *body = NULL;
+	char thread[128];
+	int rest;
+
+	sse_init(&r.sse);
+	switch (opt_parse(&verb, &r, argc, argv, &rest, e)) {
+	case -1:
+		return -1;
+	case 1:
+		opt_help(argv[0], &verb);
+		return 0;
+	}
+	if (rest >= argc || rest + 2 < argc)
+		return err_set(e, ERR_INVALID,
+		    "run: one agent and at most one input are wanted");
+	if (r.resume != NULL && r.thread == NULL)
+		return err_set(e, ERR_INVALID, "run: --resume needs --thread");
+	if (read_input(rest + 1 < argc ? argv[rest + 1] : "null", &input, e) ==
+		-1 ||
+	    run_thread(&r, thread, sizeof(thread), e) == -1)
+		return -1;
+	body = run_body(&r, argv[rest], input, e);
+	if (body == NULL)
+		return -1;
+	if (r.background)
+		return run_background(&r, thread, body, e);
+	show_note(&r, "*", "thread", json_stringn(thread, strlen(thread)));
+	if (run_follow(&r, thread, body, e) == -1)
+		return -1;
+	return run_conclude(&r, argv[rest], thread);
+}

@@ -28,6 +28,42 @@ client_set_tenant(void *ctx, const char *value, struct err *e)
 	return 0;
 }
 
+static void
+verbs_help(const char *name, const struct opt_verb *v,
+    const struct client_verb *verbs, size_t n)
+{
+	size_t i;
+
+	opt_help(name, v);
+	printf("\nverbs:\n");
+	for (i = 0; i < n; i++)
+		printf("  %-9s %-18s %s\n", verbs[i].name, verbs[i].operands,
+		    verbs[i].help);
+}
+
+/* The options may come before the inner verb and behind it. */
+static int
+verbs_run(struct client *c, const char *outer, const struct opt_verb *v,
+    const struct client_verb *inner, int argc, char **argv, struct err *e)
+{
+	struct opt_verb own = *v;
+	char usage[128], name[64];
+	int rest;
+
+	(void)snprintf(usage, sizeof(usage), "[OPTIONS] %s", inner->operands);
+	(void)snprintf(name, sizeof(name), "%s %s", outer, inner->name);
+	own.usage = usage;
+	own.summary = inner->help;
+	switch (opt_parse(v, c, argc, argv, &rest, e)) {
+	case -1:
+		return -1;
+	case 1:
+		opt_help(name, &own);
+		return 0;
+	}
+	return inner->run(c, argc - rest, argv + rest, e);
+}
+
 int
 client_verbs(struct client *c, const struct opt_verb *v,
     const struct client_verb *verbs, size_t n, int argc, char **argv,
@@ -42,11 +78,7 @@ client_verbs(struct client *c, const struct opt_verb *v,
 	case -1:
 		return -1;
 	case 1:
-		opt_help(argv[0], v);
-		printf("\nverbs:\n");
-		for (i = 0; i < n; i++)
-			printf("  %-9s %-18s %s\n", verbs[i].name,
-			    verbs[i].operands, verbs[i].help);
+		verbs_help(argv[0], v, verbs, n);
 		return 0;
 	}
 	if (rest >= argc)
@@ -54,8 +86,8 @@ client_verbs(struct client *c, const struct opt_verb *v,
 	for (i = 0; i < n; i++) {
 		names[i] = verbs[i].name;
 		if (strcmp(verbs[i].name, argv[rest]) == 0)
-			return verbs[i].run(c, argc - rest - 1, argv + rest + 1,
-			    e);
+			return verbs_run(c, argv[0], v, &verbs[i], argc - rest,
+			    argv + rest, e);
 	}
 	near = text_nearest(argv[rest], names, n);
 	return err_set(e, ERR_INVALID, "%s: no verb \"%s\"%s%s%s", argv[0],

@@ -20,7 +20,7 @@ struct transfer {
 	const struct request *request;
 	struct request_answer *answer;
 	struct buf body;
-	char fault[CURL_ERROR_SIZE];
+	const char *address; /* for people */
 	int stopped; /* by the request's own piece() */
 };
 
@@ -101,10 +101,11 @@ set_address(struct transfer *t, const struct request_service *s)
 	char full[URL_MAX];
 
 	if (url == NULL || *url == '\0' || strncmp(url, "unix:", 5) == 0) {
-		curl_easy_setopt(t->curl, CURLOPT_UNIX_SOCKET_PATH,
-		    url == NULL || *url == '\0' ? s->socket : url + 5);
+		t->address = url == NULL || *url == '\0' ? s->socket : url + 5;
+		curl_easy_setopt(t->curl, CURLOPT_UNIX_SOCKET_PATH, t->address);
 		url = "http://localhost";
-	}
+	} else
+		t->address = url;
 	(void)snprintf(full, sizeof(full), "%.*s%s",
 	    (int)(strlen(url) - (url[strlen(url) - 1] == '/')), url,
 	    t->request->path);
@@ -149,7 +150,6 @@ set_manners(struct transfer *t)
 {
 	CURL *c = t->curl;
 
-	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->fault);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
 	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
@@ -215,8 +215,9 @@ judge(struct transfer *t, CURLcode code, struct err *e)
 	}
 	if (code != CURLE_OK)
 		return err_set(e, ERR_UNSUPPORTED,
-		    "the service cannot be reached: %s",
-		    t->fault[0] != '\0' ? t->fault : curl_easy_strerror(code));
+		    "the service cannot be reached at %s (%s): is warderd "
+		    "running?",
+		    t->address, curl_easy_strerror(code));
 	if (buf_size(&t->body) > 0 &&
 	    json_parse(buf_bytes(&t->body), buf_size(&t->body), NULL, &a->json,
 		e) == -1 &&

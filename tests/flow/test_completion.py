@@ -67,8 +67,9 @@ def bash_offers_every_option(w):
         shown = {word.rstrip(",") for line in text.splitlines()
                  for word in line.split()[:2]
                  if line.startswith("  ") and word.startswith("--")}
-        if verb in ("policy", "audit", "credential"):
-            continue  # its verbs have the options
+        if verb in ("policy", "audit", "credential", "run", "runs", "threads",
+                    "logs", "agents", "keys"):
+            continue  # another program has the options
         check(verb in ("kill", "completion") or shown, f"{verb}: no option")
         for option in shown:
             holds(offers(w, w.program, verb, option[:4]), option)

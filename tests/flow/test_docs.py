@@ -66,7 +66,7 @@ def every_member_of_a_report_is_documented(w):
     _, missing = w.report(["no-such-command"])
     found = members(killed, set()) | members(missing, set())
     found |= {k.lower() for k in re.findall(
-        r"^\tX\(([A-Z_]+),", read("jail/run.h"), re.M)}
+        r"^\tX\(([A-Z_]+),", read("include/run_end.h"), re.M)}
     check({"signal", "error", "cpu_time"} <= found, f"too few: {found}")
     markdown = set(re.findall(r"\b[a-z_]+\b", read("docs/report.md")))
     page = set(re.findall(r"\b[a-z_]+\b", read(MAN, "warder-report.5")))

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "decimal.h"
+
 /* ---- writing ---- */
 
 void
@@ -20,54 +22,89 @@ audit_continue(struct audit *a, int fd)
 	a->bytes = 0;
 }
 
+/* The text of a second serves all of its lines. */
 static void
 audit_time(char ret[32])
 {
+	static char second[24];
+	static time_t of = -1;
 	struct timespec t;
 	struct tm tm;
-	char second[24];
-	unsigned ms;
 
 	(void)clock_gettime(CLOCK_REALTIME, &t);
-	if (gmtime_r(&t.tv_sec, &tm) == NULL ||
-	    strftime(second, sizeof(second), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
+	if (t.tv_sec != of && (gmtime_r(&t.tv_sec, &tm) == NULL ||
+				  strftime(second, sizeof(second),
+				      "%Y-%m-%dT%H:%M:%S", &tm) == 0))
 		(void)snprintf(second, sizeof(second), "1970-01-01T00:00:00");
-	ms = (unsigned)(t.tv_nsec / 1000000) % 1000;
-	(void)snprintf(ret, 32, "%s.%03uZ", second, ms);
+	of = t.tv_sec;
+	(void)snprintf(ret, 32, "%s.%03uZ", second,
+	    (unsigned)(t.tv_nsec / 1000000) % 1000);
+}
+
+static void
+audit_add_number(struct audit_line *l, uint64_t value)
+{
+	char digits[DECIMAL_MAX], *end = digits + sizeof(digits);
+	char *first = decimal_before(end, value);
+
+	text_add_bytes(&l->text, first, (size_t)(end - first));
+}
+
+static void
+audit_begin_line(struct audit_line *l, const char *kind)
+{
+	char prev[SHA256_HEX_SIZE], now[32];
+
+	sha256_hex(l->head.digest, prev);
+	audit_time(now);
+	text_init(&l->text, l->buf + l->start, AUDIT_LINE_MAX);
+	text_add(&l->text, "{\"seq\":");
+	audit_add_number(l, l->head.seq + 1);
+	text_add(&l->text, ",\"prev\":\"");
+	text_add(&l->text, prev);
+	text_add(&l->text, "\",\"time\":\"");
+	text_add(&l->text, now);
+	text_add(&l->text, "\",\"kind\":\"");
+	text_add(&l->text, kind);
+	text_add(&l->text, "\"");
 }
 
 void
 audit_begin(struct audit_line *l, struct audit *a, const char *kind)
 {
-	char prev[SHA256_HEX_SIZE], now[32];
-
 	l->audit = a;
-	sha256_hex(a->head.digest, prev);
-	audit_time(now);
-	text_init(&l->text, l->buf, sizeof(l->buf));
-	text_addf(&l->text,
-	    "{\"seq\":%llu,\"prev\":\"%s\",\"time\":\"%s\",\"kind\":\"%s\"",
-	    (unsigned long long)a->head.seq + 1, prev, now, kind);
+	l->head = a->head;
+	l->start = 0;
+	audit_begin_line(l, kind);
+}
+
+static void
+audit_add_name(struct audit_line *l, const char *name)
+{
+	text_add(&l->text, ",\"");
+	text_add(&l->text, name);
+	text_add(&l->text, "\":");
 }
 
 void
 audit_add_json(struct audit_line *l, const char *name, const char *json)
 {
-	text_addf(&l->text, ",\"%s\":", name);
+	audit_add_name(l, name);
 	text_add(&l->text, json);
 }
 
 void
 audit_add(struct audit_line *l, const char *name, const char *value)
 {
-	text_addf(&l->text, ",\"%s\":", name);
+	audit_add_name(l, name);
 	text_add_json(&l->text, value);
 }
 
 void
 audit_add_int(struct audit_line *l, const char *name, uint64_t value)
 {
-	text_addf(&l->text, ",\"%s\":%llu", name, (unsigned long long)value);
+	audit_add_name(l, name);
+	audit_add_number(l, value);
 }
 
 /* Half a line is worse than none: the next one would not be found. */
@@ -89,8 +126,8 @@ audit_write(struct audit *a, const char *p, size_t n, struct err *e)
 	return err_sys(e, a->failed, "writing the audit log");
 }
 
-int
-audit_end(struct audit_line *l, struct err *e)
+static int
+audit_finish_line(struct audit_line *l, struct err *e)
 {
 	struct audit *a = l->audit;
 
@@ -103,11 +140,41 @@ audit_end(struct audit_line *l, struct err *e)
 		    "a line of the audit log would exceed %d bytes",
 		    AUDIT_LINE_MAX);
 	}
-	if (audit_write(a, l->buf, l->text.len, e) == -1)
-		return -1;
-	sha256_buffer(l->buf, l->text.len, a->head.digest);
-	a->head.seq++;
+	sha256_buffer(l->text.buf, l->text.len, l->head.digest);
+	l->head.seq++;
+	l->start += l->text.len;
 	return 0;
+}
+
+/* Those that are finished. */
+static int
+audit_put(struct audit_line *l, struct err *e)
+{
+	struct audit *a = l->audit;
+
+	if (audit_write(a, l->buf, l->start, e) == -1)
+		return -1;
+	a->head = l->head;
+	l->start = 0;
+	return 0;
+}
+
+int
+audit_and(struct audit_line *l, const char *kind, struct err *e)
+{
+	if (audit_finish_line(l, e) == -1)
+		return -1;
+	if (l->start > AUDIT_LINES_BYTES - AUDIT_LINE_MAX &&
+	    audit_put(l, e) == -1)
+		return -1;
+	audit_begin_line(l, kind);
+	return 0;
+}
+
+int
+audit_end(struct audit_line *l, struct err *e)
+{
+	return audit_finish_line(l, e) == -1 ? -1 : audit_put(l, e);
 }
 
 /* ---- checking ---- */

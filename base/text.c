@@ -230,6 +230,18 @@ text_add_json_char(struct text *t, uint32_t c, const unsigned char *s, size_t k)
 		    0xdc00 + (c & 0x3ff));
 }
 
+/* How many bytes from s on are characters that JSON has as they are. */
+static size_t
+text_json_span(const unsigned char *s, size_t n)
+{
+	size_t i = 0;
+
+	while (
+	    i < n && s[i] >= 0x20 && s[i] < 0x7f && s[i] != '"' && s[i] != '\\')
+		i++;
+	return i;
+}
+
 void
 text_add_json_bytes(struct text *t, const void *p, size_t n)
 {
@@ -238,9 +250,11 @@ text_add_json_bytes(struct text *t, const void *p, size_t n)
 	text_add(t, "\"");
 	while (n > 0 && !t->truncated) {
 		uint32_t c;
-		size_t k = text_utf8_length(s, n, &c);
+		size_t k = text_json_span(s, n);
 
 		if (k > 0) {
+			text_add_bytes(t, s, k);
+		} else if ((k = text_utf8_length(s, n, &c)) > 0) {
 			text_add_json_char(t, c, s, k);
 		} else {
 			text_add(t, "\\ufffd");

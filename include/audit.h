@@ -20,8 +20,8 @@
  * elsewhere.  Who can write the whole file anew can make another chain: so
  * heads are signed by somebody else, and worth keeping off the host.
  *
- * A line is one write(2), on the disk's way before what it tells of happens.
- * If it cannot be written whole, the segment has failed and takes no more, and
+ * A line, or several that tell of one thing, is one write(2), on the disk's
+ * way before what it tells of happens.  If it cannot be written whole, the segment has failed and takes no more, and
  * whoever wanted it must not act.
  */
 #ifndef AUDIT_H
@@ -34,6 +34,7 @@
 
 enum {
 	AUDIT_LINE_MAX = 8192, /* bytes with the newline */
+	AUDIT_LINES_BYTES = 2 * AUDIT_LINE_MAX, /* written at once */
 	AUDIT_HEAD_SIZE = 160, /* room that seq, prev, time and kind take */
 	AUDIT_KIND_SIZE = 16, /* of a kind, with its NUL */
 };
@@ -60,11 +61,13 @@ void audit_init(struct audit *a, int fd);
  */
 void audit_continue(struct audit *a, int fd);
 
-/* A line under construction. */
+/* A line under construction, after those that are written with it. */
 struct audit_line {
 	struct audit *audit;
+	struct audit_head head; /* of the line before it */
+	size_t start; /* where it begins */
 	struct text text;
-	char buf[AUDIT_LINE_MAX];
+	char buf[AUDIT_LINES_BYTES];
 };
 
 /*
@@ -77,6 +80,12 @@ void audit_add(struct audit_line *l, const char *name, const char *value);
 void audit_add_int(struct audit_line *l, const char *name, uint64_t value);
 /* An object, an array: what it is made of is JSON already. */
 void audit_add_json(struct audit_line *l, const char *name, const char *json);
+
+/*
+ * Begin another line that is written with this one, or after it where there
+ * is no room for both; errors as of audit_end, and then nothing follows.
+ */
+must_check int audit_and(struct audit_line *l, const char *kind, struct err *e);
 
 /*
  * Write it.  ERR_LIMIT for a line that is too long, ERR_SYSTEM when it cannot

@@ -628,7 +628,7 @@ exchange_record(struct exchange *x, struct err *e)
 			plan_net_inject(net, x->verdict.injects[i])->credential,
 			x->verdict.service, x->o.host, x->o.port, e) == -1)
 			return -1;
-	return 0;
+	return record_put(x->o.guest, e);
 }
 
 static int
@@ -964,7 +964,7 @@ exchange_begin(struct exchange *x, struct err *e)
 		on_tokens, x, &x->asking, e) == -1)
 		return -1;
 	if (x->asking != NULL)
-		return 0;
+		return record_put(x->o.guest, e);
 	if (exchange_fill(x, e) == -1)
 		return -1;
 	if (reach_now(x->o.guest, x->o.host, x->o.port, x->verdict.service,

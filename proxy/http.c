@@ -296,7 +296,7 @@ http_send(struct http *h)
 		.method = http1_head_method(&h->head),
 		.path = h->judged->path,
 	};
-	struct err e = { 0 };
+	struct err e = { 0 }, late = { 0 };
 	struct text t;
 
 	text_init(&t, h->judged->target, sizeof(h->judged->target));
@@ -305,13 +305,16 @@ http_send(struct http *h)
 		text_add(&t, "?");
 		text_add(&t, h->judged->query);
 	}
-	if (record_allowed(h->o.guest, &act, &e) == -1) {
+	if (record_request(h->o.guest, &act, &e) == -1) {
 		http_fail(h, 503, REFUSAL_unavailable, h->host, e.msg);
 		return;
 	}
 	loop_timer_clear(h->timer);
 	if (exchange_create(&o, &h->exchange, &e) == 0)
 		return;
+	/* it was allowed, even if nothing came of it */
+	if (record_put(h->o.guest, &late) == -1)
+		log_err(LOG_LEVEL_ERROR, "audit", &late);
 	if (e.code == ERR_DENIED)
 		http_fail(h, 403, REFUSAL_credential_elsewhere, h->host, e.msg);
 	else if (e.code == ERR_NOT_FOUND)

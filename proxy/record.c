@@ -1,5 +1,6 @@
 #include "record.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,17 +49,52 @@ record_earned(struct guest *g)
 
 /* ---- the audit log ---- */
 
+/* Lines that record_put() will write: one request's, in one go of the loop. */
+static struct {
+	struct guest *guest; /* NULL: there are none */
+	struct audit_line line;
+} record_open_lines;
+
 /* The members that every line has. */
 static void
-record_audit(struct audit_line *l, struct guest *g, const char *kind)
+record_members(struct audit_line *l, const struct guest *g)
 {
 	char digest[SHA256_HEX_SIZE + 8] = "sha256:";
 
 	sha256_hex(g->now->policy, digest + 7);
-	audit_begin(l, &g->audit, kind);
 	audit_add(l, "run", g->run);
 	audit_add(l, "tenant", "local");
 	audit_add(l, "policy", digest);
+}
+
+/* What is to be written stands before it. */
+static void
+record_audit(struct audit_line *l, struct guest *g, const char *kind)
+{
+	struct err e = { 0 };
+
+	if (record_put(g, &e) == -1)
+		log_err(LOG_LEVEL_ERROR, "audit", &e);
+	audit_begin(l, &g->audit, kind);
+	record_members(l, g);
+}
+
+/* Another line for record_put(). */
+static int
+record_keep(struct guest *g, const char *kind, struct err *e)
+{
+	struct audit_line *l = &record_open_lines.line;
+
+	if (record_open_lines.guest == NULL)
+		audit_begin(l, &g->audit, kind);
+	else if (audit_and(l, kind, e) == -1) {
+		record_open_lines.guest = NULL;
+		return -1;
+	}
+	assert(l->audit == &g->audit);
+	record_open_lines.guest = g;
+	record_members(l, g);
+	return 0;
 }
 
 static int
@@ -91,6 +127,15 @@ record_line_end(struct audit_line *l, struct guest *g, struct err *e)
 	return 0;
 }
 
+int
+record_put(struct guest *g, struct err *e)
+{
+	if (record_open_lines.guest != g)
+		return 0;
+	record_open_lines.guest = NULL;
+	return record_line_end(&record_open_lines.line, g, e);
+}
+
 /*
  * A refusal that cannot be recorded stays one; the segment has failed by
  * then, and nothing is allowed any more.
@@ -119,7 +164,7 @@ record_audit_earned(struct guest *g)
 static int
 record_begin_segment(struct guest *g, struct err *e)
 {
-	struct audit_line l;
+	unfilled struct audit_line l;
 
 	record_audit(&l, g, "open");
 	audit_add_int(&l, "segment", ++g->audit_segment);
@@ -139,7 +184,7 @@ int
 record_next(struct guest *g, int fd, struct proxy_audit_ended *ret,
     struct err *e)
 {
-	struct audit_line l;
+	unfilled struct audit_line l;
 	autofd next = fd;
 
 	record_audit(&l, g, "next");
@@ -170,7 +215,7 @@ record_generation(struct audit_line *l, const char *name,
 int
 record_reload(struct guest *g, const struct generation *to, struct err *e)
 {
-	struct audit_line l;
+	unfilled struct audit_line l;
 
 	if (!record_audited(g))
 		return 0;
@@ -183,7 +228,7 @@ void
 record_reloaded(struct guest *g, const struct generation *from, uint32_t kept,
     uint32_t cut)
 {
-	struct audit_line l;
+	unfilled struct audit_line l;
 
 	if (!record_audited(g))
 		return;
@@ -214,7 +259,7 @@ record_counts(struct audit_line *l, const char *name,
 void
 record_summary(struct guest *g, uint32_t service)
 {
-	struct audit_line l;
+	unfilled struct audit_line l;
 
 	record_audit(&l, g, "summary");
 	audit_add(&l, "service",
@@ -227,7 +272,7 @@ record_summary(struct guest *g, uint32_t service)
 void
 record_close(struct guest *g)
 {
-	struct audit_line l;
+	unfilled struct audit_line l;
 	uint32_t i, n;
 
 	if (!record_audited(g))
@@ -289,7 +334,7 @@ record_audit_refusal(struct guest *g, enum record_way way,
     const struct intent *in, const struct verdict *v)
 {
 	char record[EXPLAIN_RECORD_SIZE / 2];
-	struct audit_line l;
+	unfilled struct audit_line l;
 	struct text t;
 
 	if (!record_audit_earned(g))
@@ -336,7 +381,7 @@ static void
 record_audit_failure(struct guest *g, enum record_way way, uint32_t service,
     const char *host, uint32_t port, enum refusal_code code, const char *why)
 {
-	struct audit_line l;
+	unfilled struct audit_line l;
 
 	if (!record_audit_earned(g))
 		return;
@@ -391,26 +436,27 @@ record_path(struct audit_line *l, const char *path)
 static int
 record_act(struct guest *g, const struct record_act *a, struct err *e)
 {
-	struct audit_line l;
+	struct audit_line *l = &record_open_lines.line;
 
-	record_audit(&l, g, "allowed");
-	audit_add(&l, "way", ways[a->way]);
-	audit_add(&l, "service", record_service(g, a->service));
-	audit_add(&l, "host", a->host);
-	audit_add_int(&l, "port", a->port);
+	if (record_keep(g, "allowed", e) == -1)
+		return -1;
+	audit_add(l, "way", ways[a->way]);
+	audit_add(l, "service", record_service(g, a->service));
+	audit_add(l, "host", a->host);
+	audit_add_int(l, "port", a->port);
 	if (a->method != NULL) {
-		audit_add(&l, "method", a->method);
-		record_path(&l, a->path);
+		audit_add(l, "method", a->method);
+		record_path(l, a->path);
 	}
 	if (a->rule != PLAN_NET_NONE)
-		audit_add(&l, "rule",
+		audit_add(l, "rule",
 		    plan_net_string(g->net,
 			plan_net_rule(g->net, a->rule)->origin));
-	return record_line_end(&l, g, e);
+	return 0;
 }
 
 int
-record_allowed(struct guest *g, const struct record_act *a, struct err *e)
+record_request(struct guest *g, const struct record_act *a, struct err *e)
 {
 	if (record_audited(g) && g->net->audit == PLAN_NET_RECORD_ALL &&
 	    record_act(g, a, e) == -1)
@@ -422,19 +468,26 @@ record_allowed(struct guest *g, const struct record_act *a, struct err *e)
 }
 
 int
+record_allowed(struct guest *g, const struct record_act *a, struct err *e)
+{
+	return record_request(g, a, e) == -1 ? -1 : record_put(g, e);
+}
+
+int
 record_credential(struct guest *g, uint32_t credential, uint32_t service,
     const char *host, uint32_t port, struct err *e)
 {
-	struct audit_line l;
+	struct audit_line *l = &record_open_lines.line;
 
 	if (!record_audited(g))
 		return 0;
-	record_audit(&l, g, "credential");
-	audit_add(&l, "credential",
+	if (record_keep(g, "credential", e) == -1)
+		return -1;
+	audit_add(l, "credential",
 	    plan_net_string(g->net,
 		plan_net_credential(g->net, credential)->name));
-	audit_add(&l, "service", record_service(g, service));
-	audit_add(&l, "host", host);
-	audit_add_int(&l, "port", port);
-	return record_line_end(&l, g, e);
+	audit_add(l, "service", record_service(g, service));
+	audit_add(l, "host", host);
+	audit_add_int(l, "port", port);
+	return 0;
 }

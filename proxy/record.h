@@ -53,6 +53,15 @@ struct record_act {
  */
 must_check int record_allowed(struct guest *g, const struct record_act *a,
     struct err *e);
+
+/*
+ * The same for a request and the credentials that are put into it: their
+ * lines are written together, by record_put(), before which nothing of the
+ * request goes out and the loop is not returned to.
+ */
+must_check int record_request(struct guest *g, const struct record_act *a,
+    struct err *e);
+must_check int record_put(struct guest *g, struct err *e);
 must_check int record_credential(struct guest *g, uint32_t credential,
     uint32_t service, const char *host, uint32_t port, struct err *e);
 

@@ -121,6 +121,7 @@ struct fuzz {
 	char logged_host[CANON_HOST_SIZE], logged_method[64];
 	char logged_path[CANON_PATH_SIZE];
 	unsigned allowed, sent;
+	int unwritten; /* a line of it is in no file yet */
 
 	/* one that is waited for */
 	reach_fn *reached;
@@ -267,7 +268,7 @@ record_failure(struct guest *g, enum record_way way, uint32_t service,
 }
 
 int
-record_allowed(struct guest *g, const struct record_act *a, struct err *e)
+record_request(struct guest *g, const struct record_act *a, struct err *e)
 {
 	(void)g;
 	(void)e;
@@ -277,6 +278,16 @@ record_allowed(struct guest *g, const struct record_act *a, struct err *e)
 	    a->method);
 	(void)snprintf(f.logged_path, sizeof(f.logged_path), "%s", a->path);
 	f.allowed++;
+	f.unwritten = 1;
+	return 0;
+}
+
+int
+record_put(struct guest *g, struct err *e)
+{
+	(void)g;
+	(void)e;
+	f.unwritten = 0;
 	return 0;
 }
 
@@ -289,6 +300,7 @@ record_credential(struct guest *g, uint32_t credential, uint32_t service,
 	(void)e;
 	assert(service == f.logged.service && port == f.logged.port);
 	assert(strcmp(host, f.logged_host) == 0);
+	f.unwritten = 1;
 	return 0;
 }
 
@@ -299,6 +311,7 @@ reach_start(struct guest *g, const char *host, uint32_t port, uint32_t service,
 	(void)g;
 	(void)e;
 	assert(f.reached == NULL);
+	assert(!f.unwritten);
 	f.reached = fn;
 	f.reach_arg = arg;
 	f.reach_port = port;
@@ -334,6 +347,7 @@ upstream_start(const struct upstream_request *r, struct upstream_call **ret,
 {
 	(void)e;
 	assert(f.call == NULL);
+	assert(!f.unwritten);
 	f.call = calloc(1, sizeof(*f.call));
 	assert(f.call != NULL);
 	f.call->r = *r;

@@ -299,6 +299,63 @@ audit_end__disk_full__error_and_no_more(void **state)
 	assert_int_equal(a.head.seq, 0);
 }
 
+/* Lines that are written together are those that would be written alone. */
+static void
+audit_and__several_lines__one_chain(void **state)
+{
+	static struct audit_line l;
+	static char wide[AUDIT_LINE_MAX - 512];
+	static char text[8 * AUDIT_LINE_MAX];
+	autofd fd = memfd_create("audit", MFD_CLOEXEC);
+	struct audit_check c;
+	struct audit a;
+	struct err e = { 0 };
+	char *line = text, *end;
+	int i;
+
+	(void)state;
+	memset(wide, 'x', sizeof(wide) - 1);
+	audit_init(&a, fd);
+	audit_begin(&l, &a, "open");
+	for (i = 0; i < 6; i++) {
+		assert_int_equal(audit_and(&l, "more", &e), 0);
+		audit_add(&l, "host", i % 2 ? wide : "\n\"\\");
+	}
+	/* the last of them are in no file yet */
+	assert_true(lseek(fd, 0, SEEK_END) > 0);
+	assert_true(a.head.seq < 7);
+	assert_int_equal(audit_end(&l, &e), 0);
+	assert_int_equal(a.head.seq, 7);
+	assert_int_equal(pread(fd, text, sizeof(text) - 1, 0), a.bytes);
+	audit_check_init(&c);
+	for (i = 0; i < 7; i++, line = end + 1) {
+		end = strchr(line, '\n');
+		assert_non_null(end);
+		assert_int_equal(audit_check_line(&c, line,
+				     (size_t)(end - line) + 1, &e),
+		    0);
+	}
+	assert_memory_equal(c.head.digest, a.head.digest, SHA256_SIZE);
+	assert_string_equal(line, "");
+}
+
+static void
+audit_and__nothing_can_be_written__no_line_counts(void **state)
+{
+	static struct audit_line l;
+	autofd fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	struct audit a;
+	struct err e = { 0 };
+
+	(void)state;
+	audit_init(&a, fd);
+	audit_begin(&l, &a, "open");
+	assert_int_equal(audit_and(&l, "more", &e), 0);
+	assert_refused(audit_end(&l, &e), &e, ERR_SYSTEM, "writing");
+	assert_int_equal(a.head.seq, 0);
+	assert_refused(audit_and(&l, "more", &e), &e, ERR_SYSTEM, "before");
+}
+
 static void
 audit_end__line_too_long__error_and_nothing_written(void **state)
 {
@@ -322,6 +379,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(audit_check__what_was_written__whole),
+		cmocka_unit_test(audit_and__several_lines__one_chain),
+		cmocka_unit_test(
+		    audit_and__nothing_can_be_written__no_line_counts),
 		cmocka_unit_test(audit_check__any_byte_changed__seen),
 		cmocka_unit_test(
 		    audit_check__line_gone_doubled_or_swapped__seen),

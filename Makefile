@@ -56,7 +56,7 @@ INIT_LDFLAGS := -static -nostdlib -no-pie -Wl,-z,noexecstack,-z,norelro \
 
 # Sources, by the program that they become part of.
 BASE_PLAIN := base/audit.c base/child.c base/err.c base/ipc.c base/keyfile.c \
-	base/lockdown.c base/lockdown_tree.c base/memfd.c base/opt.c \
+	base/keyfile_source.c 	base/lockdown.c base/lockdown_tree.c base/memfd.c base/opt.c \
 	base/sha256.c base/text.c
 BASE_ALL := $(wildcard base/*.c)
 POLICY_PLAIN := $(addprefix policy/,plan.c plan_net.c canon.c address.c \

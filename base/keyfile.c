@@ -2,10 +2,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+
+/* A credential of systemd's: mode 0440 where it has an access list. */
+static int
+keyfile_is_credential(int fd, const struct stat *st)
+{
+	struct statfs fs;
+
+	return st->st_uid == 0 && st->st_gid == 0 && (st->st_mode & 07777) == 0440 &&
+	       fstatfs(fd, &fs) == 0 &&
+	       (fs.f_type == RAMFS_MAGIC || fs.f_type == TMPFS_MAGIC);
+}
 
 int
 keyfile_check(int fd, const char *what, struct err *e)
@@ -16,7 +29,7 @@ keyfile_check(int fd, const char *what, struct err *e)
 		return err_set(e, ERR_SYSTEM, "%s", what);
 	if (!S_ISREG(st.st_mode) ||
 	    (st.st_uid != 0 && st.st_uid != geteuid()) ||
-	    (st.st_mode & 077) != 0)
+	    ((st.st_mode & 077) != 0 && !keyfile_is_credential(fd, &st)))
 		return err_set(e, ERR_DENIED,
 		    "%s must be a file that belongs to root or to user %u, and "
 		    "that nobody else reads (mode 0600)",

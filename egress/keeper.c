@@ -9,6 +9,7 @@
 
 #include "child.h"
 #include "ipc.h"
+#include "keyfile.h"
 #include "msg_vault.h"
 
 int
@@ -26,21 +27,34 @@ keeper_is_wanted(const struct plan_net *net)
 /* ---- what only the launcher may open ---- */
 
 static int
-keeper_open(const char *dir, const char *name, int flags, int *ret,
-    struct err *e)
+keeper_none(const char *path, struct err *e)
+{
+	return err_set(e, ERR_NOT_FOUND,
+	    "%s: this user has no vault yet: warder credential set NAME --to "
+	    "HOST[:PORT]",
+	    path);
+}
+
+static int
+keeper_dir(const char *state, int *ret, struct err *e)
 {
 	char path[4096];
-	int n = snprintf(path, sizeof(path), "%s/%s", dir, name);
+	int n = snprintf(path, sizeof(path), "%s/vault", state);
 
 	if (n < 0 || n >= (int)sizeof(path))
-		return err_set(e, ERR_INVALID, "%s: path too long", dir);
-	*ret = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+		return err_set(e, ERR_INVALID, "%s: path too long", state);
+	*ret = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (*ret == -1 && errno == ENOENT)
-		return err_set(e, ERR_NOT_FOUND,
-		    "%s: this user has no vault yet: warder credential set "
-		    "NAME --to HOST[:PORT]",
-		    path);
+		return keeper_none(path, e);
 	return *ret == -1 ? err_set(e, ERR_SYSTEM, "%s", path) : 0;
+}
+
+static int
+keeper_key(const char *config, int *ret, struct err *e)
+{
+	if (keyfile_find(config, ret, e) == 0)
+		return 0;
+	return e->code == ERR_NOT_FOUND ? keeper_none(config, e) : -1;
 }
 
 static int
@@ -55,9 +69,8 @@ keeper_child(struct keeper *k, const struct keeper_options *o, int ours,
 		.dies_with_us = o->dies_with_us };
 	autofd dir = -1, key = -1;
 
-	if (keeper_open(o->state_dir, "vault", O_RDONLY | O_DIRECTORY, &dir,
-		e) == -1 ||
-	    keeper_open(o->config_dir, "vault.key", O_RDONLY, &key, e) == -1)
+	if (keeper_dir(o->state_dir, &dir, e) == -1 ||
+	    keeper_key(o->config_dir, &key, e) == -1)
 		return -1;
 	s.fds[0] = ours;
 	s.fds[1] = theirs;

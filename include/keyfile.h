@@ -25,9 +25,18 @@ must_check int keyfile_open(int at, const char *path, int create, int *ret_fd,
     struct err *e);
 
 /*
+ * The vault's key, from wherever it comes: config/vault.key, or systemd's
+ * credential "warder-vault-key".  ERR_NOT_FOUND if it comes from nowhere,
+ * ERR_CONFLICT from two places: which is the right one nobody could say.
+ */
+must_check int keyfile_find(const char *config, int *ret_fd, struct err *e);
+
+/*
  * Whether fd is such a file: regular, of KEYFILE_SIZE bytes, belonging to
- * root or to this process's user, closed to all others.  ERR_DENIED or
- * ERR_CORRUPT; what: "the vault's key".
+ * root or to this process's user, closed to all others; one in memory that is
+ * root's, as systemd's credentials are, may be open to root's group, which is
+ * how an access list for one user looks.  ERR_DENIED or ERR_CORRUPT; what:
+ * "the vault's key".
  */
 must_check int keyfile_check(int fd, const char *what, struct err *e);
 

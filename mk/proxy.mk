@@ -13,7 +13,7 @@ $(B)/libexec/warder/warder-proxy: $(call native,$(PROXY) $(PROXY_POLICY) \
 
 # warder-vault keeps the secrets, and gets tokens by the same resolver.
 VAULT_BASE := $(addprefix base/,buf.c child.c clock.c decimal.c err.c ipc.c \
-	keyfile.c keyfile_read.c lockdown.c lockdown_tree.c log.c loop.c opt.c secret.c sha256.c text.c transfers.c)
+	keyfile.c keyfile_read.c keyfile_source.c lockdown.c lockdown_tree.c log.c loop.c opt.c secret.c sha256.c text.c transfers.c)
 
 $(B)/libexec/warder/warder-vault: $(call native,$(VAULT) proxy/names.c \
     $(filter $(BASE_ALL),$(VAULT_BASE)) \

@@ -15,7 +15,7 @@ TEST_LIBS := -Wl,--as-needed -lyaml -ljansson -lseccomp -levent_core \
 # process as one archive.
 PROXY_PARTS := $(filter-out proxy/main.c proxy/lock.c,$(PROXY)) \
 	$(addprefix proxy/vault/,box.c entry.c oauth_answer.c \
-	store.c) \
+	outbox.c store.c) \
 	$(addprefix supervisor/audit/,heads.c lines.c scan.c seal.c tar.c)
 
 $(B)/libtest.a: $(call native,$(BASE_ALL) $(POLICY_ALL) $(JAIL) $(LIBWARDER) \
@@ -30,6 +30,7 @@ $(B)/tests/unit/test_doctor_trial: $(call native,supervisor/cli/doctor_trial.c)
 
 # Each helper locks itself down by its own table.
 $(B)/tests/unit/test_proxy_lock: $(call native,proxy/lock.c)
+$(B)/tests/unit/test_vault_lock: $(call native,proxy/vault/lock.c)
 
 $(UNIT_BIN): $(B)/tests/unit/%: $(B)/native/tests/unit/%.o $(B)/libtest.a
 	@mkdir -p $(@D)

@@ -108,7 +108,7 @@ main_run(struct proxy *p, struct err *e)
 	    names_create(p->loop, &p->names, e) == -1 ||
 	    upstream_create(p->loop, p->nkept_max, &p->upstream, e) == -1 ||
 	    control_create(p, MAIN_CONTROL_FD, &p->control, e) == -1 ||
-	    lock_down(e) == -1)
+	    lock_down(&p->landlock, e) == -1)
 		return -1;
 	return loop_run(p->loop, e);
 }

@@ -48,10 +48,14 @@ struct proxy {
 	char via[PROXY_VIA_SIZE];
 	struct guest *guests[PROXY_JAILS_MAX]; /* NULL: free */
 	unsigned nconns, nconns_max; /* of all guests */
+	int landlock; /* ABI; 0: this kernel has none */
 	unsigned nkept_max; /* idle connections to services */
 };
 
-/* Give up what is not needed any more; the last step before the loop runs. */
-must_check int lock_down(struct err *e);
+/*
+ * Give up what is not needed any more; the last step before the loop runs.
+ * *ret_landlock: the kernel's ABI of it; 0: it has none, to be recorded.
+ */
+must_check int lock_down(int *ret_landlock, struct err *e);
 
 #endif /* !PROXY_H */

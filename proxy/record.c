@@ -169,6 +169,7 @@ record_begin_segment(struct guest *g, struct err *e)
 	record_audit(&l, g, "open");
 	audit_add_int(&l, "segment", ++g->audit_segment);
 	audit_add(&l, "program", "warder-proxy " WARDER_VERSION);
+	audit_add_int(&l, "landlock", (uint64_t)g->proxy->landlock);
 	return audit_end(&l, e);
 }
 

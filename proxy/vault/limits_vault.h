@@ -11,6 +11,10 @@ enum {
 	/* Sixteen destinations and users of the longest kind, and the rest. */
 	VERB_LINE_MAX = 8192,
 
+	/* Messages that a peer has not taken: as many as it may have asked
+	 * for. */
+	OUTBOX_MESSAGES_MAX = 64,
+
 	/* OAuth: two tries of a slow endpoint; then the request is refused. */
 	OAUTH_FETCH_MS = 20 * 1000,
 	/* After a failure, so that a broken endpoint is not asked for each
@@ -54,6 +58,9 @@ enum {
 	X(VAULT_ASKS_MAX, "unanswered asks of a proxy", \
 	    "each holds a slot until its token has come", \
 	    "the request is refused") \
+	X(OUTBOX_MESSAGES_MAX, "messages that a peer has not taken", \
+	    "as many as a proxy may have asked for", \
+	    "the vault ends, and requests with its credentials are refused") \
 	X(OAUTH_FETCH_MS, "ms", \
 	    "two tries of a slow endpoint", \
 	    "the request is refused") \

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "child.h"
+#include "keyfile.h"
 #include "store.h"
 #include "vault.h"
 #include "version.h"
@@ -44,6 +45,16 @@ main_make_dirs(const char *path)
 		part[i] = '\0';
 		(void)mkdir(part, mode);
 	}
+}
+
+static void
+main_make_dirs_of(const char *path)
+{
+	char dir[4096];
+	const char *slash = strrchr(path, '/');
+
+	(void)snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path), path);
+	main_make_dirs(dir);
 }
 
 /* A directory that nobody but owner can look into. */
@@ -83,6 +94,24 @@ main_open_dir(const char *state, uid_t owner, struct vault *v, struct err *e)
 	return 0;
 }
 
+/*
+ * There is none.  A new one could not open what another one has sealed, and
+ * would be in the way when that one comes back.
+ */
+static int
+main_first_key(const char *path, const char *verb, const struct vault *v,
+    int *ret, struct err *e)
+{
+	if (verb_makes_key(verb) && store_is_there(v->dir))
+		return err_set(e, ERR_NOT_FOUND,
+		    "%s: there is no key, and the vault has entries that were "
+		    "sealed with one",
+		    path);
+	if (verb_makes_key(verb))
+		main_make_dirs_of(path);
+	return store_key_open(path, verb_makes_key(verb), ret, e);
+}
+
 static int
 main_open_key(const char *config, const char *verb, struct vault *v,
     struct err *e)
@@ -93,9 +122,9 @@ main_open_key(const char *config, const char *verb, struct vault *v,
 
 	if (n < 0 || n >= (int)sizeof(path))
 		return err_set(e, ERR_INVALID, "%s: path too long", config);
-	if (verb_makes_key(verb))
-		main_make_dirs(config);
-	if (store_key_open(path, verb_makes_key(verb), &fd, e) == -1)
+	if (keyfile_find(config, &fd, e) == -1 &&
+	    (e->code != ERR_NOT_FOUND ||
+		main_first_key(path, verb, v, &fd, e) == -1))
 		return -1;
 	if (store_key_read(fd, &v->key, e) == -1)
 		return err_wrap(e, "%s", path);
@@ -139,7 +168,7 @@ main_verb(const char *config, const char *state, int argc, char **argv)
 		return verb_run(&v, argc, argv);
 	if (main_open_dir(state, uid, &v, &e) == -1 ||
 	    main_open_key(config, argv[0], &v, &e) == -1 ||
-	    main_become(uid, &e) == -1 || lock_down(LOCK_VERB, &e) == -1)
+	    main_become(uid, &e) == -1)
 		return main_fail(&e);
 	r = verb_run(&v, argc, argv);
 	secret_destroy(v.key);

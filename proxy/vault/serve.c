@@ -8,6 +8,7 @@
  * anew, so a rotated or removed secret counts from the next request on.
  * Access tokens are kept in memory while they last.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,14 +17,21 @@
 #include "loop.h"
 #include "msg_vault.h"
 #include "oauth.h"
+#include "outbox.h"
 #include "policy/canon.h"
 #include "store.h"
 #include "vault.h"
 
+struct serve_peer {
+	struct loop_fd *watch;
+	struct outbox out;
+	int reading; /* its messages are wanted */
+};
+
 struct serve {
 	struct vault *vault;
 	struct loop *loop;
-	struct loop_fd *launcher, *proxy;
+	struct serve_peer launcher, proxy;
 	struct oauth *oauth;
 	int serving;
 	uint32_t nbinds;
@@ -33,6 +41,12 @@ struct serve {
 	struct ipc_msg msg;
 	struct store store;
 };
+
+static struct serve_peer *
+serve_peer(struct serve *s, int fd)
+{
+	return fd == VAULT_FD_PROXY ? &s->proxy : &s->launcher;
+}
 
 static int
 serve_is_ended(const char *s, size_t size)
@@ -44,6 +58,26 @@ static void
 serve_stop(struct serve *s)
 {
 	loop_stop(s->loop);
+}
+
+/* What the socket of a peer is watched for. */
+static int
+serve_watch(struct serve *s, int fd, struct err *e)
+{
+	struct serve_peer *p = serve_peer(s, fd);
+	unsigned read = p->reading ? LOOP_READ : 0;
+
+	return loop_fd_want(p->watch,
+	    read | (outbox_waits(&p->out) ? LOOP_WRITE : 0), e);
+}
+
+static int
+serve_say(struct serve *s, int fd, uint32_t type, const void *body, size_t size,
+    struct err *e)
+{
+	if (outbox_send(&serve_peer(s, fd)->out, type, body, size, e) == -1)
+		return -1;
+	return serve_watch(s, fd, e);
 }
 
 /* ---- the launcher ---- */
@@ -99,8 +133,7 @@ serve_failed(struct serve *s, const struct err *why, struct err *e)
 
 	(void)snprintf(m.text, sizeof(m.text), "%s", why->msg);
 	serve_stop(s);
-	return ipc_send(VAULT_FD_LAUNCHER, VAULT_FAILED, &m, sizeof(m), NULL, 0,
-	    e);
+	return serve_say(s, VAULT_FD_LAUNCHER, VAULT_FAILED, &m, sizeof(m), e);
 }
 
 static int
@@ -121,18 +154,18 @@ serve_start(struct serve *s, const void *body, struct err *e)
 	store_finish(&s->store);
 	if (r == -1)
 		return serve_failed(s, &why, e);
-	s->serving = 1;
-	if (loop_fd_want(s->proxy, LOOP_READ, e) == -1)
+	s->serving = s->proxy.reading = 1;
+	if (serve_watch(s, VAULT_FD_PROXY, e) == -1)
 		return -1;
-	return ipc_send(VAULT_FD_LAUNCHER, VAULT_READY, &ready, sizeof(ready),
-	    NULL, 0, e);
+	return serve_say(s, VAULT_FD_LAUNCHER, VAULT_READY, &ready,
+	    sizeof(ready), e);
 }
 
 /* ---- the proxy ---- */
 
 static int
-serve_refuse(const struct vault_ask *ask, enum vault_reason reason,
-    const char *text, struct err *e)
+serve_refuse(struct serve *s, const struct vault_ask *ask,
+    enum vault_reason reason, const char *text, struct err *e)
 {
 	static const char *const texts[] = {
 #define X(name, text) text,
@@ -143,12 +176,12 @@ serve_refuse(const struct vault_ask *ask, enum vault_reason reason,
 
 	(void)snprintf(m.text, sizeof(m.text), "%s: %s", ask->entry,
 	    text != NULL ? text : texts[reason]);
-	return ipc_send(VAULT_FD_PROXY, VAULT_REFUSED, &m, sizeof(m), NULL, 0,
-	    e);
+	return serve_say(s, VAULT_FD_PROXY, VAULT_REFUSED, &m, sizeof(m), e);
 }
 
 static int
-serve_token(const struct vault_token *head, const void *token, struct err *e)
+serve_token(struct serve *s, const struct vault_token *head, const void *token,
+    struct err *e)
 {
 	autosecret *room = NULL;
 	unsigned char *p;
@@ -158,12 +191,13 @@ serve_token(const struct vault_token *head, const void *token, struct err *e)
 	p = secret_room(room);
 	memcpy(p, head, sizeof(*head));
 	memcpy(p + sizeof(*head), token, head->size);
-	return ipc_send(VAULT_FD_PROXY, VAULT_TOKEN, p,
-	    sizeof(*head) + head->size, NULL, 0, e);
+	return serve_say(s, VAULT_FD_PROXY, VAULT_TOKEN, p,
+	    sizeof(*head) + head->size, e);
 }
 
 static int
-serve_static(const struct vault_ask *ask, const struct entry *n, struct err *e)
+serve_static(struct serve *s, const struct vault_ask *ask,
+    const struct entry *n, struct err *e)
 {
 	struct vault_token m = {
 		.id = ask->id,
@@ -172,7 +206,7 @@ serve_static(const struct vault_ask *ask, const struct entry *n, struct err *e)
 		.serial = n->version,
 	};
 
-	return serve_token(&m, n->secret.p, e);
+	return serve_token(s, &m, n->secret.p, e);
 }
 
 /* A question whose answer takes a token endpoint's. */
@@ -191,13 +225,13 @@ serve_fetched(void *arg, const struct oauth_token *token, const char *why)
 	int r;
 
 	if (token == NULL)
-		r = serve_refuse(&w->ask, VAULT_REASON_UNAVAILABLE, why,
+		r = serve_refuse(s, &w->ask, VAULT_REASON_UNAVAILABLE, why,
 		    &s->failure);
 	else {
 		m.size = (uint32_t)token->n;
 		m.serial = token->serial;
 		m.fresh_ms = token->fresh_ms;
-		r = serve_token(&m, token->p, &s->failure);
+		r = serve_token(s, &m, token->p, &s->failure);
 	}
 	free(w);
 	if (r == -1)
@@ -218,7 +252,7 @@ serve_oauth(struct serve *s, const struct vault_ask *ask, const struct entry *n,
 		&why) == 0)
 		return 0;
 	free(w);
-	return serve_refuse(ask, VAULT_REASON_UNAVAILABLE, why.msg, e);
+	return serve_refuse(s, ask, VAULT_REASON_UNAVAILABLE, why.msg, e);
 }
 
 static int
@@ -239,12 +273,12 @@ serve_answer(struct serve *s, const struct vault_ask *ask, struct err *e)
 	struct entry *n = entry_find(&s->store.entries, ask->entry);
 
 	if (n == NULL)
-		return serve_refuse(ask, VAULT_REASON_MISSING, NULL, e);
+		return serve_refuse(s, ask, VAULT_REASON_MISSING, NULL, e);
 	if (!entry_serves(n, ask->host, ask->port))
-		return serve_refuse(ask, VAULT_REASON_DESTINATION, NULL, e);
+		return serve_refuse(s, ask, VAULT_REASON_DESTINATION, NULL, e);
 	if (!entry_serves_user(n, s->user))
-		return serve_refuse(ask, VAULT_REASON_USER, NULL, e);
-	return n->kind == ENTRY_STATIC ? serve_static(ask, n, e)
+		return serve_refuse(s, ask, VAULT_REASON_USER, NULL, e);
+	return n->kind == ENTRY_STATIC ? serve_static(s, ask, n, e)
 				       : serve_oauth(s, ask, n, e);
 }
 
@@ -261,12 +295,12 @@ serve_ask(struct serve *s, const void *body, struct err *e)
 	    !canon_is_host(ask.host))
 		return err_set(e, ERR_CORRUPT, "a bad VAULT_ASK");
 	if (!serve_is_bound(s, ask.entry))
-		return serve_refuse(&ask, VAULT_REASON_UNBOUND, NULL, e);
+		return serve_refuse(s, &ask, VAULT_REASON_UNBOUND, NULL, e);
 	r = store_load(&s->store, s->vault->dir, s->vault->key, 0, &why);
 	if (r == 0)
 		r = serve_answer(s, &ask, e);
 	else
-		r = serve_refuse(&ask, VAULT_REASON_UNAVAILABLE, why.msg, e);
+		r = serve_refuse(s, &ask, VAULT_REASON_UNAVAILABLE, why.msg, e);
 	store_finish(&s->store);
 	return r;
 }
@@ -304,16 +338,28 @@ serve_dispatch(struct serve *s, int fd, struct err *e)
 	return err_set(e, ERR_CORRUPT, "an unexpected message");
 }
 
-/* One message; whatever is wrong with it ends the vault. */
-static void
-serve_ready(struct serve *s, int fd, struct loop_fd *handle)
+/* 0, -1 with s->failure, or at the end of file without. */
+static int
+serve_receive(struct serve *s, int fd)
 {
 	int r = ipc_recv(fd, &s->msg, &s->failure);
 
-	if (r == 0)
-		serve_stop(s);
-	if (r == 1 && serve_dispatch(s, fd, &s->failure) == 0 &&
-	    loop_fd_want(handle, LOOP_READ, &s->failure) == 0)
+	if (r == -1 && s->failure.code == ERR_SYSTEM &&
+	    s->failure.sys == EAGAIN) {
+		s->failure = (struct err){ 0 };
+		return 0;
+	}
+	return r == 1 ? serve_dispatch(s, fd, &s->failure) : -1;
+}
+
+/* One message; whatever is wrong with it ends the vault. */
+static void
+serve_ready(struct serve *s, int fd, unsigned ready)
+{
+	if (((ready & LOOP_WRITE) == 0 ||
+		outbox_flush(&serve_peer(s, fd)->out, &s->failure) == 0) &&
+	    ((ready & LOOP_READ) == 0 || serve_receive(s, fd) == 0) &&
+	    serve_watch(s, fd, &s->failure) == 0)
 		return;
 	serve_stop(s);
 }
@@ -321,38 +367,48 @@ serve_ready(struct serve *s, int fd, struct loop_fd *handle)
 static void
 serve_launcher_ready(void *arg, unsigned ready)
 {
-	struct serve *s = arg;
-
-	(void)ready;
-	serve_ready(s, VAULT_FD_LAUNCHER, s->launcher);
+	serve_ready(arg, VAULT_FD_LAUNCHER, ready);
 }
 
 static void
 serve_proxy_ready(void *arg, unsigned ready)
 {
-	struct serve *s = arg;
+	serve_ready(arg, VAULT_FD_PROXY, ready);
+}
 
-	(void)ready;
-	serve_ready(s, VAULT_FD_PROXY, s->proxy);
+static int
+serve_meet(struct serve *s, int fd, loop_fd_fn *fn, struct err *e)
+{
+	struct serve_peer *p = serve_peer(s, fd);
+
+	if (outbox_init(&p->out, fd, e) == -1)
+		return -1;
+	return loop_fd_create(s->loop, fd, fn, s, &p->watch, e);
 }
 
 static int
 serve_loop(struct serve *s, struct err *e)
 {
+	s->launcher.reading = 1;
 	if (loop_create(&s->loop, e) == -1 ||
-	    loop_fd_create(s->loop, VAULT_FD_LAUNCHER, serve_launcher_ready, s,
-		&s->launcher, e) == -1 ||
-	    loop_fd_create(s->loop, VAULT_FD_PROXY, serve_proxy_ready, s,
-		&s->proxy, e) == -1 ||
-	    loop_fd_want(s->launcher, LOOP_READ, e) == -1 ||
+	    serve_meet(s, VAULT_FD_LAUNCHER, serve_launcher_ready, e) == -1 ||
+	    serve_meet(s, VAULT_FD_PROXY, serve_proxy_ready, e) == -1 ||
+	    serve_watch(s, VAULT_FD_LAUNCHER, e) == -1 ||
 	    oauth_create(s->loop, s->vault, &s->oauth, e) == -1 ||
-	    lock_down(LOCK_SERVE, e) == -1)
+	    lock_down(LOCK_SERVE, s->vault->dir, e) == -1)
 		return -1;
 	if (loop_run(s->loop, e) == -1)
 		return -1;
 	if (s->failure.code != ERR_OK)
 		*e = s->failure;
 	return s->failure.code == ERR_OK ? 0 : -1;
+}
+
+static void
+serve_part(struct serve_peer *p)
+{
+	outbox_finish(&p->out);
+	loop_fd_destroy(p->watch);
 }
 
 int
@@ -365,8 +421,8 @@ serve_run(struct vault *v, struct err *e)
 	s.vault = v;
 	r = serve_loop(&s, e);
 	oauth_destroy(s.oauth);
-	loop_fd_destroy(s.launcher);
-	loop_fd_destroy(s.proxy);
+	serve_part(&s.launcher);
+	serve_part(&s.proxy);
 	loop_destroy(s.loop);
 	return r;
 }

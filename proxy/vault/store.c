@@ -38,6 +38,12 @@ store_key_open(const char *path, int create, int *ret_fd, struct err *e)
 
 /* ---- the vault ---- */
 
+int
+store_is_there(int dir)
+{
+	return faccessat(dir, store_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static int
 store_take_lock(struct store *s, struct err *e)
 {

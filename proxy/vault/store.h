@@ -28,6 +28,9 @@ must_check int store_key_read(int fd, struct secret **ret, struct err *e);
 must_check int store_key_open(const char *path, int create, int *ret_fd,
     struct err *e);
 
+/* Whether the directory has a vault at all. */
+int store_is_there(int dir);
+
 struct store {
 	int dir; /* borrowed; of the vault's directory */
 	const struct secret *key; /* borrowed */

@@ -4,6 +4,7 @@
  *	main.c    which face: a verb for a person, or a service for a run
  *	verb.c    "warder credential set | list | rotate | remove"
  *	serve.c   answers one proxy, for one run
+ *	outbox.c  what a slow reader has not taken yet
  *	store.c   the files; box.c their encryption; entry.c their content
  *	lock.c    what is given up before either
  *
@@ -46,7 +47,10 @@ enum lock_face {
 	LOCK_SERVE
 };
 
-/* Give up what the face does not need. */
-must_check int lock_down(enum lock_face face, struct err *e);
+/*
+ * Give up what the face does not need: calls, and all files but those of the
+ * vault's directory.  A kernel without Landlock is named on stderr.
+ */
+must_check int lock_down(enum lock_face face, int dir, struct err *e);
 
 #endif /* !VAULT_H */

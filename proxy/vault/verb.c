@@ -549,6 +549,9 @@ verb_run(struct vault *v, int argc, char **argv)
 		opt_help("credential", &verb->options);
 		return 0;
 	}
+	/* after the command line, which may name a file */
+	if (r == 0)
+		r = lock_down(LOCK_VERB, v->dir, &e);
 	if (r == 0)
 		r = verb_do(v, verb, &a, &e);
 	if (r == 0)

@@ -19,9 +19,10 @@ class Vault:
         self.w = w
         self.prefix = prefix
 
-    def __call__(self, *argv, data=None):
+    def __call__(self, *argv, data=None, env=None):
         return self.w.popen(
             [*self.prefix, self.w.program, "credential", *argv],
+            env=env or self.w.environment(),
             stdin=subprocess.PIPE if data is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE).finish(
                 data=data.encode() if isinstance(data, str) else data)
@@ -152,9 +153,40 @@ def a_key_that_others_read_or_that_is_lost_or_wrong(w, v):
     equal(len(v.list()), 1)
     os.rename(key, key + ".old")
     v("list").refused("no key")
-    v("set", "b", "--to", "x.example", data=SECRET).refused("another key")
+    v("set", "b", "--to", "x.example", data=SECRET).refused(
+        "no key, and the vault has entries")
     os.replace(key + ".old", key)
     equal(len(v.list()), 1)
+
+
+@vault
+def the_key_is_a_credential_of_systemds(w, v):
+    folder = w.scratch("credentials", mode=0o700)
+    given = w.file("warder-vault-key", os.urandom(32), folder, 0o400)
+    env = w.environment(CREDENTIALS_DIRECTORY=folder)
+    key = v.file("/etc/warder", "vault.key")
+    v("set", "a", "--to", "x.example", data=SECRET, env=env).expect(0)
+    check(not os.path.exists(key), "no key of its own")
+    v("list", env=env).expect(0)
+    v("list").refused("no key")
+    v("set", "b", "--to", "x.example", data=SECRET).refused(
+        "no key, and the vault has entries")
+    check(not os.path.exists(key), "nor now")
+    # two keys: nobody can say which
+    for folder in (os.path.dirname(os.path.dirname(key)),
+                   os.path.dirname(key)):
+        if not os.path.isdir(folder):
+            w.make(folder, 0o700)
+    w.file("vault.key", os.urandom(32), os.path.dirname(key), 0o600)
+    v("list", env=env).refused("two keys")
+    os.unlink(key)
+    os.chmod(given, 0o444)
+    v("list", env=env).refused("0600")
+    os.chmod(given, 0o400)
+    v("list", env=env).expect(0)
+    with open(given, "wb") as f:
+        f.write(os.urandom(32))
+    v("list", env=env).refused("another key")
 
 
 @vault

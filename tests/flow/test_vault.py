@@ -243,6 +243,22 @@ def it_has_its_own_user_a_filter_and_no_way_to_look_in(w, v, serve, _):
           [0, 1, 2, 3, 4, 5])
 
 
+@serving
+def a_proxy_that_does_not_read_holds_nobody_up(w, v, serve, _):
+    v.set("long", data="x" * 8000)
+    s = serve(["long"])
+    # more than the socket takes, no more than may be unanswered
+    numbers = [s.question("long") for _ in range(60)]
+    got = [s.reply() for _ in numbers]
+    equal([g["id"] for g in got], numbers)
+    equal({len(g["token"]) for g in got}, {8000})
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        for _ in range(400):
+            s.question("long")
+    equal(s.popen.wait(10), 1)
+    holds(s.popen.stderr.read().decode(), "a peer that does not read")
+
+
 # ---- OAuth ---------------------------------------------------------------------
 
 @serving

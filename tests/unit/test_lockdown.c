@@ -6,7 +6,10 @@
  */
 #include "unit.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -128,6 +131,104 @@ lockdown_apply__too_many_rows__limit(void **state)
 	assert_int_equal(e.code, ERR_LIMIT);
 }
 
+/* In a child behind the trees: 0, or the errno of an open. */
+static int
+open_behind(const struct lockdown_tree *t, size_t n, const char *path,
+    int flags)
+{
+	pid_t pid = fork();
+	int status, abi;
+
+	if (pid == 0) {
+		if (lockdown_trees(t, n, LOCKDOWN_NET_NONE, &abi, NULL) == -1)
+			_exit(255);
+		if (abi == 0)
+			_exit(254);
+		_exit(open(path, flags, 0600) == -1 ? errno : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 254)
+		skip();
+	return WEXITSTATUS(status);
+}
+
+static void
+lockdown_trees__files__those_of_the_trees(void **state)
+{
+	struct lockdown_tree t[2] = { { open("/usr", O_PATH | O_CLOEXEC), 0 } };
+	char own[] = "/tmp/test_lockdown.XXXXXX", in[64];
+
+	(void)state;
+	assert_non_null(mkdtemp(own));
+	(void)snprintf(in, sizeof(in), "%s/new", own);
+	t[1] = (struct lockdown_tree){ open(own, O_PATH | O_CLOEXEC), 1 };
+	assert_int_equal(open_behind(t, 2, "/usr/bin/env", O_RDONLY), 0);
+	assert_int_equal(open_behind(t, 2, "/etc/passwd", O_RDONLY), EACCES);
+	assert_int_equal(open_behind(t, 2, in, O_CREAT | O_RDWR), 0);
+	t[1].write = 0;
+	assert_int_equal(open_behind(t, 2, in, O_RDONLY), 0);
+	assert_int_equal(open_behind(t, 2, in, O_RDWR), EACCES);
+	assert_int_equal(open_behind(t, 1, in, O_RDONLY), EACCES);
+	assert_int_equal(open_behind(NULL, 0, "/usr/bin/env", O_RDONLY),
+	    EACCES);
+	/* a file is one too */
+	(void)close(t[1].fd);
+	t[1].fd = open(in, O_PATH | O_CLOEXEC);
+	assert_int_equal(open_behind(t, 2, in, O_RDONLY), 0);
+	(void)unlink(in);
+	(void)rmdir(own);
+	(void)close(t[0].fd);
+	(void)close(t[1].fd);
+}
+
+/* Bit 0: a TCP socket may be bound, bit 1: it may connect. */
+static int
+tcp_behind(int restricted, enum lockdown_net net)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t size = sizeof(to);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int status, abi = 4;
+	pid_t pid;
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&to, sizeof(to)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&to, &size),
+	    0);
+	pid = fork();
+	if (pid == 0) {
+		int a = socket(AF_INET, SOCK_STREAM, 0), b;
+		struct sockaddr_in any = { .sin_family = AF_INET };
+
+		if (restricted &&
+		    lockdown_trees(NULL, 0, net, &abi, NULL) == -1)
+			_exit(255);
+		if (abi < 4)
+			_exit(254);
+		status = bind(a, (struct sockaddr *)&any, sizeof(any)) == 0;
+		b = socket(AF_INET, SOCK_STREAM, 0);
+		if (connect(b, (struct sockaddr *)&to, sizeof(to)) == 0)
+			status |= 2;
+		_exit(status);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	(void)close(listener);
+	if (WEXITSTATUS(status) == 254)
+		skip();
+	return WEXITSTATUS(status);
+}
+
+static void
+lockdown_trees__tcp__what_is_named(void **state)
+{
+	(void)state;
+	assert_int_equal(tcp_behind(0, LOCKDOWN_NET_NONE), 3);
+	assert_int_equal(tcp_behind(1, LOCKDOWN_NET_CONNECT), 2);
+	assert_int_equal(tcp_behind(1, LOCKDOWN_NET_NONE), 0);
+}
+
 int
 main(void)
 {
@@ -135,6 +236,8 @@ main(void)
 		cmocka_unit_test(lockdown_apply__calls__as_the_table_says),
 		cmocka_unit_test(lockdown_apply__limits__hard_and_soft),
 		cmocka_unit_test(lockdown_apply__too_many_rows__limit),
+		cmocka_unit_test(lockdown_trees__files__those_of_the_trees),
+		cmocka_unit_test(lockdown_trees__tcp__what_is_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,11 +32,12 @@ static int
 send_by_pair(const struct sockaddr_un *to, int locked)
 {
 	struct err e = { 0 };
+	int abi;
 	int status = -1, fd[2];
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		if (locked && lock_down(&e) == -1)
+		if (locked && lock_down(&abi, &e) == -1)
 			_exit(255);
 		if (socketpair(AF_UNIX, SOCK_DGRAM, 0, fd) == -1 ||
 		    sendto(fd[0], "x", 1, 0, (const struct sockaddr *)to,

@@ -18,6 +18,7 @@
 #include "answer.h"
 #include "locals.h"
 #include "log.h"
+#include "pass.h"
 #include "reach.h"
 #include "reload.h"
 #include "tokens.h"
@@ -57,9 +58,11 @@ struct exchange {
 	struct inject_body filter;
 	struct buf filtered;
 	int filtering;
+	struct http1_head trailers; /* what is passed on of the body's */
 
 	/* the response, on its way in */
 	int headed;
+	int wants_trailers; /* the client takes them */
 	enum http1_framing shown; /* its framing towards the client */
 	struct http1_body response;
 	int response_done;
@@ -85,6 +88,7 @@ exchange_destroy(struct exchange *x)
 	upstream_cancel(x->call);
 	http1_body_finish(&x->body);
 	http1_body_finish(&x->response);
+	http1_head_finish(&x->trailers);
 	buf_finish(&x->filtered);
 	loop_timer_destroy(x->idle);
 	scrub_destroy(x->scrubber);
@@ -211,6 +215,78 @@ body_filter(struct exchange *x, const struct http1_slice *piece)
 	return 0;
 }
 
+static int
+emit_value(void *ctx, const void *p, size_t n)
+{
+	return buf_append(ctx, p, n, NULL);
+}
+
+/* A trailer's text, as a body's: 0, or a reason to stop. */
+static int
+trailer_filter(struct exchange *x, const char *text, size_t n, struct buf *ret)
+{
+	struct inject_body filter;
+	int rc;
+
+	inject_body_begin(&filter, x->began->inject, emit_value, ret);
+	rc = n == 0 ? 0 : inject_body_feed(&filter, text, n);
+	if (rc == 0)
+		rc = inject_body_end(&filter);
+	if (rc == INJECT_REFUSED)
+		return exchange_stop(x, 403, REFUSAL_credential_elsewhere,
+		    "a placeholder is in a trailer");
+	if (rc != 0)
+		return exchange_stop(x, 503, REFUSAL_unavailable, "no memory");
+	return 0;
+}
+
+static int
+trailer_take(struct exchange *x, const struct http1_field *f)
+{
+	autobuf name, value;
+
+	buf_init(&name, HTTP1_FIELD_MAX + 1);
+	buf_init(&value, HTTP1_FIELD_MAX);
+	if (trailer_filter(x, f->name, f->name_size, &name) != 0 ||
+	    trailer_filter(x, f->value, f->value_size, &value) != 0)
+		return UPSTREAM_STOP;
+	/* stars in a name: it carried what is taken out */
+	if (buf_size(&name) != f->name_size ||
+	    memcmp(buf_bytes(&name), f->name, f->name_size) != 0)
+		return 0;
+	if (http1_head_add(&x->trailers, f->name, buf_bytes(&value),
+		buf_size(&value), NULL) == -1)
+		return exchange_stop(x, 503, REFUSAL_unavailable, "no memory");
+	return 0;
+}
+
+/* Once the body is whole, before libcurl asks for what comes behind it. */
+static int
+trailers_take(struct exchange *x)
+{
+	size_t i, n = http1_head_count(&x->body.trailers);
+	int rc = 0;
+
+	if (x->framing != HTTP1_BODY_CHUNKED)
+		return 0;
+	http1_head_reset(&x->trailers);
+	for (i = 0; i < n && rc == 0; i++) {
+		struct http1_field f = http1_head_field(&x->body.trailers, i);
+
+		if (pass_trailer(x->o.guest->net, f.name))
+			rc = trailer_take(x, &f);
+	}
+	return rc;
+}
+
+static const struct http1_head *
+on_trailers(void *arg)
+{
+	struct exchange *x = arg;
+
+	return &x->trailers;
+}
+
 /*
  * One step: decode at most n bytes; with a filter they go to "filtered",
  * without one to p.  What was taken, or a reason to stop.
@@ -224,6 +300,8 @@ body_step(struct exchange *x, void *p, size_t n)
 	/* the slice points into the buffer, whose bytes stay where they are
 	 * until it is next written to */
 	rc = body_judge(x, body_piece(x, n, &piece));
+	if (rc == 0 && x->body_done)
+		rc = trailers_take(x);
 	if (rc == 0 && x->filtering)
 		return body_filter(x, &piece);
 	if (rc != 0 || piece.size == 0)
@@ -273,30 +351,6 @@ on_body(void *arg, void *p, size_t n)
 
 /* ---- the response ----------------------------------------------------------------- */
 
-/* Fields of a response that are about us, not about the content. */
-static const char *const dropped[] = {
-	"Alt-Svc", /* it would lead around the proxy */
-	"Trailer", /* trailers are not passed on */
-	"Content-Length", /* set_framing says it anew */
-};
-
-static int
-is_dropped(const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < countof(dropped); i++)
-		if (strcasecmp(name, dropped[i]) == 0)
-			return 1;
-	return 0;
-}
-
-static int
-emit_value(void *ctx, const void *p, size_t n)
-{
-	return buf_append(ctx, p, n, NULL);
-}
-
 static int
 add_scrubbed(struct exchange *x, struct http1_head *to,
     const struct http1_field *f, struct err *e)
@@ -344,7 +398,7 @@ copy_fields(struct exchange *x, const struct http1_head *from,
 		struct http1_field f = http1_head_field(from, i);
 		int length = strcasecmp(f.name, "Content-Length") == 0;
 
-		if ((is_dropped(f.name) && !(length && keep_length)) ||
+		if ((pass_is_dropped(f.name) && !(length && keep_length)) ||
 		    holds_secret(x, f.name))
 			continue;
 		if ((x->scrubbing ? add_scrubbed(x, to, &f, e)
@@ -366,6 +420,27 @@ shown_framing(const struct exchange *x, enum http1_framing from)
 }
 
 static int
+shows_trailers(const struct exchange *x)
+{
+	return x->wants_trailers && x->shown == HTTP1_BODY_CHUNKED &&
+	       x->response.framing == HTTP1_BODY_CHUNKED;
+}
+
+static int
+announce(struct exchange *x, const struct http1_head *from,
+    struct http1_head *to, struct err *e)
+{
+	const char *names;
+
+	if (pass_announce(x->o.guest->net, from, to, e) == -1)
+		return -1;
+	names = http1_head_get(to, "Trailer");
+	if (names != NULL && holds_secret(x, names))
+		(void)http1_head_remove(to, "Trailer");
+	return 0;
+}
+
+static int
 show_head(struct exchange *x, struct http1_head *from, uint64_t length,
     int no_body, struct err *e)
 {
@@ -383,6 +458,8 @@ show_head(struct exchange *x, struct http1_head *from, uint64_t length,
 	x->persists =
 	    !x->o.last && x->body_done && x->shown != HTTP1_BODY_CLOSE;
 	if (!keep && http1_head_set_framing(&to, x->shown, length, e) == -1)
+		return -1;
+	if (shows_trailers(x) && announce(x, from, &to, e) == -1)
 		return -1;
 	if (!x->persists &&
 	    http1_head_add(&to, "Connection", "close", 5, e) == -1)
@@ -499,10 +576,32 @@ on_data(void *arg, const void *p, size_t n)
 
 /* ---- the end of the response ----------------------------------------------------------- */
 
+/* The last chunk, and what may be passed on of what came behind it. */
+static int
+show_end(struct exchange *x)
+{
+	const struct http1_head *from = &x->response.trailers;
+	size_t i, n = shows_trailers(x) ? http1_head_count(from) : 0;
+	autohttp1_head to;
+	int rc = 0;
+
+	http1_head_init(&to, HTTP1_TRAILERS, NULL);
+	for (i = 0; i < n && rc == 0; i++) {
+		struct http1_field f = http1_head_field(from, i);
+
+		if (!pass_trailer(x->o.guest->net, f.name) ||
+		    holds_secret(x, f.name))
+			continue;
+		rc = x->scrubbing ? add_scrubbed(x, &to, &f, NULL)
+				  : http1_head_add(&to, f.name, f.value,
+					f.value_size, NULL);
+	}
+	return rc == 0 ? http1_chunk_end(&to, &x->o.stream->out, NULL) : rc;
+}
+
 static void
 exchange_whole(struct exchange *x)
 {
-	struct buf *out = &x->o.stream->out;
 	int rc = 0;
 
 	if (!x->response_done && http1_body_end(&x->response) != HTTP1_DONE) {
@@ -513,7 +612,7 @@ exchange_whole(struct exchange *x)
 	if (x->scrubbing)
 		rc = scrub_end(&x->scrub);
 	if (rc == 0 && x->shown == HTTP1_BODY_CHUNKED)
-		rc = http1_chunk_end(NULL, out, NULL);
+		rc = show_end(x);
 	if (rc != 0)
 		exchange_fail(x, 502, REFUSAL_unavailable, "no memory");
 	else
@@ -547,35 +646,6 @@ on_done(void *arg, const struct upstream_end *end)
 
 /* ---- the request --------------------------------------------------------------------------- */
 
-/*
- * What a server may take in place of what was judged, and what would tell it
- * who the client is in words that the client chose.
- */
-static const char *const overrides[] = {
-	"X-HTTP-Method-Override",
-	"X-HTTP-Method",
-	"X-Method-Override",
-	"X-Original-URL",
-	"X-Rewrite-URL",
-	"X-Original-Host",
-	"X-Host",
-	"Forwarded",
-	"X-Forwarded-For",
-	"X-Forwarded-Host",
-	"X-Forwarded-Port",
-	"X-Forwarded-Proto",
-	"X-Forwarded-Scheme",
-	"X-Forwarded-Server",
-	"X-Forwarded-Prefix",
-	"X-Forwarded-Path",
-	"X-Forwarded-Uri",
-	"X-Forwarded-Method",
-	"X-Real-IP",
-	"HTTP2-Settings",
-	"Trailer", /* trailers are not passed on */
-	"Expect",
-};
-
 static int
 set_host(struct exchange *x, struct err *e)
 {
@@ -600,17 +670,36 @@ set_scrubbing(struct exchange *x, struct err *e)
 	return http1_head_set(x->o.head, "Accept-Encoding", "identity", 8, e);
 }
 
+/* This hop's own word on trailers: the client's, where it gave one. */
+static int
+set_trailers(struct exchange *x, struct err *e)
+{
+	struct http1_head *h = x->o.head;
+
+	if (x->framing != HTTP1_BODY_CHUNKED)
+		(void)http1_head_remove(h, "Trailer");
+	else if (pass_announce(x->o.guest->net, h, h, e) == -1)
+		return -1;
+	if (!x->wants_trailers)
+		return 0;
+	if (http1_head_add(h, "TE", "trailers", 8, e) == -1)
+		return -1;
+	return http1_head_add(h, "Connection", "TE", 2, e);
+}
+
 static int
 exchange_edit(struct exchange *x, const char *target, struct err *e)
 {
 	struct http1_head *h = x->o.head;
 	const char *via = x->o.guest->proxy->via;
-	size_t i;
 
+	x->wants_trailers = h->facts.wants_trailers && h->minor > 0 &&
+			    http1_head_has_token(h, "Connection", "TE");
 	http1_head_remove_hop(h);
-	for (i = 0; i < countof(overrides); i++)
-		(void)http1_head_remove(h, overrides[i]);
+	pass_strip(h);
 	(void)http1_head_remove(h, "Content-Length");
+	if (set_trailers(x, e) == -1)
+		return -1;
 	if (http1_head_set_target(h, target, e) == -1 || set_host(x, e) == -1)
 		return -1;
 	return http1_head_add(h, "Via", via, strlen(via), e);
@@ -711,7 +800,8 @@ exchange_dial(struct exchange *x, struct err *e)
 		.head = x->o.head,
 		.framing = x->framing,
 		.length = x->length,
-		.events = { on_body, on_head, on_data, on_done, x },
+		.events = { on_body, on_trailers, on_head, on_data, on_done,
+		    x },
 	};
 
 	if (guest_pool(x->o.guest, &x->verdict, &r.pool, e) == -1)
@@ -992,6 +1082,7 @@ exchange_create(const struct exchange_options *o, struct exchange **ret,
 	x->o.target = NULL;
 	exchange_bodies(x);
 	http1_body_init(&x->response, HTTP1_BODY_NONE, 0, NULL);
+	http1_head_init(&x->trailers, HTTP1_TRAILERS, NULL);
 	if (exchange_edit(x, o->target, e) == -1 ||
 	    loop_timer_create(loop, on_idle, x, &x->idle, e) == -1 ||
 	    loop_timer_set(x->idle, PROXY_IDLE_MS, e) == -1 ||

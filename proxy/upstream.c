@@ -80,6 +80,7 @@ struct upstream_call {
 	int headed; /* the final head is there */
 	int cancelled;
 	int forbidden; /* its connection is not kept */
+	int spent; /* its handle is not kept */
 	unsigned paused; /* CURLPAUSE_SEND | CURLPAUSE_RECV */
 	unsigned wake; /* those that are to go on */
 	char error[CURL_ERROR_SIZE];
@@ -317,7 +318,7 @@ call_retire(struct upstream_call *c)
 	curl_slist_free_all(c->fields);
 	c->fields = NULL;
 	http1_head_finish(&c->head);
-	if (p->nspare == UPSTREAM_HANDLES_MAX) {
+	if (c->spent || p->nspare == UPSTREAM_HANDLES_MAX) {
 		call_free(c);
 		return;
 	}
@@ -474,10 +475,61 @@ handle_fix(struct upstream_call *c)
 	return 0;
 }
 
+/* "Name: value" to a list; as of libcurl, a value may be empty. */
+static int
+add_trailer(struct curl_slist **list, const struct http1_field *f)
+{
+	char line[UPSTREAM_LINE_MAX];
+	struct curl_slist *l;
+	int n = snprintf(line, sizeof(line), "%s: %s", f->name, f->value);
+
+	if (n < 0 || (size_t)n >= sizeof(line) ||
+	    (l = curl_slist_append(*list, line)) == NULL)
+		return -1;
+	*list = l;
+	return 0;
+}
+
+/* libcurl frees the list, also that of a call that it then ends. */
+static int
+on_trailers(struct curl_slist **list, void *arg)
+{
+	struct upstream_call *c = arg;
+	const struct http1_head *h;
+	size_t i;
+
+	if (c->cancelled)
+		return CURL_TRAILERFUNC_ABORT;
+	h = c->events.trailers(c->events.arg);
+	for (i = 0; i < http1_head_count(h); i++) {
+		struct http1_field f = http1_head_field(h, i);
+
+		if (add_trailer(list, &f) == -1)
+			return CURL_TRAILERFUNC_ABORT;
+	}
+	return CURL_TRAILERFUNC_OK;
+}
+
+/*
+ * libcurl (to 7.88 at least) does not forget that it has sent trailers: the
+ * next chunked body of the same handle would be written before its buffer.
+ */
+static int
+handle_trailers(struct upstream_call *c)
+{
+	CURL *easy = c->easy;
+
+	c->spent = 1;
+	SET(CURLOPT_TRAILERFUNCTION, on_trailers);
+	SET(CURLOPT_TRAILERDATA, c);
+	return 0;
+}
+
 /* The method, and how the body comes. */
 static int
-handle_method(CURL *easy, const struct upstream_request *r)
+handle_method(struct upstream_call *c, const struct upstream_request *r)
 {
+	CURL *easy = c->easy;
 	const char *method = http1_head_method(r->head);
 
 	SET(CURLOPT_NOBODY, 0L);
@@ -495,7 +547,7 @@ handle_method(CURL *easy, const struct upstream_request *r)
 					  ? (curl_off_t)r->length
 					  : (curl_off_t)-1);
 	SET(CURLOPT_CUSTOMREQUEST, method);
-	return 0;
+	return r->framing == HTTP1_BODY_CHUNKED ? handle_trailers(c) : 0;
 }
 
 /*
@@ -735,7 +787,7 @@ upstream_start(const struct upstream_request *r, struct upstream_call **ret,
 	http1_head_init(&c->head, HTTP1_RESPONSE, NULL);
 	TAILQ_INSERT_TAIL(&p->live, c, next);
 	p->nlive++;
-	if (handle_where(c, r) == -1 || handle_method(c->easy, r) == -1 ||
+	if (handle_where(c, r) == -1 || handle_method(c, r) == -1 ||
 	    handle_fields(c, r) == -1) {
 		call_retire(c);
 		return err_set(e, ERR_SYSTEM, "libcurl refuses a request");

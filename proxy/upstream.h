@@ -45,6 +45,8 @@ struct upstream_events {
 	 * UPSTREAM_LATER (then upstream_send()) or UPSTREAM_STOP.
 	 */
 	long (*body)(void *arg, void *p, size_t n);
+	/* Behind the end of a chunked one: its trailers, borrowed. */
+	const struct http1_head *(*trailers)(void *arg);
 	/* The final response's head, borrowed: 0, or UPSTREAM_STOP. */
 	int (*head)(void *arg, struct http1_head *head);
 	/*

@@ -93,7 +93,8 @@ class Play:
                     break
                 n = int(line.split(b";")[0], 16)
                 if n == 0:
-                    self.upto(b"\r\n")
+                    while len(line := self.upto(b"\r\n")) > 2:
+                        body += b"\r\n" + line  # a trailer
                     break
                 while len(self.held) < n + 2 and self.more():
                     pass

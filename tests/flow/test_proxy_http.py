@@ -389,6 +389,81 @@ def connections_to_the_service_are_kept(w):
         check(b"X-Sum" not in got[0].raw, "a trailer")
 
 
+CHUNKED = ("Transfer-Encoding", "chunked")
+WANTS = [("TE", "trailers"), ("Connection", "TE")]
+
+
+@test
+def trailers_of_a_request(w):
+    """Passed on behind the body; not what belongs into a head, or is about
+    who asks, or what Connection and the like could smuggle."""
+    def post(trailers, *fields):
+        return absolute("/p", "POST", fields=[CHUNKED, *fields],
+                        body=b"3\r\nabc\r\n0\r\n" + trailers + b"\r\n")
+    never = ["Authorization: x", "Cookie: x", "Host: x.internal",
+             "X-Forwarded-Prefix: /x", "X-Original-URL: /x", "Via: x",
+             "X-HTTP-Method-Override: PUT", "Connection: x", "Trailer: x"]
+    with Web() as up:
+        got, _ = ask(w, up.port, [
+            case(post(b"X-Sum: 7\r\nx-empty:\r\nX-Sum: 8\r\n",
+                      ("Trailer", "x-sum, Authorization"))),
+            case(post("".join(x + "\r\n" for x in [*never, "X-Sum: 9"])
+                      .encode())),
+            case(post(b"")),
+            case(absolute("/p", "POST", fields=[
+                ("Content-Length", "3"), ("Trailer", "X-Sum")],
+                body=b"abc")),
+            case(post(b"X-Sum: 1\r\n") + absolute("/next")),
+            case(post(b"".join(b"X-%d: 1\r\n" % i for i in range(33)))),
+            case(post(b"X-Long: " + b"x" * 8192 + b"\r\n")),
+            case(post(b"Content-Length: 3\r\n")),
+            case(post(b"X: a\r\n\tb\r\n")),
+        ])
+        equal([a.status for a in got], [200] * 5 + [400] * 4, repr(got))
+        equal(got[4].statuses(), [200, 200])
+        equal([r.trailers for r in up.requests],
+              [["X-Sum: 7", "x-empty: ", "X-Sum: 8"], ["X-Sum: 9"], [], [],
+               ["X-Sum: 1"], []])
+        equal([r.get("trailer") for r in up.requests],
+              ["x-sum", None, None, None, None, None])
+        equal([r.body for r in up.requests], [b"abc"] * 5 + [b""])
+        equal({r.get("te") for r in up.requests}, {None})
+
+
+@test
+def trailers_of_a_response(w):
+    """For a client that says that it takes them, and says so rightly."""
+    def answer(r):
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" \
+            b"Trailer: X-Sum, Set-Cookie\r\n\r\n2\r\nab\r\n0\r\n"
+        return head + {
+            "/many": b"".join(b"X-%d: 1\r\n" % i for i in range(33)),
+            "/framing": b"Content-Length: 3\r\n",
+        }.get(r.target, b"X-Sum: 7\r\nSet-Cookie: a=b\r\nAlt-Svc: x\r\n"
+              b"Age: 3\r\n") + b"\r\n"
+    with Web(answer) as up:
+        got, _ = ask(w, up.port, [
+            case(absolute("/a", fields=WANTS)),
+            case(absolute("/a")),
+            case(absolute("/a", fields=WANTS[:1])),
+            case(absolute("/a", fields=WANTS, version="1.0")),
+            case(absolute("/many", fields=WANTS)),
+            case(absolute("/framing", fields=WANTS)),
+            case(absolute("/a", fields=WANTS) + absolute("/b", fields=WANTS)),
+        ])
+        head, _, body = got[0].raw.partition(b"\r\n\r\n")
+        check(b"\r\nTrailer: X-Sum\r\n" in head + b"\r\n", head)
+        equal(body, b"2\r\nab\r\n0\r\nX-Sum: 7\r\n\r\n")
+        for one in got[1:4]:
+            check(b"X-Sum" not in one.raw and one.status == 200, one)
+        for one in got[4:6]:
+            check(not one.raw.endswith(b"0\r\n\r\n"), one)
+        equal(got[6].raw.count(b"X-Sum: 7\r\n\r\n"), 2)
+        equal([r.get("te") for r in up.requests],
+              ["trailers", None, None, None] + ["trailers"] * 4)
+        equal(up.requests[0].get("connection"), "TE")
+
+
 @test
 def a_service_that_hangs_up_between_requests(w):
     """Its kept connection is gone: the next request takes another."""

@@ -273,21 +273,23 @@ def chunks_that_two_readers_take_differently(w):
 
 @test(modes=ONCE)
 def trailers_and_10000_chunks(w):
-    """PX-06: trailers that name fields end here; tiny chunks are a body."""
+    """PX-06: trailers that name fields of a head end here, others do not;
+    tiny chunks are a body."""
     with Scene(w) as scene:
         for way in WAYS:
             witness = scene.witness(way)
             witness.requests.clear()
             trailers = "0\r\nHost: evil.test\r\nAuthorization: Bearer evil" \
-                "\r\nX-Extra: evil\r\n\r\n"
+                "\r\nX-Extra: harmless\r\n\r\n"
             a = scene.attacker.play(*way.steps(
                 CHUNKED + "5\r\nhello\r\n" + trailers, "/post"))
             b = scene.attacker.play(*way.steps(
                 CHUNKED + "1\r\nx\r\n" * 10000 + "0\r\n\r\n", "/post"))
             equal(b.status, 200, way.name)
-            check(is_one_of(a.status, (200, 400, "reset")), f"{a}")
+            equal(a.status, 200, way.name)
             settled(witness)
             check(not witness.saw("evil"), f"{way.name}: a trailer went on")
+            equal(witness.requests[-2].trailers, ["X-Extra: harmless"])
             equal(witness.requests[-1].body, b"x" * 10000)
 
 

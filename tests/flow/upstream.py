@@ -18,6 +18,7 @@ class Request:
     def __init__(self, raw, body):
         self.raw = raw
         self.body = body
+        self.trailers = []
         lines = raw.decode("latin-1").split("\r\n")
         self.method, self.target, self.version = lines[0].split(" ", 2)
         self.fields = [tuple(x.split(":", 1)) for x in lines[1:] if x]
@@ -152,12 +153,12 @@ class Web(Server):
     def body(self, reader, request):
         if request.get("transfer-encoding") == "chunked":
             body = b""
-            while True:
-                size = int(reader.until(b"\r\n"), 16)
+            while size := int(reader.until(b"\r\n"), 16):
                 body += reader.exactly(size)
                 reader.exactly(2)
-                if size == 0:
-                    return body
+            while (line := reader.until(b"\r\n")) != b"\r\n":
+                request.trailers.append(line[:-2].decode("latin-1"))
+            return body
         return reader.exactly(int(request.get("content-length") or 0))
 
     def serve(self, connection):

@@ -486,7 +486,12 @@ check_fields(const struct upstream_request *r, struct buf *sent)
 		assert(strpbrk(h.value, "\r\n") == NULL);
 		assert(strpbrk(h.name, "\r\n: ") == NULL);
 		assert(strcasecmp(h.name, "Content-Length") != 0);
-		assert(!http1_is_hop(h.name, h.name_size));
+		/* two are this hop's own: what comes behind the body */
+		assert(!http1_is_hop(h.name, h.name_size) ||
+		       (strcmp(h.name, "TE") == 0 &&
+			   strcmp(h.value, "trailers") == 0) ||
+		       (strcmp(h.name, "Connection") == 0 &&
+			   strcmp(h.value, "TE") == 0));
 		assert(strncasecmp(h.name, "X-Forwarded", 11) != 0);
 		hosts += strcasecmp(h.name, "Host") == 0;
 	}
@@ -506,6 +511,27 @@ call_over(const char *why)
 	events.done(events.arg, &end);
 }
 
+/* They are searched as the body is. */
+static void
+call_trailers(struct upstream_call *c)
+{
+	const struct http1_head *t = c->r.events.trailers(c->r.events.arg);
+	size_t i, n = http1_head_count(t);
+	struct err e;
+
+	for (i = 0; i < n; i++) {
+		struct http1_field h = http1_head_field(t, i);
+
+		assert(!http1_is_forbidden_trailer(h.name, h.name_size));
+		assert(strcasecmp(h.name, "X-Original-URL") != 0);
+		assert(strpbrk(h.value, "\r\n") == NULL);
+		assert(buf_append(&c->sent, "\n", 1, &e) == 0);
+		assert(buf_append(&c->sent, h.name, h.name_size, &e) == 0);
+		assert(buf_append(&c->sent, "\n", 1, &e) == 0);
+		assert(buf_append(&c->sent, h.value, h.value_size, &e) == 0);
+	}
+}
+
 /* 1: the body is there; 0: more is to come; -1: the call is over. */
 static int
 call_body(void)
@@ -521,6 +547,8 @@ call_body(void)
 		assert(buf_append(&c->sent, piece, (size_t)n, &e) == 0);
 	if (n == UPSTREAM_LATER)
 		return 0;
+	if (n == 0 && c->r.framing == HTTP1_BODY_CHUNKED)
+		call_trailers(c);
 	if (n == 0)
 		return 1;
 	/* a request that is stopped has told no placeholder either */

@@ -71,14 +71,22 @@ Cflags: -I$${includedir}
 endef
 export PC
 
-all: $(addprefix $(B)/share/,$(SHARE)) $(COMPLETE:%=$(B)/%)
+# The SDK lies where native agents find it: warderd shows them this directory.
+SDK := $(patsubst sdk/python/%,share/warder/python/%,\
+	$(wildcard sdk/python/warder/*.py))
+
+$(B)/share/warder/python/%: sdk/python/%
+	@mkdir -p $(@D)
+	cp $< $@
+
+all: $(addprefix $(B)/share/,$(SHARE)) $(COMPLETE:%=$(B)/%) $(SDK:%=$(B)/%)
 
 # What is installed: paths below PREFIX, by their mode.
 INSTALL_PROGRAMS = $(patsubst $(B)/%,%,$(PROGRAMS))
 INSTALL_LIBRARY = $(patsubst $(B)/%,%,$(LIBRARIES))
 INSTALL_FILES = $(addprefix share/,$(SHARE)) $(addprefix include/,$(HEADERS)) \
 	$(foreach m,$(MAN),share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m))) \
-	$(COMPLETE)
+	$(COMPLETE) $(SDK)
 INSTALL_LINKS = $(if $(LIBRARIES),lib/libwarder.so lib/pkgconfig/warder.pc)
 INSTALLED = $(INSTALL_PROGRAMS) $(INSTALL_LIBRARY) $(INSTALL_FILES) \
 	$(INSTALL_LINKS)
@@ -86,7 +94,8 @@ ROOT = $(DESTDIR)$(PREFIX)
 
 # Where an installed file comes from in the tree.
 source = $(firstword $(if $(filter share/man/%,$(1)),docs/man/$(notdir $(1))) \
-	$(if $(filter $(COMPLETE),$(1)),$(B)/$(1)) $(1))
+	$(if $(filter $(COMPLETE),$(1)),$(B)/$(1)) \
+	$(if $(filter $(SDK),$(1)),$(1:share/warder/python/%=sdk/python/%)) $(1))
 
 install: all
 	@set -e; $(foreach f,$(INSTALL_PROGRAMS), \

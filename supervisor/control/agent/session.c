@@ -3,9 +3,9 @@
 #include <assert.h>
 #include <string.h>
 
+#include "json.h"
 #include "lines.h"
 #include "plain.h"
-#include "json.h"
 
 enum {
 	SESSION_START_ID = 1, /* of our one request */

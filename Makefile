@@ -5,6 +5,7 @@
 #   make check            every fast test: README's second command
 #   make check-san        unit and flow tests under sanitizers
 #   make SAN=address,undefined           that build alone: build/san-...
+#   make CRASH=1          one that can be killed at numbered points: build/crash
 #
 # bin/warder is linked statically with musl: glibc's start-up costs more than
 # the rest of a jail's start (docs/adr/0001-static-launcher.md).  Under SAN it
@@ -22,10 +23,11 @@ PKG_CONFIG := pkg-config
 PREFIX := /usr/local
 DESTDIR :=
 SAN :=
+CRASH :=
 WERROR := $(if $(CI),-Werror)
 
 comma := ,
-B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
+B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(CRASH),/crash)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wvla -Wformat=2 -Wimplicit-fallthrough -Wundef -Wwrite-strings $(WERROR)
@@ -34,7 +36,8 @@ HARDEN := -fstack-protector-strong -fstack-clash-protection \
 OPT := $(if $(SAN),-O1 -g -fno-omit-frame-pointer,-O2 -g)
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
 # glibc hides what a plain inclusion of the kernel's headers needs
-COMMON := -std=gnu17 -D_GNU_SOURCE -iquote include -I. -MMD -MP $(WARN) $(OPT)
+COMMON := -std=gnu17 -D_GNU_SOURCE -iquote include -I. -MMD -MP $(WARN) $(OPT) \
+	$(if $(CRASH),-DCRASH_POINTS)
 FORTIFY := $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 
 NATIVE_CFLAGS := $(COMMON) $(HARDEN) $(FORTIFY) $(SANFLAGS) -fPIC

@@ -24,6 +24,8 @@ enum {
 	PROXY_KEPT = 768,
 	PROXY_KEPT_MS = 2 * 60 * 1000,
 	PROXY_IDLE_MS = 10 * 60 * 1000,
+	PROXY_EXCHANGE_MS = 24 * 60 * 60 * 1000,
+	PROXY_RESPONSE_MIB_MAX = 64 * 1024,
 	PROXY_LINGER_MS = 2 * 1000,
 	PROXY_LINGER_BYTES = 256 * 1024,
 	PROXY_REQUESTS_MAX = 10000,
@@ -91,6 +93,12 @@ enum {
 	X(PROXY_IDLE_MS, "ms without a byte either way", \
 	    "above the pauses of models that think and of long polls", \
 	    "the connection is closed") \
+	X(PROXY_EXCHANGE_MS, "ms for a request and its response", \
+	    "a stream of events may last a day, then its client asks again", \
+	    "504, limit, or the response is cut off") \
+	X(PROXY_RESPONSE_MIB_MAX, "MiB of a response", \
+	    "images and models are tens of GiB; a jail must not be filled", \
+	    "502, limit, or the response is cut off") \
 	X(PROXY_LINGER_MS, "ms", \
 	    "a refusal must arrive before the reset would overtake it", \
 	    "the connection is closed") \

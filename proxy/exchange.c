@@ -28,6 +28,8 @@ enum {
 	EXCHANGE_PIECE_BYTES = 16 * 1024, /* of a body, in one step */
 };
 
+#define EXCHANGE_RESPONSE_MAX ((uint64_t)PROXY_RESPONSE_MIB_MAX << 20)
+
 /* Why it stops, said once. */
 struct exchange_stop {
 	unsigned status; /* 0: it does not */
@@ -72,6 +74,7 @@ struct exchange {
 	int scrubbing;
 
 	struct loop_timer *idle;
+	uint64_t began_ms;
 	uint64_t moved; /* bytes, when the timer was set */
 	uint64_t received;
 };
@@ -495,6 +498,13 @@ may_ask_again(const struct exchange *x)
 }
 
 static int
+exchange_too_large(struct exchange *x)
+{
+	return exchange_stop(x, 502, REFUSAL_limit,
+	    "the response is too large");
+}
+
+static int
 on_head(void *arg, struct http1_head *head)
 {
 	struct exchange *x = arg;
@@ -514,6 +524,8 @@ on_head(void *arg, struct http1_head *head)
 		return exchange_stop(x, 502, REFUSAL_unavailable,
 		    "the response is partial or encoded and cannot be "
 		    "scrubbed");
+	if (length > EXCHANGE_RESPONSE_MAX)
+		return exchange_too_large(x);
 	http1_body_init(&x->response, from, length, NULL);
 	x->shown = shown_framing(x, from);
 	if (show_head(x, head, length, from == HTTP1_BODY_NONE, &e) == -1)
@@ -563,6 +575,8 @@ on_data(void *arg, const void *p, size_t n)
 			return UPSTREAM_LATER;
 	}
 	x->received += n;
+	if (x->received > EXCHANGE_RESPONSE_MAX)
+		return exchange_too_large(x);
 	for (; n > 0 && got == HTTP1_MORE; at += used, n -= used) {
 		got = http1_body_read(&x->response, at, n, &used, &piece);
 		if (got == HTTP1_REFUSED || response_piece(x, &piece) != 0)
@@ -844,19 +858,35 @@ exchange_moved(const struct exchange *x)
 	return x->o.stream->moved + x->body.bytes + x->received;
 }
 
+/* Until it is looked again whether something moves, or all has to end. */
+static int
+exchange_time(struct exchange *x, struct err *e)
+{
+	uint64_t took = loop_now_ms() - x->began_ms;
+	uint64_t left = took < PROXY_EXCHANGE_MS ? PROXY_EXCHANGE_MS - took : 0;
+
+	return loop_timer_set(x->idle,
+	    left < PROXY_IDLE_MS ? left : PROXY_IDLE_MS, e);
+}
+
 static void
 on_idle(void *arg)
 {
 	struct exchange *x = arg;
 	uint64_t moved = exchange_moved(x);
 
+	if (loop_now_ms() - x->began_ms >= PROXY_EXCHANGE_MS) {
+		exchange_fail(x, 504, REFUSAL_limit,
+		    "the response does not come to an end");
+		return;
+	}
 	if (moved == x->moved) {
 		exchange_fail(x, 504, REFUSAL_unavailable,
 		    "nothing came or went for too long");
 		return;
 	}
 	x->moved = moved;
-	if (loop_timer_set(x->idle, PROXY_IDLE_MS, NULL) == -1)
+	if (exchange_time(x, NULL) == -1)
 		exchange_end(x, EXCHANGE_BREAK);
 }
 
@@ -1080,13 +1110,13 @@ exchange_create(const struct exchange_options *o, struct exchange **ret,
 	x->o.verdict = NULL;
 	x->o.found = NULL;
 	x->o.target = NULL;
+	x->began_ms = loop_now_ms();
 	exchange_bodies(x);
 	http1_body_init(&x->response, HTTP1_BODY_NONE, 0, NULL);
 	http1_head_init(&x->trailers, HTTP1_TRAILERS, NULL);
 	if (exchange_edit(x, o->target, e) == -1 ||
 	    loop_timer_create(loop, on_idle, x, &x->idle, e) == -1 ||
-	    loop_timer_set(x->idle, PROXY_IDLE_MS, e) == -1 ||
-	    exchange_begin(x, e) == -1) {
+	    exchange_time(x, e) == -1 || exchange_begin(x, e) == -1) {
 		exchange_destroy(x);
 		return -1;
 	}

@@ -4,13 +4,14 @@
 import os
 import sys
 
-from driver import policy, tcp, web
+from driver import case, policy, request, run, tcp, web
 from flow import check, descendants, equal, holds, main, name_of, test
 from flow import wait_until
 from upstream import Echo, Web
 
 CONNECTIONS = 256  # PROXY_CONNECTIONS_MAX
 KEPT = 256  # PROXY_KEPT_JAIL
+RESPONSE = 64 << 30  # PROXY_RESPONSE_MIB_MAX
 BURST = 64  # RECORD_BURST
 # KiB that a connection may add to the proxy; a sanitizer keeps what was freed
 # for a while, and has room around everything.
@@ -45,6 +46,27 @@ def connections_a_jail(w):
         w.exec(["python3", "-c", FILL, str(CONNECTIONS - 1)], "--policy",
                p).expect(0, "served b'HTTP/1.1 200'\nthen  OK\r\n")
         equal(len(up.requests), 2)
+
+
+@test
+def bytes_of_a_response(w):
+    """One that is announced as too large is refused before any of it; of one
+    that is not, what comes is passed on."""
+    def answer(r):
+        return (b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\nabc"
+                % (RESPONSE + (r.target == "/ok/more")))
+
+    def ask(path):
+        return case(request(f"http://web.internal{path}", "web.internal"))
+
+    with Web(answer) as up:
+        answers, r = run(w, policy(w, {"web": web(up.port)}),
+                         [ask("/ok/more"), ask("/ok/most")])
+        equal(answers[0].status, 502)
+        holds(answers[0].raw.decode(), '"code":"limit"')
+        equal(answers[1].status, 200)
+        holds(answers[1].raw.decode(), str(RESPONSE), "abc")
+        holds(r.said, "too large")
 
 
 # Asks for as many hosts of a service as each line of stdin says.

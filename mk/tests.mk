@@ -8,7 +8,7 @@ UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT))
 FUZZ := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZ))
 FUZZ_SECONDS := 600
-TEST_LIBS := -Wl,--as-needed -lyaml -ljansson -lseccomp -levent_core \
+TEST_LIBS := -Wl,--as-needed -lyaml -ljansson -lsqlite3 -lseccomp -levent_core \
 	-lcurl -lssl -lcrypto -lmbedx509 -lmbedcrypto -lcares -lresolv
 
 # Unit tests link the whole of base/, policy/, jail/, proxy/ and the control

@@ -581,6 +581,7 @@ STORAGE_OPS(X)
 
 struct storage_config {
 	const char *path; /* of the database; its directory must be there */
+	const char *vfs; /* SQLite's name of the files' layer; NULL: usual */
 	int64_t cache_bytes; /* of pages, a connection; 0: 8 MiB */
 
 	/*

@@ -70,6 +70,8 @@ JAIL := $(wildcard jail/*.c) jail/clone.S
 CLI := $(wildcard supervisor/cli/*.c)
 EGRESS := $(wildcard egress/*.c)
 CONFIG := $(wildcard supervisor/config/*.c)
+WARDERD := $(wildcard supervisor/warderd/*.c) supervisor/agent.c
+DEPLOY := $(wildcard supervisor/deploy/*.c) supervisor/agent.c
 PROBE := $(wildcard supervisor/probe/*.c)
 AUDIT := $(wildcard supervisor/audit/*.c)
 LIBWARDER := $(wildcard lib/*.c)
@@ -85,12 +87,13 @@ PROGRAMS := $(B)/bin/warder $(B)/libexec/warder/warder-init \
 	$(B)/libexec/warder/warder-config $(B)/libexec/warder/warder-probe \
 	$(B)/libexec/warder/warder-proxy $(B)/libexec/warder/warder-vault \
 	$(B)/libexec/warder/warder-client \
-	$(B)/libexec/warder/warder-audit
+	$(B)/libexec/warder/warder-audit \
+	$(B)/sbin/warderd $(B)/libexec/warder/warder-deploy
 LIBRARIES := $(if $(LIBWARDER),$(B)/lib/libwarder.so.0)
 
 all: $(PROGRAMS) $(LIBRARIES) $(B)/examples/run
 
-include mk/data.mk mk/proxy.mk mk/control.mk mk/client.mk mk/tests.mk mk/escape.mk mk/install.mk mk/lint.mk mk/run.mk
+include mk/data.mk mk/proxy.mk mk/warderd.mk mk/control.mk mk/client.mk mk/tests.mk mk/escape.mk mk/install.mk mk/lint.mk mk/run.mk
 
 $(B)/musl/%.o: %.c
 	@mkdir -p $(@D)

@@ -30,6 +30,9 @@ enum {
 	PLAN_PROTECT_MAX = 64,
 	PLAN_SYSCALL_MAX = 64, /* entries in seccomp.allow and .deny each */
 	PLAN_STRINGS_MAX = 64 * 1024,
+
+	/* nservices of a ceiling that does not speak of them. */
+	PLAN_SERVICES_ANY = PLAN_STRINGS_MAX,
 };
 
 typedef uint32_t plan_str; /* offset into strings[] */

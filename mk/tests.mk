@@ -52,6 +52,13 @@ $(CAPTURED_BIN): $(B)/native/tests/flow/captured.o $(B)/libtest.a
 	@ln -sfn ../libexec $(B)/tests/libexec
 	$(CC) -pie $(NATIVE_LDFLAGS) $^ -o $@
 
+# In warder-control's place: it hands warderd's socket to a test.
+BRIDGE_BIN := $(B)/tests/flow/bridge
+
+$(BRIDGE_BIN): $(B)/native/tests/flow/bridge.o
+	@mkdir -p $(@D)
+	$(CC) -pie $(NATIVE_LDFLAGS) $^ -o $@
+
 # The proxy's answers to DNS queries, for a test that does the I/O.
 DNS_ANSWER_BIN := $(B)/tests/flow/dns_answer
 
@@ -97,7 +104,7 @@ JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # What the tests run.  A binary whose source is gone must not be run.
 test-programs: all $(UNIT_BIN) $(INJECT_BIN) $(CAPTURED_BIN) $(MINTED_BIN) \
-    $(HTTP1_READ_BIN) $(DNS_ANSWER_BIN) $(FUZZ_BIN)
+    $(HTTP1_READ_BIN) $(DNS_ANSWER_BIN) $(BRIDGE_BIN) $(FUZZ_BIN)
 	@rm -f $(filter-out $(UNIT_BIN) $(UNIT_BIN:%=%.d), \
 	    $(wildcard $(B)/tests/unit/test_*))
 

@@ -13,12 +13,14 @@
 	extern const char symbol##_end[] __attribute__((visibility("hidden")))
 
 EMBED(builtin_data_default, "policy/data/default.yaml");
+EMBED(builtin_data_ceiling, "policy/data/ceiling.yaml");
 
 static const struct {
 	const char *name;
 	const char *text, *end;
 } builtins[] = {
 	{ "default", builtin_data_default, builtin_data_default_end },
+	{ "ceiling", builtin_data_ceiling, builtin_data_ceiling_end },
 };
 
 const char *

@@ -290,6 +290,13 @@ is_known_directory(const struct client *c, const char *dir)
 	return 0;
 }
 
+/* What this host's package managers say counts as much as a file beside. */
+static int
+is_beside(const struct config_open *m)
+{
+	return m->reference[0] == '.' || m->what == CONFIG_WHAT_MANAGER;
+}
+
 static int
 on_open(struct client *c, struct err *e)
 {
@@ -310,8 +317,12 @@ on_open(struct client *c, struct err *e)
 		return refuse_message(e, "a directory of no file of its own");
 	if (c->asked++ > CONFIG_FILES_MAX)
 		return refuse_message(e, "it asks for too many files");
-	rc =
-	    find_open(&c->dirs, m->what, m->reference, m->dir, path, &fd, &why);
+	if (c->rq->alone && is_beside(m))
+		rc = err_set(&why, ERR_DENIED,
+		    "no file beside this policy is opened");
+	else
+		rc = find_open(&c->dirs, m->what, m->reference, m->dir, path,
+		    &fd, &why);
 	if (rc == 1) {
 		copy = open_found(path, fd, file.digest, &why);
 		rc = copy == -1 ? -1 : 1;
@@ -548,6 +559,11 @@ send_compile(struct client *c, struct err *e)
 	(void)snprintf(m.name, sizeof(m.name), "%s", c->rq->name);
 	(void)snprintf(m.dir, sizeof(m.dir), "%s", c->rq->dir);
 	(void)snprintf(m.home, sizeof(m.home), "%s", c->rq->home);
+	if (c->rq->section != NULL)
+		(void)snprintf(m.section, sizeof(m.section), "%s",
+		    c->rq->section);
+	if (c->rq->cwd != NULL)
+		(void)snprintf(m.cwd, sizeof(m.cwd), "%s", c->rq->cwd);
 	return ipc_send(c->fd, CONFIG_COMPILE, &m, sizeof(m), &fd, 1, e);
 }
 

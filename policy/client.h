@@ -30,6 +30,11 @@ struct policy_request {
 	const char *config_path; /* of warder-config */
 	const char *cache_dir; /* NULL: no cache */
 	const struct find_dirs *dirs; /* NULL: the usual places */
+	/* The policy is what lies under this key of the text; NULL: all. */
+	const char *section;
+	/* The working directory where no layer says one; NULL: as usual. */
+	const char *cwd;
+	int alone; /* 1: no file beside it is opened */
 	/*
 	 * Where the network half of the plan goes, checked (its size is 0 if
 	 * there is none); NULL: the caller does not want it.

@@ -636,3 +636,15 @@ compare_widened(const struct compare_side *a, const struct compare_side *b,
 	compare_limits(&c);
 	return c.lines;
 }
+
+unsigned
+compare_widened_net(const struct compare_side *a, const struct compare_side *b,
+    compare_say_fn *fn, void *arg)
+{
+	struct compare c = { a->plan, b->plan, a->net, b->net, fn, arg, 0 };
+
+	compare_reach(&c);
+	compare_denies(&c);
+	compare_streams(&c);
+	return c.lines;
+}

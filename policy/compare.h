@@ -3,8 +3,8 @@
  *
  * Over plans, never over text: order, names of services, and layers make no
  * difference.  What cannot be shown to be covered counts as new: a difference
- * may be reported that is none, never the other way round.  warder-config
- * and tests.
+ * may be reported that is none, never the other way round.  warder-config,
+ * warderd (by within.h) and tests.
  */
 #ifndef COMPARE_H
 #define COMPARE_H
@@ -26,6 +26,13 @@ typedef void compare_say_fn(void *arg, const char *kind, const char *what,
 
 /* Say what b allows and a does not; returns the number of lines. */
 unsigned compare_widened(const struct compare_side *a,
+    const struct compare_side *b, compare_say_fn *say, void *arg);
+
+/*
+ * The same for services and their rules alone, without credentials: what b
+ * reaches and may do there.
+ */
+unsigned compare_widened_net(const struct compare_side *a,
     const struct compare_side *b, compare_say_fn *say, void *arg);
 
 #endif /* !COMPARE_H */

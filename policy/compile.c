@@ -460,6 +460,8 @@ compile_policy(struct resolve *r, struct plan *ret,
 	compile_seccomp(&c, ret_program);
 	compile_origins(&c);
 	ret->nservices = count_of(section(&c, "network", "services"));
+	if (c.ceiling && section(&c, "network", "services") == NULL)
+		ret->nservices = PLAN_SERVICES_ANY;
 	ret->ncredentials = count_of(yaml_get(c.root, "credentials"));
 	if (compile_net(r, ret_net) == -1)
 		c.failed = 1;

@@ -5,7 +5,8 @@
  * the roots under which others' must lie (path empty: anywhere in the jail),
  * and what the ceiling does not speak of is written out as the widest there
  * is: mounts of "/", the greatest limits, profile debug, and the one name
- * "any" in env (passed) and in syscall_allow.  A ceiling has no program.
+ * "any" in env (passed) and in syscall_allow; PLAN_SERVICES_ANY services.  A
+ * ceiling has no program.
  */
 #ifndef COMPILE_H
 #define COMPILE_H

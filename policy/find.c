@@ -210,6 +210,8 @@ static int
 find_ceiling(const struct find_dirs *d, char ret_path[CONFIG_PATH_MAX],
     int *ret_fd, struct err *e)
 {
+	if (d->ceiling[0] != '\0')
+		return find_builtin(d->ceiling, ret_path, ret_fd, e);
 	if (make_path(d->etc, ".", "ceiling.yaml", ret_path, e) == -1)
 		return -1;
 	return try_path(ret_path, ret_fd, e);

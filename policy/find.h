@@ -32,6 +32,8 @@ struct find_dirs {
 	char system[CONFIG_PATH_MAX]; /* "/etc" */
 	char usr[CONFIG_PATH_MAX]; /* "/usr" */
 	char home[CONFIG_PATH_MAX]; /* empty: none */
+	/* "builtin/…" in place of etc's ceiling.yaml; empty: that one. */
+	char ceiling[CONFIG_PATH_MAX];
 };
 
 /* The usual places: home may be empty, share comes from /proc/self/exe. */

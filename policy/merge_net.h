@@ -3,7 +3,7 @@
  *
  * A ceiling's service covers a grant's where its hosts do.  Patterns are
  * compared, not sampled: what cannot be shown to lie under the ceiling is
- * taken away.  warder-config only.
+ * taken away.  warder-config only, but for the last two.
  */
 #ifndef MERGE_NET_H
 #define MERGE_NET_H

@@ -534,7 +534,10 @@ check_net(const struct plan *p, struct err *e)
 {
 	int any = p->nservices + p->ncredentials > 0;
 
-	if (p->kind == PLAN_CEILING ? plan_has_net(p) : plan_has_net(p) != any)
+	/* of a ceiling that allows whatever there is, there is none */
+	if (p->kind == PLAN_CEILING && p->nservices == PLAN_SERVICES_ANY)
+		any = 0;
+	if (plan_has_net(p) != any)
 		return bad(e, "its network half is not what it counts");
 	return 0;
 }

@@ -40,6 +40,18 @@ directory_of(struct arena *a, const char *path)
 	return arena_copy(a, path, (size_t)(slash - path));
 }
 
+/* The policy in a file that says other things too. */
+static struct yaml_node *
+take_section(struct visit *v, const struct resolve_layer *l)
+{
+	struct yaml_node *n = yaml_get(l->root, v->rq->section);
+
+	if (n == NULL)
+		diag_error(&v->r->diag, whole_file(&l->source), "it has no %s",
+		    v->rq->section);
+	return n;
+}
+
 /* Parse and validate into the next layer; NULL with errors in r->diag. */
 static struct resolve_layer *
 add_layer(struct visit *v, const struct yaml_source *source, const char *path,
@@ -53,6 +65,8 @@ add_layer(struct visit *v, const struct yaml_source *source, const char *path,
 	l->source.arena = &r->arena;
 	(void)snprintf(l->path, sizeof(l->path), "%s", path);
 	l->root = yaml_parse(&l->source, text, size, &r->diag);
+	if (l->root != NULL && r->nlayers == 0 && v->rq->section != NULL)
+		l->root = take_section(v, l);
 	if (l->root == NULL)
 		return NULL;
 	l->source.ceiling = validate_is_ceiling(l->root);
@@ -541,6 +555,8 @@ add_defaults(struct visit *v)
 	for (k = schema_policy.keys; k->name != NULL; k++)
 		if (k->merge == SCHEMA_INSIDE && k->since <= SCHEMA_BUILD)
 			add_section(k, &t);
+	if (v->rq->cwd != NULL)
+		text_addf(&t, "process: {cwd: \"%s\"}\n", v->rq->cwd);
 	return add_layer(v, &source, source.name, buf, t.len) == NULL ? -1 : 0;
 }
 

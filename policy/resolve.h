@@ -39,6 +39,8 @@ struct resolve_request {
 	const char *name; /* as messages show it */
 	const char *dir; /* absolute */
 	const char *home; /* may be empty */
+	const char *section; /* the policy lies under this key; NULL: all */
+	const char *cwd; /* where no layer says one; NULL: as usual */
 	resolve_open_fn *open;
 	void *arg;
 };

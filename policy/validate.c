@@ -420,6 +420,17 @@ validate_policy(struct yaml_node *root, struct diag *d)
 }
 
 int
+validate_as(struct yaml_node *root, const struct schema_type *t,
+    const char *name, struct diag *d)
+{
+	struct spot at = { NULL, name };
+	unsigned before = d->errors.count;
+
+	validate_node(root, t, &at, d);
+	return d->errors.count == before ? 0 : -1;
+}
+
+int
 validate_is_ceiling(const struct yaml_node *root)
 {
 	const struct yaml_node *kind = yaml_get(root, "kind");

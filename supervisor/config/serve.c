@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "config.h"
+#include "describe.h"
 #include "ipc.h"
 #include "policy/compile.h"
 
@@ -48,14 +49,9 @@ read_text(int fd, struct arena *a, const char **ret, size_t *ret_size,
 }
 
 static int
-receive(struct serve *s, uint32_t type, size_t size, int nfds, struct err *e)
+is_message(const struct serve *s, uint32_t type, size_t size)
 {
-	int rc = ipc_recv(s->fd, &s->msg, e);
-
-	if (rc == 1 && s->msg.type == type && s->msg.size == size &&
-	    s->msg.nfds == nfds)
-		return 0;
-	return rc == -1 ? -1 : err_set(e, ERR_CORRUPT, "unexpected message");
+	return s->msg.type == type && s->msg.size == size && s->msg.nfds == 1;
 }
 
 /* A file by CONFIG_OPEN: a resolve_open_fn. */
@@ -90,11 +86,11 @@ serve_open(void *arg, uint32_t what, const char *reference, const char *dir,
 }
 
 static int
-send_failed(struct serve *s, struct err *e)
+send_failed(struct serve *s, const struct diag *d, struct err *e)
 {
 	struct config_failed m = { 0 };
 
-	memcpy(m.text, s->resolve.diag.errors.buf, sizeof(m.text));
+	memcpy(m.text, d->errors.buf, sizeof(m.text));
 	return ipc_send(s->fd, CONFIG_FAILED, &m, sizeof(m), NULL, 0, e);
 }
 
@@ -145,38 +141,93 @@ is_ended(const char *s)
 	return memchr(s, '\0', CONFIG_PATH_MAX) != NULL;
 }
 
+/* An empty string is none. */
+static const char *
+given(const char *s)
+{
+	return *s == '\0' ? NULL : s;
+}
+
 static int
-receive_request(struct serve *s, struct arena *a, struct resolve_request *ret,
+take_request(struct serve *s, struct arena *a, struct resolve_request *ret,
     struct err *e)
 {
 	autofd fd = -1;
 
-	if (receive(s, CONFIG_COMPILE, sizeof(s->request), 1, e) == -1)
-		return -1;
 	fd = ipc_take_fd(&s->msg, 0);
 	memcpy(&s->request, s->msg.body, sizeof(s->request));
 	if (!is_ended(s->request.name) || !is_ended(s->request.dir) ||
-	    !is_ended(s->request.home) || s->request.dir[0] != '/')
+	    !is_ended(s->request.home) || !is_ended(s->request.cwd) ||
+	    memchr(s->request.section, '\0', CONFIG_WORD_MAX) == NULL ||
+	    s->request.dir[0] != '/')
 		return err_set(e, ERR_CORRUPT, "malformed request");
 	*ret = (struct resolve_request){ .name = s->request.name,
 		.dir = s->request.dir,
 		.home = s->request.home,
+		.section = given(s->request.section),
+		.cwd = given(s->request.cwd),
 		.open = serve_open,
 		.arg = s };
 	return read_text(fd, a, &ret->text, &ret->size, e);
 }
 
 static int
-serve(struct serve *s, struct arena *a, struct err *e)
+serve_compile(struct serve *s, struct arena *a, struct err *e)
 {
 	struct resolve_request rq;
 
-	if (config_lock(e) == -1 || receive_request(s, a, &rq, e) == -1)
+	if (take_request(s, a, &rq, e) == -1)
 		return -1;
 	if (resolve_policy(&s->resolve, &rq) == -1 ||
 	    compile_policy(&s->resolve, &s->plan, &s->program, &s->net) == -1)
-		return send_failed(s, e);
+		return send_failed(s, &s->resolve.diag, e);
 	return send_done(s, e);
+}
+
+/* ---- files that are no policies ---- */
+
+static int
+send_described(struct serve *s, const struct describe *d, struct err *e)
+{
+	struct config_described m = { .record_size = (uint32_t)d->record_size,
+		.card_size = (uint32_t)d->card_size };
+	autofd fd = memfd_create("warder-record", MFD_CLOEXEC);
+
+	if (fd == -1)
+		return err_set(e, ERR_SYSTEM, "memfd_create");
+	if (write_all(fd, &d->record, d->record_size, e) == -1 ||
+	    write_all(fd, d->card, d->card_size, e) == -1)
+		return -1;
+	return ipc_send(s->fd, CONFIG_DESCRIBED, &m, sizeof(m), &fd, 1, e);
+}
+
+static int
+serve_describe(struct serve *s, struct arena *a, struct err *e)
+{
+	static struct describe d;
+	autofd fd = ipc_take_fd(&s->msg, 0);
+	const char *text;
+	size_t size;
+
+	memcpy(&d.request, s->msg.body, sizeof(d.request));
+	if (!is_ended(d.request.name))
+		return err_set(e, ERR_CORRUPT, "malformed request");
+	if (read_text(fd, a, &text, &size, e) == -1)
+		return -1;
+	return describe_make(&d, text, size) == -1 ? send_failed(s, &d.diag, e)
+						   : send_described(s, &d, e);
+}
+
+static int
+serve(struct serve *s, struct arena *a, struct err *e)
+{
+	if (config_lock(e) == -1 || ipc_recv(s->fd, &s->msg, e) == -1)
+		return -1;
+	if (is_message(s, CONFIG_COMPILE, sizeof(s->request)))
+		return serve_compile(s, a, e);
+	if (is_message(s, CONFIG_DESCRIBE, sizeof(struct config_describe)))
+		return serve_describe(s, a, e);
+	return err_set(e, ERR_CORRUPT, "unexpected message");
 }
 
 int

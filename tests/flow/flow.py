@@ -486,7 +486,7 @@ def install(folder):
     build = os.environ.get("WARDER_BUILD", "build")
     build = os.path.join(TOP, build)
     to = os.path.join(folder, "programs")
-    for part in ("bin", "libexec", "share"):
+    for part in ("bin", "sbin", "libexec", "share"):
         source = os.path.join(build, part)
         if os.path.isdir(source):
             shutil.copytree(source, os.path.join(to, part))

@@ -1,0 +1,23 @@
+/*
+ * notify.h: what the service manager is told, as sd_notify(3) describes it.
+ *
+ * A datagram to the socket that NOTIFY_SOCKET names; without one, nothing.
+ */
+#ifndef NOTIFY_H
+#define NOTIFY_H
+
+#include <stdint.h>
+
+/* Look at the environment, and take what is there out of it. */
+void notify_init(void);
+
+/* "READY=1", "STOPPING=1": lines as the manual page has them. */
+void notify_say(const char *lines);
+
+/* In how many ms the watchdog wants a sign; -1: nobody watches. */
+int notify_timeout(uint64_t now_ms);
+
+/* Give it when it is due. */
+void notify_alive(uint64_t now_ms);
+
+#endif /* !NOTIFY_H */

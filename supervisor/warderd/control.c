@@ -1,0 +1,372 @@
+#include "control.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "child.h"
+#include "clock.h"
+#include "deploy.h"
+#include "ipc.h"
+#include "jailed.h"
+#include "log.h"
+#include "notify.h"
+
+enum {
+	CONTROL_BACK_OFF_MS = 100, /* after the first failure; then doubled */
+	CONTROL_BACK_OFF_MAX_MS = 30 * 1000,
+	CONTROL_GOOD_MS = 10 * 1000, /* alive for so long: no failure */
+	CONTROL_TURN_MAX = 64, /* requests, then the jails' limits again */
+	CONTROL_REPLY_MAX = sizeof(struct spawn_refused),
+};
+
+static struct {
+	pid_t pid; /* 0: down */
+	int fd; /* -1: down */
+	int ready; /* READY has come */
+	int lost; /* it has ended, or must: done at the turn's end */
+	int blocked; /* something is to be said, and it does not read */
+	int drain; /* DRAIN is to be said */
+	unsigned restarts, failures;
+	uint64_t begun_ms, next_ms;
+	uint32_t reply_type;
+	size_t reply_size; /* 0: none waits */
+	_Alignas(16) unsigned char reply[CONTROL_REPLY_MAX];
+	struct ipc_msg msg;
+} control = { .fd = -1 };
+
+/* ---- its life ---- */
+
+static int
+control_send_start(struct warderd *w, struct err *e)
+{
+	static struct spawn_start m;
+	int fds[WARDERD_SOCKETS_MAX + 2], n = 0;
+	uint32_t i;
+
+	memset(&m, 0, sizeof(m));
+	m.version = SPAWN_VERSION;
+	m.restarts = control.restarts;
+	m.settings = w->settings;
+	m.nlisteners = w->settings.nlisten;
+	m.tls = w->tls[0] != -1;
+	(void)snprintf(m.db_dir, sizeof(m.db_dir), "%.1023s", w->db);
+	for (i = 0; i < w->settings.nlisten; i++)
+		fds[n++] = w->listeners[i];
+	if (m.tls) {
+		fds[n++] = w->tls[0];
+		fds[n++] = w->tls[1];
+	}
+	return ipc_send(control.fd, SPAWN_START, &m, sizeof(m), fds, n, e);
+}
+
+static int
+control_start(struct warderd *w, struct err *e)
+{
+	struct child_spec s = {
+		.path = w->control_path,
+		.name = "warder-control",
+		.uid = w->control_uid,
+		.nfds = 1,
+		.dies_with_us = 1,
+	};
+	int pair[2], r;
+
+	if (ipc_pair(pair, e) == -1)
+		return -1;
+	s.fds[0] = pair[1];
+	r = fcntl(pair[0], F_SETFL, O_RDWR | O_NONBLOCK) == -1
+		? err_set(e, ERR_SYSTEM, "O_NONBLOCK")
+		: child_start(&s, &control.pid, e);
+	fd_closep(&pair[1]);
+	control.fd = pair[0];
+	return r == -1 ? -1 : control_send_start(w, e);
+}
+
+static uint64_t
+control_back_off(void)
+{
+	unsigned n = control.failures < 10 ? control.failures : 10;
+	uint64_t ms = (uint64_t)CONTROL_BACK_OFF_MS << n;
+
+	return ms < CONTROL_BACK_OFF_MAX_MS ? ms : CONTROL_BACK_OFF_MAX_MS;
+}
+
+void
+control_end(void)
+{
+	(void)child_end(control.pid);
+	control.pid = 0;
+	fd_closep(&control.fd);
+	control.ready = control.lost = control.blocked = 0;
+	control.reply_size = 0;
+}
+
+/* What it has begun goes before it is started again. */
+static void
+control_lose(struct warderd *w, uint64_t now_ms)
+{
+	if (now_ms - control.begun_ms >= CONTROL_GOOD_MS)
+		control.failures = 0;
+	control.next_ms = now_ms + control_back_off();
+	control.failures++;
+	control.restarts++;
+	control_end();
+	jailed_end_all(w);
+	deploy_end_all();
+	if (!w->draining)
+		log_text(LOG_LEVEL_WARN, "control.end",
+		    "warder-control has ended; %u jails die, it is started "
+		    "again",
+		    jailed_count());
+}
+
+static void
+control_try(struct warderd *w, uint64_t now_ms)
+{
+	struct err e;
+
+	control.begun_ms = now_ms;
+	if (control_start(w, &e) == 0)
+		return;
+	log_err(LOG_LEVEL_ERROR, "control.start", &e);
+	control_lose(w, now_ms);
+}
+
+int
+control_is_gone(void)
+{
+	return control.pid == 0;
+}
+
+void
+control_drain(struct warderd *w)
+{
+	(void)w;
+	control.drain = control.pid != 0;
+}
+
+/* ---- what it asks ---- */
+
+static int
+on_READY(struct warderd *w, struct ipc_msg *m)
+{
+	const struct spawn_ready *r = (const void *)m->body;
+
+	(void)w;
+	if (r->version != SPAWN_VERSION || control.ready)
+		return -1;
+	control.ready = 1;
+	notify_say("READY=1\nSTATUS=serving");
+	log_text(LOG_LEVEL_INFO, "control.ready", "warder-control serves");
+	return 0;
+}
+
+static int
+on_DEPLOY(struct warderd *w, struct ipc_msg *m)
+{
+	return deploy_begin(w, (const void *)m->body, m->fds[0]);
+}
+
+static int
+on_SPAWN(struct warderd *w, struct ipc_msg *m)
+{
+	return jailed_spawn(w, (const void *)m->body);
+}
+
+static int
+on_KILL(struct warderd *w, struct ipc_msg *m)
+{
+	return jailed_kill(w, (const void *)m->body);
+}
+
+static int
+on_FREEZE(struct warderd *w, struct ipc_msg *m)
+{
+	return jailed_freeze(w, (const void *)m->body);
+}
+
+static int
+on_STATUS(struct warderd *w, struct ipc_msg *m)
+{
+	struct spawn_state s = {
+		.jails = jailed_count(),
+		.jails_max = w->settings.limits.jails,
+		.deploys = deploy_count(),
+		.draining = (uint32_t)w->draining,
+		.spawned = w->spawned,
+		.refused = w->refused,
+		.uptime_ms = clock_now_ms() - w->begun_ms,
+	};
+
+	(void)m;
+	control_reply(SPAWN_STATE, &s, sizeof(s));
+	return 0;
+}
+
+#define HANDLER_TO_WARDERD(name) on_##name
+#define HANDLER_TO_CONTROL(name) NULL
+
+/* The only way in: what is no row of it ends control. */
+static const struct {
+	int (*handle)(struct warderd *w, struct ipc_msg *m);
+	size_t size;
+	int least, most;
+} control_table[] = {
+
+#define X(n, dir, body, least, most) \
+	[SPAWN_##n] = { HANDLER_##dir(n), sizeof(body), least, most },
+	SPAWN_MSGS(X)
+#undef X
+};
+
+static int
+control_dispatch(struct warderd *w, struct ipc_msg *m)
+{
+	if (m->type >= SPAWN__MAX || control_table[m->type].handle == NULL ||
+	    m->size != control_table[m->type].size ||
+	    m->nfds < control_table[m->type].least ||
+	    m->nfds > control_table[m->type].most ||
+	    (!control.ready && m->type != SPAWN_READY))
+		return -1;
+	return control_table[m->type].handle(w, m);
+}
+
+/* 1: there may be more, 0: there is none now, -1: control is to go. */
+static int
+control_receive(struct warderd *w)
+{
+	struct err e = { 0 };
+	int n = ipc_recv(control.fd, &control.msg, &e);
+
+	if (n == -1 && e.code == ERR_SYSTEM && e.sys == EAGAIN)
+		return 0;
+	if (n == 1 && control_dispatch(w, &control.msg) == -1) {
+		log_text(LOG_LEVEL_ERROR, "control.broken",
+		    "warder-control sent what it never sends: message %u of "
+		    "%u bytes, %d descriptors",
+		    control.msg.type, control.msg.size, control.msg.nfds);
+		n = -1;
+	}
+	ipc_drop_fds(&control.msg);
+	return n == 1 ? 1 : -1;
+}
+
+static void
+control_on_socket(void *ctx, short events)
+{
+	struct warderd *w = ctx;
+	int i, r = 1;
+
+	/* what it still has to say was written before it closed its end */
+	for (i = 0; i < CONTROL_TURN_MAX && r == 1; i++) {
+		if (control.blocked || control.reply_size > 0)
+			break;
+		r = events & (POLLIN | POLLHUP | POLLERR) ? control_receive(w)
+							  : 0;
+	}
+	if (r == -1 || (control.blocked && (events & (POLLHUP | POLLERR))))
+		control.lost = 1;
+}
+
+/* ---- what it is told ---- */
+
+int
+control_say(uint32_t type, const void *body, size_t size, const int *fds,
+    int nfds)
+{
+	struct err e;
+
+	if (control.fd == -1 || control.lost)
+		return 0;
+	if (ipc_send(control.fd, type, body, size, fds, nfds, &e) == 0)
+		return 0;
+	/* too many descriptors on their way are its to read, too */
+	if (e.sys == EAGAIN || e.sys == ENOBUFS || e.sys == ETOOMANYREFS) {
+		control.blocked = 1;
+		return -1;
+	}
+	control.lost = 1;
+	return 0;
+}
+
+void
+control_reply(uint32_t type, const void *body, size_t size)
+{
+	assert(control.reply_size == 0 && size <= sizeof(control.reply));
+	if (control_say(type, body, size, NULL, 0) == 0)
+		return;
+	memcpy(control.reply, body, size);
+	control.reply_type = type;
+	control.reply_size = size;
+}
+
+void
+control_refuse(uint32_t what, uint64_t id, const struct err *e)
+{
+	struct spawn_refused m = {
+		.id = id,
+		.what = what,
+		.code = e->code,
+		.sys = e->sys,
+	};
+
+	(void)snprintf(m.text, sizeof(m.text), "%s", e->msg);
+	control_reply(SPAWN_REFUSED, &m, sizeof(m));
+}
+
+static int
+control_say_drain(struct warderd *w, uint64_t now_ms)
+{
+	struct spawn_drain m = {
+		.wait_ms =
+		    w->drain_until_ms > now_ms ? w->drain_until_ms - now_ms : 0,
+	};
+
+	if (!control.drain || !control.ready)
+		return 0;
+	if (control_say(SPAWN_DRAIN, &m, sizeof(m), NULL, 0) == -1)
+		return -1;
+	control.drain = 0;
+	return 0;
+}
+
+static void
+control_say_all(struct warderd *w, uint64_t now_ms)
+{
+	control.blocked = 0;
+	if (control.reply_size > 0 &&
+	    control_say(control.reply_type, control.reply, control.reply_size,
+		NULL, 0) == -1)
+		return;
+	control.reply_size = 0;
+	if (control_say_drain(w, now_ms) == 0 && jailed_say(w) == 0)
+		(void)!deploy_say(w);
+}
+
+void
+control_step(struct warderd *w, uint64_t now_ms)
+{
+	if (control.fd != -1)
+		control_say_all(w, now_ms);
+	if (control.lost)
+		control_lose(w, now_ms);
+	if (control.pid == 0 && !w->draining && jailed_count() == 0 &&
+	    now_ms >= control.next_ms)
+		control_try(w, now_ms);
+}
+
+void
+control_wait(struct warderd *w, uint64_t now_ms)
+{
+	short events = control.blocked ? POLLOUT : POLLIN;
+
+	if (control.fd != -1)
+		ready_add(&w->ready, control.fd, events, control_on_socket, w);
+	else if (!w->draining && jailed_count() == 0)
+		ready_within(&w->ready, control.next_ms > now_ms
+					    ? (int)(control.next_ms - now_ms)
+					    : 0);
+}

@@ -1,0 +1,738 @@
+#include "jailed.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "clock.h"
+#include "control.h"
+#include "deploy.h"
+#include "egress/egress.h"
+#include "jail/environ.h"
+#include "jail/jail.h"
+#include "jail/outcome.h"
+#include "jail/posture.h"
+#include "log.h"
+#include "text.h"
+
+enum {
+	JAILED_COMMAND = 1, /* its id in the jail */
+	JAILED_STREAMS = 4, /* three, and the socket */
+};
+
+enum jailed_state {
+	JAILED_FREE,
+	JAILED_WAITING, /* for its proxy; there is a jail, not launched */
+	JAILED_RUNNING,
+	JAILED_DYING,
+	JAILED_DONE, /* nothing is left but its row */
+};
+
+/* What control does not know yet. */
+enum jailed_news {
+	JAILED_NO_NEWS,
+	JAILED_REFUSED,
+	JAILED_SPAWNED,
+};
+
+struct jailed {
+	enum jailed_state state;
+	enum jailed_news news;
+	int muted; /* control has gone: nothing is said any more */
+	uint64_t id;
+	uint64_t arrived_us;
+	uint64_t wall_ms;
+	uint64_t start_us;
+	char run[SPAWN_RUN_SIZE];
+	uint32_t attempt;
+	struct warderd *w;
+	struct agent *agent;
+	struct jail *jail;
+	struct egress *egress;
+	struct outcome outcome;
+	int ours[JAILED_STREAMS];
+	struct err why; /* REFUSED, or why the proxy failed */
+};
+
+static struct jailed jailed_rows[SPAWN_IDS_MAX];
+/* The rows in use come first; the order means nothing. */
+static struct jailed *jailed_living[SPAWN_IDS_MAX];
+static unsigned jailed_n;
+
+/* ---- rows ---- */
+
+static struct jailed *
+jailed_find(uint64_t id)
+{
+	unsigned i;
+
+	for (i = 0; i < jailed_n; i++)
+		if (jailed_living[i]->id == id && !jailed_living[i]->muted)
+			return jailed_living[i];
+	return NULL;
+}
+
+int
+jailed_has(uint64_t id)
+{
+	return jailed_find(id) != NULL;
+}
+
+unsigned
+jailed_count(void)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < jailed_n; i++)
+		n += jailed_living[i]->state != JAILED_DONE;
+	return n;
+}
+
+static struct jailed *
+jailed_new(struct warderd *w, const struct spawn_spawn *m)
+{
+	struct jailed *j = jailed_living[jailed_n];
+	int i;
+
+	if (j == NULL)
+		j = jailed_living[jailed_n] = &jailed_rows[jailed_n];
+	jailed_n++;
+	memset(j, 0, sizeof(*j));
+	j->w = w;
+	j->id = m->id;
+	j->arrived_us = clock_now_us();
+	j->wall_ms = m->wall_ms;
+	j->attempt = m->attempt;
+	j->outcome.oom = -1;
+	memcpy(j->run, m->run, sizeof(j->run));
+	for (i = 0; i < JAILED_STREAMS; i++)
+		j->ours[i] = -1;
+	return j;
+}
+
+/* Its place is the last one's; the freed row is the next one's. */
+static void
+jailed_free(unsigned i)
+{
+	struct jailed *j = jailed_living[i];
+
+	jailed_n--;
+	jailed_living[i] = jailed_living[jailed_n];
+	jailed_living[jailed_n] = j;
+	j->state = JAILED_FREE;
+}
+
+static void
+jailed_log(const struct jailed *j, enum log_level level, const char *ev,
+    const char *key, const char *value)
+{
+	struct log_line l;
+
+	log_set_run(j->run);
+	log_begin(&l, level, ev);
+	log_add_int(&l, "attempt", j->attempt);
+	log_add(&l, key, value);
+	log_end(&l);
+	log_set_run(NULL);
+}
+
+/* ---- the end ---- */
+
+static void
+jailed_close_streams(struct jailed *j)
+{
+	int i;
+
+	for (i = 0; i < JAILED_STREAMS; i++)
+		fd_closep(&j->ours[i]);
+}
+
+/* Everything of it is removed; the report is whole before. */
+static void
+jailed_remove(struct jailed *j)
+{
+	static struct egress_summary summary;
+
+	if (j->outcome.ended)
+		outcome_settle(&j->outcome, 0, 0);
+	outcome_finish(&j->outcome);
+	if (jail_destroy(take_ptr(&j->jail)) == -1)
+		jailed_log(j, LOG_LEVEL_ERROR, "run.leftover", "msg",
+		    "the jail left something behind");
+	egress_end(take_ptr(&j->egress), &summary);
+	agent_release(take_ptr(&j->agent));
+	j->state = JAILED_DONE;
+}
+
+static void
+jailed_refuse(struct jailed *j)
+{
+	j->w->refused++;
+	j->news = JAILED_REFUSED;
+	jailed_close_streams(j);
+	jailed_remove(j);
+}
+
+static void
+jailed_die(struct jailed *j, enum run_end end)
+{
+	if (j->state == JAILED_WAITING) {
+		(void)err_set(&j->why, ERR_CONFLICT,
+		    "it was ended before it began");
+		jailed_refuse(j);
+	} else if (j->state == JAILED_RUNNING) {
+		outcome_end(&j->outcome, end);
+		j->state = JAILED_DYING;
+	}
+}
+
+/* ---- its life ---- */
+
+static void
+jailed_on_jail(void *ctx, short events)
+{
+	struct jailed *j = ctx;
+	struct jail_event v;
+	struct err e;
+
+	(void)events;
+	if (j->jail == NULL)
+		return;
+	if (jail_receive(j->jail, &v, &e) == -1) {
+		/* it is killed, and its end of file comes */
+		jailed_log(j, LOG_LEVEL_WARN, "run.broken", "msg", e.msg);
+		outcome_end(&j->outcome, RUN_LOST);
+	} else {
+		fd_closep(&v.fd);
+		outcome_event(&j->outcome, &v);
+	}
+	if (j->outcome.ended && j->state == JAILED_RUNNING)
+		j->state = JAILED_DYING;
+}
+
+static void
+jailed_on_oom(void *ctx, short events)
+{
+	struct jailed *j = ctx;
+
+	(void)events;
+	if (j->outcome.oom == -1)
+		return;
+	outcome_oom(&j->outcome);
+	j->state = JAILED_DYING;
+}
+
+static void
+jailed_on_proxy(void *ctx, short events)
+{
+	struct jailed *j = ctx;
+	const struct err *why;
+
+	(void)events;
+	if (j->state != JAILED_RUNNING)
+		return;
+	why = egress_heard(j->egress);
+	if (why == NULL)
+		return;
+	j->why = *why;
+	jailed_die(j, RUN_PROXY);
+}
+
+static void
+jailed_check(struct jailed *j, uint64_t now_us)
+{
+	if (j->state == JAILED_WAITING &&
+	    now_us - j->arrived_us > EGRESS_READY_MS * 1000ULL) {
+		(void)err_set(&j->why, ERR_LIMIT,
+		    "warder-proxy: no answer within %d ms", EGRESS_READY_MS);
+		jailed_refuse(j);
+	}
+	if (j->state != JAILED_RUNNING && j->state != JAILED_DYING)
+		return;
+	outcome_limits(&j->outcome, now_us);
+	if (j->outcome.ended)
+		j->state = JAILED_DYING;
+	/* its limits and posture are still to be said */
+	if (j->outcome.gone && (j->news != JAILED_SPAWNED || j->muted))
+		jailed_remove(j);
+}
+
+void
+jailed_step(struct warderd *w, uint64_t now_us)
+{
+	unsigned i;
+
+	(void)w;
+	for (i = 0; i < jailed_n; i++)
+		jailed_check(jailed_living[i], now_us);
+	for (i = jailed_n; i-- > 0;)
+		if (jailed_living[i]->state == JAILED_DONE &&
+		    jailed_living[i]->muted)
+			jailed_free(i);
+}
+
+void
+jailed_end_all(struct warderd *w)
+{
+	unsigned i;
+
+	(void)w;
+	for (i = 0; i < jailed_n; i++) {
+		struct jailed *j = jailed_living[i];
+
+		j->muted = 1;
+		jailed_close_streams(j);
+		jailed_die(j, RUN_KILLED);
+	}
+}
+
+/* ---- its start ---- */
+
+static void
+jailed_options(const struct jailed *j, struct jail_options *o)
+{
+	const struct warderd *w = j->w;
+
+	*o = (struct jail_options){
+		.plan = &j->agent->plan,
+		.program = &j->agent->program,
+		.init_path = w->init_path,
+		.runtime_dir = w->places.runtime,
+		.state_dir = w->places.state,
+		.config_dir = w->places.config,
+		.cache_dir = w->places.cache,
+		.state_root = w->places.state_root,
+		.own = AGENT_MOUNT,
+	};
+	if (j->egress != NULL) {
+		o->capture = egress_capture(j->egress);
+		o->trust = egress_trust(j->egress);
+	}
+}
+
+/* The plan's, then agent.yaml's, then what its way out wants. */
+static int
+jailed_environ(const struct jailed *j, struct environ *env,
+    const char *const *more, struct err *e)
+{
+	char name[256];
+
+	if (environ_make(env, &j->agent->plan, NULL, e) == -1)
+		return -1;
+	for (; *more != NULL; more++) {
+		const char *equals = strchr(*more, '=');
+		int n = (int)(equals - *more);
+
+		(void)snprintf(name, sizeof(name), "%.*s", n, *more);
+		if (environ_add(env, name, equals + 1, 0, e) == -1)
+			return -1;
+	}
+	if (j->egress != NULL && egress_environ(j->egress, env, e) == -1)
+		return -1;
+	return j->agent->record.protocol == AGENT_NATIVE
+		   ? environ_add(env, "WARDER_FD", "3", 0, e)
+		   : 0;
+}
+
+static int
+jailed_socket(struct jailed *j, int *ret_theirs, struct err *e)
+{
+	int pair[2];
+
+	if (j->agent->record.protocol != AGENT_NATIVE)
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
+		return err_set(e, ERR_SYSTEM, "socketpair");
+	j->ours[3] = pair[0];
+	*ret_theirs = pair[1];
+	/* each end has its own flags */
+	if (fcntl(pair[0], F_SETFL, O_RDWR | O_NONBLOCK) == -1)
+		return err_set(e, ERR_SYSTEM, "O_NONBLOCK");
+	return 0;
+}
+
+static void
+jailed_limits(struct jailed *j)
+{
+	struct plan_limits *l = &j->outcome.limits;
+
+	if (j->wall_ms > 0 && (l->wall_ms == 0 || j->wall_ms < l->wall_ms))
+		l->wall_ms = j->wall_ms;
+	/* seen by whoever has the streams */
+	l->idle_ms = l->output_bytes = 0;
+}
+
+static int
+jailed_launch(struct jailed *j, struct err *e)
+{
+	static struct environ env;
+	const char *argv[AGENT_ARGS_MAX + 1], *more[AGENT_ENV_MAX + 1];
+	autofd theirs = -1;
+	struct jail_command c = { .id = JAILED_COMMAND, .argv = argv };
+
+	agent_record_split(&j->agent->record, argv, more);
+	if (jailed_environ(j, &env, more, e) == -1 ||
+	    jailed_socket(j, &theirs, e) == -1)
+		return -1;
+	c.envp = env.vector;
+	c.socket = theirs > 0 ? theirs : 0;
+	outcome_init(&j->outcome, j->jail, &j->agent->plan);
+	jailed_limits(j);
+	if (jail_launch(j->jail, &c, j->ours, e) == -1)
+		return -1;
+	if (j->egress != NULL && egress_hand_over(j->egress, j->jail, e) == -1)
+		return -1;
+	j->state = JAILED_RUNNING;
+	j->news = JAILED_SPAWNED;
+	j->start_us = clock_now_us() - j->arrived_us;
+	j->w->spawned++;
+	return 0;
+}
+
+/* ret[i] is readable, so that egress_ready() will not wait. */
+static int
+jailed_proxy_waits(const struct jailed *j, int ret[2])
+{
+	struct pollfd p[2];
+	size_t i, n = egress_fds(j->egress, ret);
+
+	for (i = 0; i < n; i++)
+		p[i] = (struct pollfd){ .fd = ret[i], .events = POLLIN };
+	return poll(p, n, 0) < (int)n;
+}
+
+static void
+jailed_on_ready(void *ctx, short events)
+{
+	struct jailed *j = ctx;
+	int fds[2];
+
+	(void)events;
+	if (j->state != JAILED_WAITING || jailed_proxy_waits(j, fds))
+		return;
+	if (egress_ready(j->egress, &j->why) == -1 ||
+	    jailed_launch(j, &j->why) == -1)
+		jailed_refuse(j);
+}
+
+static int
+jailed_egress(struct jailed *j, struct err *e)
+{
+	const struct plan *p = &j->agent->plan;
+	struct egress_options o = {
+		.proxy_path = j->w->proxy_path,
+		.vault_path = j->w->vault_path,
+		.audit_program = j->w->audit_path,
+		.config_dir = j->w->places.config,
+		.state_dir = j->w->places.state_root,
+		.net = &j->agent->net.net,
+		.policy = j->agent->policy,
+		.root = p->rootfs == PLAN_ROOTFS_DIR
+			    ? plan_string(p, p->rootfs_dir)
+			    : NULL,
+		.wall_ms = p->limits.wall_ms,
+		.dies_with_us = 1,
+	};
+
+	return egress_start(&o, &j->egress, e);
+}
+
+static int
+jailed_begin(struct jailed *j, const struct spawn_spawn *m, struct err *e)
+{
+	struct jail_options o;
+	int net;
+
+	if (agent_get(&j->w->store, m->tenant, m->digest, &j->agent, e) == -1 ||
+	    agent_judge(j->w->ceiling, &j->agent->judged, &j->agent->net, e) ==
+		-1)
+		return -1;
+	net = plan_has_net(&j->agent->plan);
+	if (net && jailed_egress(j, e) == -1)
+		return -1;
+	jailed_options(j, &o);
+	if (jail_create(&o, &j->jail, e) == -1)
+		return -1;
+	j->state = JAILED_WAITING;
+	return net ? 0 : jailed_launch(j, e);
+}
+
+/* ---- requests ---- */
+
+/* [0-9a-z-]{1,39}: it is logged, and nothing else. */
+static int
+jailed_is_run(const char run[SPAWN_RUN_SIZE])
+{
+	size_t n = strspn(run, "0123456789abcdefghijklmnopqrstuvwxyz-");
+
+	return n > 0 && n < SPAWN_RUN_SIZE && run[n] == '\0';
+}
+
+static int
+jailed_tenant_is_known(const struct warderd *w, const char *tenant)
+{
+	uint32_t i;
+
+	for (i = 0; i < w->settings.ntenants; i++)
+		if (strcmp(w->settings.tenants[i], tenant) == 0)
+			return 1;
+	return 0;
+}
+
+static unsigned
+jailed_count_tenant(const char *tenant)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < jailed_n; i++)
+		n += jailed_living[i]->agent != NULL &&
+		     strcmp(jailed_living[i]->agent->tenant, tenant) == 0;
+	return n;
+}
+
+static int
+jailed_may(const struct warderd *w, const struct spawn_spawn *m, struct err *e)
+{
+	const struct settings_limits *l = &w->settings.limits;
+
+	if (w->draining)
+		return err_set(e, ERR_CONFLICT, "the supervisor is stopping");
+	if (!jailed_tenant_is_known(w, m->tenant))
+		return err_set(e, ERR_NOT_FOUND, "no such tenant");
+	/* the row of this one is there already */
+	if (jailed_n > l->jails)
+		return err_set(e, ERR_LIMIT, "%u jails are alive", l->jails);
+	if (jailed_count_tenant(m->tenant) >= l->jails_tenant)
+		return err_set(e, ERR_LIMIT,
+		    "%u jails of this tenant are alive", l->jails_tenant);
+	return 0;
+}
+
+int
+jailed_spawn(struct warderd *w, const struct spawn_spawn *m)
+{
+	struct jailed *j;
+	struct err e;
+
+	if (m->id == 0 || jailed_has(m->id) || deploy_has(m->id) ||
+	    !settings_is_tenant(m->tenant, sizeof(m->tenant)) ||
+	    !jailed_is_run(m->run))
+		return -1;
+	if (jailed_n == SPAWN_IDS_MAX) {
+		(void)err_set(&e, ERR_LIMIT, "%d ids live", SPAWN_IDS_MAX);
+		control_refuse(SPAWN_SPAWN, m->id, &e);
+		return 0;
+	}
+	j = jailed_new(w, m);
+	if (jailed_may(w, m, &j->why) == -1 ||
+	    jailed_begin(j, m, &j->why) == -1)
+		jailed_refuse(j);
+	return 0;
+}
+
+int
+jailed_kill(struct warderd *w, const struct spawn_kill *m)
+{
+	static const char *const whys[] = {
+#define X(name, text) text,
+		SPAWN_WHYS(X)
+#undef X
+	};
+	struct jailed *j = jailed_find(m->id);
+
+	(void)w;
+	if (m->why >= SPAWN_WHY__MAX)
+		return -1;
+	if (j == NULL)
+		return 0;
+	jailed_log(j, LOG_LEVEL_INFO, "run.kill", "why", whys[m->why]);
+	jailed_die(j, RUN_KILLED);
+	return 0;
+}
+
+int
+jailed_freeze(struct warderd *w, const struct spawn_freeze *m)
+{
+	struct jailed *j = jailed_find(m->id);
+	struct err e = { .code = ERR_NOT_FOUND, .msg = "no such run" };
+
+	(void)w;
+	if (m->id == 0 || m->on > 1)
+		return -1;
+	if (j != NULL && j->state == JAILED_RUNNING &&
+	    jail_freeze(j->jail, (int)m->on, &e) == 0)
+		control_reply(SPAWN_FROZEN, m, sizeof(*m));
+	else
+		control_refuse(SPAWN_FREEZE, m->id, &e);
+	return 0;
+}
+
+/* ---- what is said ---- */
+
+static void
+jailed_posture(const struct jailed *j, char *buf, size_t size)
+{
+	char value[256];
+	struct text t, v;
+	int row;
+
+	text_init(&t, buf, size);
+	for (row = 0; row < POSTURE__MAX; row++) {
+		text_init(&v, value, sizeof(value));
+		posture_value((enum posture_row)row, jail_posture(j->jail),
+		    &j->agent->plan, &v);
+		text_addf(&t, "%s\"%s\":", row == 0 ? "{" : ",",
+		    posture_name((enum posture_row)row));
+		text_add_json(&t, value);
+	}
+	text_add(&t, "}");
+	if (t.truncated)
+		(void)snprintf(buf, size, "{}");
+}
+
+static int
+jailed_say_spawned(struct jailed *j)
+{
+	struct spawn_spawned m = { .id = j->id, .start_us = j->start_us };
+	const struct plan_limits *l;
+	int n = j->ours[3] == -1 ? 3 : 4;
+
+	/* it may have ended meanwhile: control reads what it left */
+	if (j->agent != NULL) {
+		l = &j->agent->plan.limits;
+		m.idle_ms = l->idle_ms;
+		m.output_bytes = l->output_bytes;
+		memcpy(m.policy, j->agent->policy, sizeof(m.policy));
+		jailed_posture(j, m.posture, sizeof(m.posture));
+	}
+	if (control_say(SPAWN_SPAWNED, &m, sizeof(m), j->ours, n) == -1)
+		return -1;
+	jailed_close_streams(j);
+	return 0;
+}
+
+static int
+jailed_say_refused(struct jailed *j)
+{
+	struct spawn_refused m = {
+		.id = j->id,
+		.what = SPAWN_SPAWN,
+		.code = j->why.code,
+		.sys = j->why.sys,
+	};
+
+	(void)snprintf(m.text, sizeof(m.text), "%s", j->why.msg);
+	if (control_say(SPAWN_REFUSED, &m, sizeof(m), NULL, 0) == -1)
+		return -1;
+	j->muted = 1;
+	return 0;
+}
+
+static int
+jailed_say_exited(struct jailed *j)
+{
+	const struct run_report *r = &j->outcome.report;
+	struct spawn_exited m = {
+		.id = j->id,
+		.end = r->end,
+		.status = r->status,
+		.sys = r->sys,
+		.pids_met = r->pids_met,
+		.disk_met = r->disk_met,
+		.wall_us = r->wall_us,
+		.cpu_us = r->usage.cpu_us,
+		.memory_peak_bytes = r->usage.memory_peak_bytes,
+		.max_rss_bytes = r->max_rss_bytes,
+		.read_bytes = r->usage.read_bytes,
+		.written_bytes = r->usage.written_bytes,
+		.oom_kills = r->usage.oom_kills,
+	};
+
+	if (r->end == RUN_PROXY)
+		(void)snprintf(m.text, sizeof(m.text), "%.255s", j->why.msg);
+	if (control_say(SPAWN_EXITED, &m, sizeof(m), NULL, 0) == -1)
+		return -1;
+	j->muted = 1;
+	return 0;
+}
+
+static int
+jailed_say_one(struct jailed *j)
+{
+	enum jailed_news news = j->news;
+	int r = 0;
+
+	if (j->muted)
+		return 0;
+	if (news == JAILED_REFUSED)
+		return jailed_say_refused(j);
+	if (news == JAILED_SPAWNED)
+		r = jailed_say_spawned(j);
+	if (r == 0)
+		j->news = JAILED_NO_NEWS;
+	return r == 0 && j->state == JAILED_DONE ? jailed_say_exited(j) : r;
+}
+
+int
+jailed_say(struct warderd *w)
+{
+	unsigned i;
+
+	(void)w;
+	for (i = 0; i < jailed_n; i++)
+		if (jailed_say_one(jailed_living[i]) == -1)
+			return -1;
+	return 0;
+}
+
+/* ---- what is waited for ---- */
+
+static void
+jailed_wait_proxy(struct ready *r, struct jailed *j)
+{
+	int fds[2];
+	struct pollfd p;
+	size_t i, n = egress_fds(j->egress, fds);
+
+	/* one that is readable already must not keep the loop turning */
+	for (i = 0; i < n; i++) {
+		p = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+		if (poll(&p, 1, 0) == 0)
+			ready_add(r, fds[i], POLLIN, jailed_on_ready, j);
+	}
+	ready_within(r, EGRESS_READY_MS);
+}
+
+static void
+jailed_wait_jail(struct ready *r, struct jailed *j)
+{
+	int fds[2];
+
+	if (j->outcome.gone)
+		return;
+	ready_add(r, jail_fd(j->jail), POLLIN, jailed_on_jail, j);
+	ready_add(r, j->outcome.oom, j->outcome.oom_events, jailed_on_oom, j);
+	if (j->egress == NULL || j->state != JAILED_RUNNING)
+		return;
+	(void)egress_fds(j->egress, fds);
+	ready_add(r, fds[0], POLLIN, jailed_on_proxy, j);
+}
+
+void
+jailed_wait(struct warderd *w, uint64_t now_us)
+{
+	struct ready *r = &w->ready;
+	unsigned i;
+
+	for (i = 0; i < jailed_n; i++) {
+		struct jailed *j = jailed_living[i];
+
+		if (j->state == JAILED_WAITING)
+			jailed_wait_proxy(r, j);
+		if (j->state != JAILED_RUNNING && j->state != JAILED_DYING)
+			continue;
+		jailed_wait_jail(r, j);
+		ready_within(r, outcome_timeout(&j->outcome, now_us));
+	}
+}

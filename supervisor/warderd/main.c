@@ -1,0 +1,297 @@
+/*
+ * main.c: warderd, the supervisor.
+ *
+ * The only process of the service that is root: it opens what needs that,
+ * starts warder-control, and answers its closed table of requests.  One
+ * thread, one poll(2), nothing allocated by what a request says.  An ordinary
+ * user may run it for themselves: directories of their own, rootless jails.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+
+#include "clock.h"
+#include "control.h"
+#include "deploy.h"
+#include "jailed.h"
+#include "log.h"
+#include "notify.h"
+#include "opt.h"
+#include "set.h"
+#include "text.h"
+#include "version.h"
+
+enum {
+	MAIN_TEXT_MAX = CONFIG_TEXT_MAX,
+};
+
+struct main_options {
+	struct warderd *w;
+	const char *state;
+	int check, version;
+	enum log_format format;
+	enum log_level level;
+};
+
+/* Large, and there is one. */
+static struct warderd main_warderd;
+
+/* ---- options ---- */
+
+#define MAIN_SET(name, ...)                                            \
+	static int set_##name(void *ctx, const char *v, struct err *e) \
+	{                                                              \
+		struct main_options *o = ctx;                          \
+		(void)v;                                               \
+		(void)e;                                               \
+		__VA_ARGS__;                                           \
+	}
+
+MAIN_SET(config,
+    return text_path("/", v, o->w->config_file, sizeof(o->w->config_file), e))
+MAIN_SET(state, o->state = v; return 0)
+MAIN_SET(control,
+    return text_path("/", v, o->w->control_path, sizeof(o->w->control_path), e))
+MAIN_SET(check, o->check = 1; return 0)
+MAIN_SET(version, o->version = 1; return 0)
+MAIN_SET(format, return log_format_parse(v, &o->format, e))
+MAIN_SET(level, return log_level_parse(v, &o->level, e))
+
+/* clang-format off */
+static const struct opt main_options[] = {
+	{ "config", 0, "FILE", "in place of /etc/warder/warder.yaml; absolute", set_config },
+	{ "check-config", 0, NULL, "say what is wrong with it, and stop", set_check },
+	{ "state", 0, "DIR", "in place of /var/lib/warder; absolute", set_state },
+	{ "log", 0, "FORMAT", "logfmt or json", set_format },
+	{ "log-level", 0, "LEVEL", "error, warn, info or debug", set_level },
+	{ "control", 0, "PROGRAM", "in place of warder-control: for tests", set_control },
+	{ "version", 0, NULL, "print the version", set_version },
+};
+
+static const struct opt_verb main_verb = {
+	"", "", main_options, countof(main_options),
+};
+
+/* clang-format on */
+
+static int
+main_help(void)
+{
+	size_t i;
+
+	printf("usage: warderd [OPTIONS]\n\n"
+	       "Runs agents in jails behind the Agent Server API, in the "
+	       "foreground.\n\noptions:\n");
+	for (i = 0; i < countof(main_options); i++) {
+		const struct opt *o = &main_options[i];
+		char left[64];
+
+		(void)snprintf(left, sizeof(left), "--%s%s%s", o->name,
+		    o->value ? " " : "", o->value ? o->value : "");
+		printf("  %-24s %s\n", left, o->help);
+	}
+	return 0;
+}
+
+static int
+main_fail(const struct err *e, const char *text)
+{
+	(void)fprintf(stderr, "warderd: %s\n", text[0] != '\0' ? text : e->msg);
+	return err_exit(e->code);
+}
+
+/* ---- signals ---- */
+
+/* The first asks everybody to come to an end, the second does not ask. */
+static void
+main_stop(struct warderd *w)
+{
+	if (w->draining) {
+		w->hasty = 1;
+		return;
+	}
+	w->draining = 1;
+	w->drain_until_ms = clock_now_ms() + WARDERD_DRAIN_MS;
+	notify_say("STOPPING=1\nSTATUS=draining");
+	log_text(LOG_LEVEL_INFO, "drain", "stopping; %u jails are alive",
+	    jailed_count());
+	control_drain(w);
+}
+
+static void
+main_on_signal(void *ctx, short events)
+{
+	static struct signalfd_siginfo s;
+	struct warderd *w = ctx;
+
+	(void)events;
+	while (read(w->signals_fd, &s, sizeof(s)) == sizeof(s)) {
+		if (s.ssi_signo == SIGHUP)
+			log_text(LOG_LEVEL_WARN, "reload",
+			    "the configuration is read at the start only");
+		else
+			main_stop(w);
+	}
+}
+
+static int
+main_signals(struct warderd *w, struct err *e)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGHUP);
+	(void)signal(SIGPIPE, SIG_IGN); /* standard error may be one */
+	if (sigprocmask(SIG_BLOCK, &set, NULL) == -1)
+		return err_set(e, ERR_SYSTEM, "sigprocmask");
+	w->signals_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return w->signals_fd == -1 ? err_set(e, ERR_SYSTEM, "signalfd") : 0;
+}
+
+/* ---- the loop ---- */
+
+static int
+main_is_over(const struct warderd *w, uint64_t now_ms)
+{
+	if (!w->draining)
+		return 0;
+	return w->hasty || now_ms >= w->drain_until_ms ||
+	       (control_is_gone() && jailed_count() == 0);
+}
+
+static void
+main_wait_for(struct warderd *w)
+{
+	uint64_t now_us = clock_now_us(), now_ms = now_us / 1000;
+
+	ready_clear(&w->ready);
+	ready_add(&w->ready, w->signals_fd, POLLIN, main_on_signal, w);
+	control_wait(w, now_ms);
+	jailed_wait(w, now_us);
+	deploy_wait(w, now_ms);
+	ready_within(&w->ready, notify_timeout(now_ms));
+	if (w->draining)
+		ready_within(&w->ready, w->drain_until_ms > now_ms
+					    ? (int)(w->drain_until_ms - now_ms)
+					    : 0);
+}
+
+/* Jails first, so that what control is told is what is so. */
+static void
+main_step(struct warderd *w)
+{
+	uint64_t now_us = clock_now_us();
+
+	jailed_step(w, now_us);
+	deploy_step(w, now_us / 1000);
+	control_step(w, now_us / 1000);
+	notify_alive(now_us / 1000);
+}
+
+static int
+main_loop(struct warderd *w, struct err *e)
+{
+	main_step(w);
+	while (!main_is_over(w, clock_now_ms())) {
+		main_wait_for(w);
+		if (ready_wait(&w->ready, e) == -1)
+			return -1;
+		main_step(w);
+	}
+	return 0;
+}
+
+/* Whoever is left is killed, and nothing of any jail stays. */
+static int
+main_finish(struct warderd *w, struct err *e)
+{
+	uint64_t until = clock_now_ms() + WARDERD_DRAIN_MS;
+
+	control_end();
+	deploy_end_all();
+	jailed_end_all(w);
+	while (jailed_count() > 0 && clock_now_ms() < until) {
+		jailed_step(w, clock_now_us());
+		ready_clear(&w->ready);
+		jailed_wait(w, clock_now_us());
+		ready_within(&w->ready, jailed_count() > 0 ? 1000 : 0);
+		if (ready_wait(&w->ready, e) == -1)
+			return -1;
+		jailed_step(w, clock_now_us());
+	}
+	set_finish(w);
+	log_text(LOG_LEVEL_INFO, "end", "ended");
+	return 0;
+}
+
+/* ---- the start ---- */
+
+static int
+main_prepare(struct warderd *w, struct err *e)
+{
+	struct rlimit files;
+	size_t i;
+
+	w->begun_ms = clock_now_ms();
+	w->lock_fd = w->signals_fd = w->ceiling_fd = -1;
+	w->tls[0] = w->tls[1] = -1;
+	for (i = 0; i < countof(w->listeners); i++)
+		w->listeners[i] = -1;
+	notify_init();
+	/* a jail's descriptors are many */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+	/* a user's must be: its own files in /proc make its jails' maps */
+	return geteuid() == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1
+		   ? err_set(e, ERR_SYSTEM, "prctl")
+		   : 0;
+}
+
+static int
+main_serve(struct warderd *w, const struct main_options *o, struct err *e)
+{
+	if (set_make(w, e) == -1 || main_signals(w, e) == -1)
+		return -1;
+	log_init("warderd", o->format, o->level);
+	log_text(LOG_LEVEL_INFO, "start",
+	    "warderd " WARDER_VERSION ", state %s", w->state);
+	if (main_loop(w, e) == -1)
+		return -1;
+	return main_finish(w, e);
+}
+
+int
+main(int argc, char **argv)
+{
+	static char text[MAIN_TEXT_MAX];
+	struct warderd *w = &main_warderd;
+	struct main_options o = { .w = w, .level = LOG_LEVEL_INFO };
+	struct err e = { 0 };
+	int rest, r = opt_parse(&main_verb, &o, argc, argv, &rest, &e);
+
+	if (r == 1)
+		return main_help();
+	if (r == 0 && rest < argc)
+		r = err_set(&e, ERR_INVALID, "%s: it takes no argument",
+		    argv[rest]);
+	if (r == 0 && o.version) {
+		(void)puts("warderd " WARDER_VERSION);
+		return 0;
+	}
+	if (r == -1)
+		return main_fail(&e, text);
+	if (main_prepare(w, &e) == -1 ||
+	    set_read(w, o.state, text, sizeof(text), &e) == -1)
+		return main_fail(&e, text);
+	if (o.check)
+		return 0;
+	return main_serve(w, &o, &e) == -1 ? main_fail(&e, "") : 0;
+}

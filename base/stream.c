@@ -175,6 +175,8 @@ stream_has_news(const struct stream *s)
 {
 	if (s->broken)
 		return !s->told;
+	if (buf_size(&s->out) < s->below)
+		return 1;
 	return s->secure && stream_wants_read(s) && s->more;
 }
 
@@ -204,6 +206,7 @@ stream_go(void *arg)
 
 	stream_move(s, 1);
 	s->told = s->broken;
+	s->below = 0;
 	s->gone = &gone;
 	s->fn(s->arg);
 	if (gone)

@@ -29,6 +29,12 @@ struct stream {
 	int broken; /* nothing goes any more, either way */
 	int secure; /* the TLS handshake is done */
 	struct err why; /* of broken */
+	uint64_t moved; /* bytes, both ways: for idle times */
+	/*
+	 * The owner sets it: fn is called once when out holds fewer bytes
+	 * than this, though nothing else has happened.  0: it is not.
+	 */
+	size_t below;
 
 	/* private */
 	struct loop *loop;
@@ -42,7 +48,6 @@ struct stream {
 	int shut; /* to be shut down once out is empty; 2: it was */
 	unsigned also; /* what TLS waits for besides */
 	int more; /* TLS may hold bytes that make no descriptor readable */
-	uint64_t moved; /* bytes, both ways: for idle times */
 	int told; /* fn has seen broken */
 	int *gone; /* set while fn runs: it may destroy the stream */
 };

@@ -14,6 +14,7 @@
 
 #include "http1.h"
 #include "ipc.h"
+#include "limits_api.h"
 #include "limits_proxy.h"
 #include "log.h"
 #include "msg_config.h"
@@ -254,7 +255,8 @@ enum {
 	X("Text, logs, secrets", LIMITS_BASE) \
 	X("HTTP/1.1 messages", LIMITS_HTTP1) \
 	X("TLS", LIMITS_TLS) \
-	X("The way out of a jail", LIMITS_PROXY)
+	X("The way out of a jail", LIMITS_PROXY) \
+	X("The API", LIMITS_API)
 
 /* clang-format on */
 

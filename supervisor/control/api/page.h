@@ -1,0 +1,41 @@
+/*
+ * page.h: a page of a list: how it is asked for, how it is answered.
+ */
+#ifndef API_PAGE_H
+#define API_PAGE_H
+
+#include <stdint.h>
+
+#include "request.h"
+
+enum {
+	PAGE_LIMIT = 10, /* rows, where none is said */
+};
+
+/* What a search's body says beside its own members. */
+struct page {
+	int64_t limit, offset;
+	const char *sort_by, *sort_order;
+	const json_t *select;
+};
+
+/* Rows of a table for json_read(), into a struct page at "at". */
+#define PAGE_MEMBERS(type, at)                                               \
+	{ "limit", JSON_KIND_WHOLE, JSON_NULLABLE, offsetof(type, at.limit), \
+		1, 1000 },                                                   \
+	    { "offset", JSON_KIND_WHOLE, JSON_NULLABLE,                      \
+		    offsetof(type, at.offset), 0, INT32_MAX },               \
+	    { "sort_by", JSON_KIND_TEXT, JSON_NULLABLE,                      \
+		    offsetof(type, at.sort_by), 0, 64 },                     \
+	    { "sort_order", JSON_KIND_TEXT, JSON_NULLABLE,                   \
+		    offsetof(type, at.sort_order), 0, 8 },                   \
+	{                                                                    \
+		"select", JSON_KIND_ARRAY, JSON_NULLABLE,                    \
+		    offsetof(type, at.select), 0, 0                          \
+	}
+
+/* X-Pagination-Total, and X-Pagination-Next where more follows. */
+void page_fields(struct request *r, const struct page *p, size_t rows,
+    int64_t total);
+
+#endif /* !API_PAGE_H */

@@ -1,0 +1,46 @@
+/*
+ * runs_follow.c: a follower's text goes to the client that asked for it.
+ */
+#include "api.h"
+#include "runs.h"
+#include "supervisor/control/stream/follow.h"
+
+static int
+sink_room(void *arg)
+{
+	return request_room(arg);
+}
+
+static size_t
+sink_write(void *arg, const void *p, size_t n)
+{
+	return request_write(arg, p, n);
+}
+
+static void
+sink_end(void *arg)
+{
+	request_end(arg);
+}
+
+void
+runs_answer_follow(struct request *r, const struct follow_options *options)
+{
+	const struct follow_sink sink = { sink_room, sink_write, sink_end, r };
+	struct follow_options o = *options;
+	struct follow *f;
+	struct err e = { 0 };
+
+	o.loop = r->api->loop;
+	o.storage = r->api->storage;
+	o.engine = r->api->engine;
+	o.heartbeat_ms = r->api->config.heartbeat_ms;
+	o.tenant = r->who.tenant;
+	if (follow_create(&o, &sink, &f, &e) == 0)
+		request_stream(r, "text/event-stream",
+		    &(struct request_source){ follow_pull, follow_gone, f });
+	else if (e.code == ERR_INVALID)
+		request_fail(r, 422, ERR_INVALID, "%s", e.msg);
+	else
+		request_error(r, &e);
+}

@@ -1,0 +1,238 @@
+/*
+ * runs_wait.c: what a run gave, when it has ended.
+ *
+ * The status goes out before the outcome is known: line feeds, which JSON
+ * does not mind, keep the connection alive until the values follow.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "api.h"
+#include "log.h"
+#include "runs.h"
+#include "shape.h"
+#include "supervisor/control/runs/engine.h"
+#include "writer.h"
+
+struct waiting {
+	struct request *request; /* NULL: the client has gone */
+	struct api *api;
+	struct engine_waiter *waiter; /* NULL: the run has ended */
+	struct loop_timer *timer;
+	unsigned asking; /* answers of the storage that will come */
+	int cancel;
+	char tenant[AUTH_TENANT_SIZE];
+	char run_id[64];
+	char *text; /* the end's, and how much of it went */
+	size_t size, sent;
+};
+
+static void
+waiting_destroy(struct waiting *w)
+{
+	if (w->asking > 0)
+		return;
+	engine_wait_cancel(w->waiter);
+	loop_timer_destroy(w->timer);
+	free(w->text);
+	free(w);
+}
+
+/* ---- the client -------------------------------------------------------------- */
+
+static void
+waiting_gone(void *arg)
+{
+	struct waiting *w = arg;
+	const char *const ids[] = { w->run_id };
+	const struct storage_run_cancel_request q = {
+		.tenant = w->tenant,
+		.run_ids = { .v = ids, .n = 1 },
+		.action = "interrupt",
+		.reason = "the client went away",
+	};
+	struct err e = { 0 };
+
+	w->request = NULL;
+	if (w->cancel && w->waiter != NULL &&
+	    engine_run_cancel(w->api->engine, &q, NULL, NULL, &e) == -1)
+		log_err(LOG_LEVEL_WARN, "run.cancel", &e);
+	waiting_destroy(w);
+}
+
+static void
+waiting_pull(void *arg)
+{
+	struct waiting *w = arg;
+	struct request *r = w->request;
+
+	if (w->text == NULL)
+		return;
+	while (w->sent < w->size && request_room(r))
+		w->sent +=
+		    request_write(r, w->text + w->sent, w->size - w->sent);
+	if (w->sent < w->size)
+		return;
+	w->request = NULL;
+	request_end(r);
+	waiting_destroy(w);
+}
+
+static void
+waiting_beat(void *arg)
+{
+	struct waiting *w = arg;
+
+	if (w->request == NULL || w->text != NULL)
+		return;
+	if (request_room(w->request))
+		(void)!request_write(w->request, "\n", 1);
+	if (loop_timer_set(w->timer, w->api->config.heartbeat_ms, NULL) == -1)
+		log_text(LOG_LEVEL_ERROR, "api.wait", "no timer");
+}
+
+/* ---- the outcome ----------------------------------------------------------------- */
+
+static void
+waiting_say(struct waiting *w, json_t *value)
+{
+	autojson *own = value;
+	struct err e = { 0 };
+
+	loop_timer_clear(w->timer);
+	if (w->request == NULL) {
+		waiting_destroy(w);
+	} else if (own == NULL ||
+		   json_text(own, &w->text, &w->size, &e) == -1) {
+		struct request *r = w->request;
+
+		w->request = NULL;
+		request_break(r);
+		waiting_destroy(w);
+	} else
+		waiting_pull(w);
+}
+
+static json_t *
+failure(const char *error, const char *message)
+{
+	return json_pack("{s:{s:s,s:s}}", "__error__", "error", error,
+	    "message", message);
+}
+
+/* Of a run that stopped before its end: the thread's values, and what is
+ * asked. */
+static void
+on_thread(void *arg, const struct storage_thread *t, const struct err *e)
+{
+	struct waiting *w = arg;
+	json_t *values = NULL, *asked;
+
+	(void)e;
+	w->asking--;
+	if (t == NULL || t->values == NULL ||
+	    json_parse(t->values, strlen(t->values), NULL, &values, NULL) == -1)
+		values = json_object();
+	asked = t != NULL ? shape_interrupts(t->interrupts) : NULL;
+	if (asked != NULL || t == NULL)
+		(void)json_object_set_new(values, "__interrupt__",
+		    asked != NULL ? asked : json_array());
+	waiting_say(w, values);
+}
+
+static void
+ask_thread(struct waiting *w, const char *thread_id)
+{
+	const struct storage_thread_get_request q = {
+		.tenant = w->tenant,
+		.thread_id = thread_id,
+	};
+	struct err e = { 0 };
+
+	w->asking++;
+	if (storage_thread_get(w->api->storage, &q, on_thread, w, &e) == 0)
+		return;
+	w->asking--;
+	waiting_say(w, failure("Unavailable", e.msg));
+}
+
+/* {"error": class, "message": text} as the run stored it. */
+static json_t *
+failure_of(const struct storage_run *run)
+{
+	json_t *error = NULL;
+
+	if (run->error != NULL &&
+	    json_parse(run->error, strlen(run->error), NULL, &error, NULL) == 0)
+		return json_pack("{s:o}", "__error__", error);
+	return strcmp(run->status, "timeout") == 0
+		   ? failure("TimeoutError", "the run's time was up")
+		   : failure("Error", "the run failed");
+}
+
+static json_t *
+output_of(const struct storage_run *run)
+{
+	json_t *values = NULL;
+
+	if (run->output == NULL || json_parse(run->output, strlen(run->output),
+				       NULL, &values, NULL) == -1)
+		return json_null();
+	return values;
+}
+
+static void
+on_ended(void *arg, const struct storage_run *run, const struct err *e)
+{
+	struct waiting *w = arg;
+
+	w->waiter = NULL;
+	if (e != NULL)
+		waiting_say(w, failure("Unavailable", e->msg));
+	else if (run == NULL)
+		waiting_say(w, failure("RunDeleted",
+				   "the run was rolled back or deleted"));
+	else if (strcmp(run->status, "success") == 0)
+		waiting_say(w, output_of(run));
+	else if (strcmp(run->status, "interrupted") == 0)
+		ask_thread(w, run->thread_id);
+	else
+		waiting_say(w, failure_of(run));
+}
+
+/* ---- begin --------------------------------------------------------------------------- */
+
+static int
+waiting_begin(struct waiting *w, struct err *e)
+{
+	if (loop_timer_create(w->api->loop, waiting_beat, w, &w->timer, e) ==
+		-1 ||
+	    loop_timer_set(w->timer, w->api->config.heartbeat_ms, e) == -1)
+		return -1;
+	return engine_wait(w->api->engine, w->tenant, w->run_id, on_ended, w,
+	    &w->waiter, e);
+}
+
+void
+runs_answer_wait(struct request *r, const char *run_id, int cancel)
+{
+	struct waiting *w = calloc(1, sizeof(*w));
+	struct err e = { 0 };
+
+	if (w == NULL) {
+		request_fail(r, 503, ERR_SYSTEM, "no memory");
+		return;
+	}
+	w->request = r;
+	w->api = r->api;
+	w->cancel = cancel;
+	(void)snprintf(w->tenant, sizeof(w->tenant), "%s", r->who.tenant);
+	(void)snprintf(w->run_id, sizeof(w->run_id), "%s", run_id);
+	if (waiting_begin(w, &e) == -1) {
+		waiting_destroy(w);
+		request_error(r, &e);
+		return;
+	}
+	request_stream(r, "application/json",
+	    &(struct request_source){ waiting_pull, waiting_gone, w });
+}

@@ -721,9 +721,93 @@ def row_proxy_jails(b):
             "commands": {"ways": " ".join(argv)}}
 
 
+class Two:
+    """One warder-proxy with two jails; the second one's load."""
+
+    def __init__(self, b, bed, stack):
+        self.ca = os.path.join(bed.place("two"), "ca.pem")
+        proxy = os.path.join(b.build, "libexec/warder/warder-proxy")
+        self.argv = [b.program("ways"), proxy, "2", str(bed.port), bed.cert,
+                     self.ca]
+        p = subprocess.Popen(self.argv, stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True)
+        stack.callback(p.wait)
+        stack.callback(p.stdin.close)
+        self.ports = []
+        for jails in (1, 2):
+            port, line = p.stdout.readline().split(), p.stdout.readline()
+            if len(port) != 2 or len(line.split()) != 2:
+                raise Failed(f"ways: status {p.wait()}")
+            self.ports.append(int(port[1]))
+            self.pid = int(line.split()[1])
+            if jails == 1:
+                p.stdin.write("\n")
+                p.stdin.flush()
+        self.client = Client(stack, [b.program("load")])
+        self.words = dict(to=f"127.0.0.1:{self.ports[1]}", host="api.internal",
+                          tunnel="api.internal:443", ca=self.ca, path="/1k",
+                          bytes=KIB, connections=16)
+
+    def measure(self, requests):
+        return self.client.measure(**self.words, requests=requests,
+                                   warm=requests // 10)
+
+
+CROWD_EACH = 14000  # connections of a process: below the limit of most hosts
+
+
+@contextlib.contextmanager
+def crowd(b, port, n):
+    """So many connections to a jail's proxy, as long as it lasts."""
+    parts = -(-n // CROWD_EACH)
+    running = [subprocess.Popen(
+        [b.program("crowd"), str(port), str(n // parts)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+               for _ in range(parts)]
+    try:
+        lines = [p.stdout.readline().split() for p in running]
+        # the control: all are there, and the jail's share of them is served
+        if any(len(x) != 2 for x in lines) or \
+                sum(int(x[1]) for x in lines) < 100:
+            raise Failed(f"crowd: {lines}")
+        yield
+        for p in running:
+            said, _ = p.communicate("\n")
+            if not said.startswith("answered"):
+                raise Failed(f"crowd: status {p.returncode}")
+    finally:
+        for p in running:
+            p.kill()
+            p.wait()
+
+
+def row_proxy_crowd(b):
+    """28,000 connections of one jail: another's p99"""
+    need_root(b)
+    n, requests = 28000, 5000 if b.quick else 20000
+    alone, beside = [], []
+    with contextlib.ExitStack() as stack:
+        bed = Bed(b, stack)
+        two = Two(b, bed, stack)
+        two.measure(requests)
+        for _ in range(2 if b.quick else 5):
+            alone.append(two.measure(requests))
+            with crowd(b, two.ports[0], n):
+                beside.append(two.measure(requests))
+        argv = two.argv
+    sides = {name: {key: round(quantile([r[key] for r in rows], .5), 1)
+                    for key in ("p50_us", "p99_us", "per_s")}
+             for name, rows in (("alone", alone), ("beside", beside))}
+    found = ratio(sides, "p99_us", "beside", "alone")
+    return {"sides": sides, "ratio": found, "goal": 2, "connections": n,
+            "verdict": "met" if found <= 2 else "missed",
+            "commands": {"ways": " ".join(argv),
+                         "crowd": f"crowd PORT {n}"}}
+
+
 ROWS = (row_proxy_keep, row_proxy_rate16, row_proxy_rate64, row_proxy_body,
         row_proxy_splice, row_proxy_fresh, row_proxy_fresh16, row_proxy_idle,
-        row_proxy_jails)
+        row_proxy_jails, row_proxy_crowd)
 
 
 def versions():

@@ -1,12 +1,16 @@
 /*
  * ways.c: jails of one warder-proxy that send nothing.
  *
- *	ways WARDER-PROXY JAILS
+ *	ways WARDER-PROXY JAILS [PORT CERTIFICATE OUT]
  *
  * Starts the proxy, gives it one jail and then the rest, each with a plan, a
- * credential, an authority of its own and six listeners that nobody connects
- * to.  Prints "jails pid" when it has one and when it has all, and waits for
- * a line on stdin after each: what they need is measured from outside.
+ * credential, an authority of its own and six listeners.  Prints "jails pid"
+ * when it has one and when it has all, and waits for a line on stdin after
+ * each: what they need is measured from outside.
+ *
+ * With PORT the service is there, on 127.0.0.1, and has the CERTIFICATE;
+ * "port N" says of each jail where its explicit proxy listens, and the file
+ * OUT gets the last one's authority.
  */
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -31,20 +35,27 @@ static struct {
 	struct seccomp_program program;
 	union plan_net_room room;
 	struct ipc_msg msg;
+	char policy[1024];
+	const char *certificate, *out; /* NULL: there is no service */
 	int fd;
 	pid_t pid;
 } ways;
 
-static const char policy[] =
+static const char policy_format[] =
     "policy: 1\n"
     "network:\n"
     "  services:\n"
-    "    api: {to: api.internal, allow: [{methods: read, path: /**}]}\n"
+    "    api: {to: api.internal, allow: [{methods: read, path: /**}]%s%s}\n"
     "credentials:\n"
-    "  key: {source: {env: KEY}, placeholder: {env: KEY, shape: github_pat},\n"
+    "  key: {source: {env: KEY}, %s\n"
     "    inject: [{service: api, as: bearer}]}\n";
 
-static const char secret[] = "ghp_SwordfishSwordfishSwordfish";
+/* Without a service the placeholder's memory is there; a load has none. */
+static const char placeholder[] = "placeholder: {env: KEY, shape: github_pat},";
+static const char no_scrub[] = "scrub_response: false,";
+
+/* What the upstream of run wants. */
+static const char secret[] = "swordfish-swordfish-swordfish";
 
 static void
 ways_check(int r, const struct err *e)
@@ -72,8 +83,8 @@ open_file(void *arg, uint32_t what, const char *reference, const char *dir,
 static void
 ways_compile(void)
 {
-	struct resolve_request rq = { .text = policy,
-		.size = sizeof(policy) - 1,
+	struct resolve_request rq = { .text = ways.policy,
+		.size = strlen(ways.policy),
 		.name = "p.yaml",
 		.dir = "/",
 		.home = "",
@@ -112,15 +123,19 @@ ways_send(uint32_t type, const void *body, size_t size, const int *fds, int n)
 }
 
 static int
-ways_listener(int type)
+ways_listener(int type, uint32_t role)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET,
 		.sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t size = sizeof(a);
 	int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd == -1 || bind(fd, (struct sockaddr *)&a, sizeof(a)) == -1 ||
 	    (type == SOCK_STREAM && listen(fd, SOMAXCONN) == -1))
 		bench_die("a listener", "not to be had");
+	if (ways.out != NULL && role == PROXY_ROLE_EXPLICIT &&
+	    getsockname(fd, (struct sockaddr *)&a, &size) == 0)
+		(void)printf("port %u\n", ntohs(a.sin_port));
 	return fd;
 }
 
@@ -135,8 +150,10 @@ ways_listen(uint32_t jail)
 	int fds[WAYS_LISTENERS], i;
 
 	for (i = 0; i < WAYS_LISTENERS; i++)
-		fds[i] = ways_listener(
-		    m.role[i] == PROXY_ROLE_DNS ? SOCK_DGRAM : SOCK_STREAM);
+		fds[i] =
+		    ways_listener(m.role[i] == PROXY_ROLE_DNS ? SOCK_DGRAM
+							      : SOCK_STREAM,
+			m.role[i]);
 	ways_send(PROXY_JAIL_LISTEN, &m, sizeof(m), fds, WAYS_LISTENERS);
 	for (i = 0; i < WAYS_LISTENERS; i++)
 		fd_closep(&fds[i]);
@@ -166,6 +183,45 @@ ways_audit(uint32_t jail)
 	ways_send(PROXY_JAIL_AUDIT, &m, sizeof(m), &fd, 1);
 }
 
+/* What the service's certificate is to be believed by. */
+static void
+ways_ca(uint32_t jail)
+{
+	struct proxy_jail_ca m = { .jail = jail };
+	struct err e = { 0 };
+	autofd from = -1, sealed = -1;
+	char text[16 * 1024];
+	ssize_t n;
+
+	if (ways.certificate == NULL)
+		return;
+	from = open(ways.certificate, O_RDONLY | O_CLOEXEC);
+	n = from == -1 ? -1 : read(from, text, sizeof(text));
+	if (n <= 0)
+		bench_die(ways.certificate, "cannot be read");
+	sealed = memfd_create_sealed("warder-ca", text, (size_t)n, &e);
+	ways_check(sealed, &e);
+	ways_send(PROXY_JAIL_CA, &m, sizeof(m), &sealed, 1);
+}
+
+/* The jail's authority is the first that READY's file has. */
+static void
+ways_trust(void)
+{
+	const struct proxy_ready *m = (const void *)ways.msg.body;
+	autofd fd = -1;
+	char text[16 * 1024];
+
+	if (ways.out == NULL || m->ca_size > sizeof(text))
+		return;
+	fd = open(ways.out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd == -1 ||
+	    pread(ways.msg.fds[0], text, m->ca_size, 0) !=
+		(ssize_t)m->ca_size ||
+	    write(fd, text, m->ca_size) != (ssize_t)m->ca_size)
+		bench_die(ways.out, "cannot be written");
+}
+
 /* One jail more, once the proxy is ready for it. */
 static void
 ways_add(uint32_t jail)
@@ -180,6 +236,7 @@ ways_add(uint32_t jail)
 	(void)snprintf(add.run, sizeof(add.run), "bench-%u", jail);
 	memset(add.seed, (int)jail, sizeof(add.seed));
 	ways_send(PROXY_JAIL_ADD, &add, sizeof(add), &plan, 1);
+	ways_ca(jail);
 	ways_audit(jail);
 	ways_token(jail);
 	ways_send(PROXY_JAIL_PREPARE, &prepare, sizeof(prepare), NULL, 0);
@@ -189,6 +246,7 @@ ways_add(uint32_t jail)
 		    ((struct proxy_failed *)(void *)ways.msg.body)->text);
 	if (ways.msg.type != PROXY_READY)
 		bench_die("warder-proxy", "it is not ready");
+	ways_trust();
 	ipc_drop_fds(&ways.msg);
 	ways_listen(jail);
 }
@@ -201,14 +259,28 @@ ways_tell(int jails)
 	(void)getchar();
 }
 
+static void
+ways_policy(const char *port)
+{
+	(void)snprintf(ways.policy, sizeof(ways.policy), policy_format,
+	    port != NULL ? ", dial: 127.0.0.1:" : "", port != NULL ? port : "",
+	    port != NULL ? no_scrub : placeholder);
+}
+
 int
 main(int argc, char **argv)
 {
 	int i, n;
 
-	if (argc != 3)
-		bench_die("usage", "ways WARDER-PROXY JAILS");
+	if (argc != 3 && argc != 6)
+		bench_die("usage",
+		    "ways WARDER-PROXY JAILS [PORT CERTIFICATE OUT]");
 	n = bench_count(argv[2]);
+	ways_policy(argc == 6 ? argv[3] : NULL);
+	if (argc == 6) {
+		ways.certificate = argv[4];
+		ways.out = argv[5];
+	}
 	ways_compile();
 	ways_start(argv[1]);
 	ways_add(1);

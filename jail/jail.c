@@ -38,6 +38,7 @@ enum {
 	JAIL_FD_LOW = 10, /* above what stage two puts in place */
 	JAIL_MFD_EXEC = 0x10, /* MFD_EXEC, newer than some headers */
 	JAIL_GROUPS_MS = 5000, /* for the last process to leave its group */
+	JAIL_UNMOUNT_MS = 100, /* for pid 1's descriptors; then without */
 };
 
 /* ---- preparing ---- */
@@ -1182,7 +1183,7 @@ jail_unmount(struct jail *j)
 	struct pollfd p = { .fd = j->control };
 
 	if (j->quota.posture.count[QUOTA_IMAGE] > 0 && !j->gone)
-		(void)poll(&p, 1, JAIL_GROUPS_MS);
+		(void)poll(&p, 1, JAIL_UNMOUNT_MS);
 	quota_finish(&j->quota);
 }
 

@@ -66,15 +66,14 @@ two_cgroup(struct stage *s)
 
 /* Stage one, or the launcher, works meanwhile, on the other processor. */
 static long
-two_await(uint32_t *ready)
+two_await(uint32_t *ready, const struct timespec *limit)
 {
-	struct timespec limit = { .tv_sec = STAGE_WAIT_S };
 	uint32_t v;
 	long r;
 
 	while (
 	    (v = __atomic_load_n(ready, __ATOMIC_ACQUIRE)) == STAGE_NOT_YET) {
-		r = SYS(SYS_futex, ready, FUTEX_WAIT, STAGE_NOT_YET, &limit, 0,
+		r = SYS(SYS_futex, ready, FUTEX_WAIT, STAGE_NOT_YET, limit, 0,
 		    0);
 		if (r == -ETIMEDOUT)
 			return r;
@@ -83,22 +82,25 @@ two_await(uint32_t *ready)
 	return v == STAGE_DONE ? 0 : -ECANCELED;
 }
 
+static const struct timespec two_limit = { .tv_sec = STAGE_WAIT_S };
+
 static long
 two_maps(struct stage *s)
 {
-	return two_await(&s->maps_ready);
+	return two_await(&s->maps_ready, &two_limit);
 }
 
+/* The launcher may be stopped, and if it dies, so do we. */
 static long
 two_files(struct stage *s)
 {
-	return two_await(&s->files_ready);
+	return two_await(&s->files_ready, NULL);
 }
 
 static long
 two_network(struct stage *s)
 {
-	return two_await(&s->network_ready);
+	return two_await(&s->network_ready, &two_limit);
 }
 
 /* 0 to 2 are the jail's null device, 3 the socket, then the program. */

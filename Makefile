@@ -62,8 +62,8 @@ BASE_PLAIN := base/audit.c base/child.c base/err.c base/ipc.c base/keyfile.c \
 	base/keyfile_source.c 	base/lockdown.c base/lockdown_tree.c base/memfd.c base/opt.c \
 	base/sha256.c base/text.c
 BASE_ALL := $(wildcard base/*.c)
-POLICY_PLAIN := $(addprefix policy/,plan.c plan_net.c canon.c address.c \
-	path.c find.c manager.c builtin.c client.c \
+POLICY_PLAIN := $(addprefix policy/,plan.c plan_differs.c plan_net.c \
+	plan_net_fits.c canon.c address.c path.c find.c manager.c builtin.c client.c \
 	cache.c load.c seccomp_eval.c)
 POLICY_ALL := $(wildcard policy/*.c)
 JAIL := $(wildcard jail/*.c) jail/clone.S

@@ -33,7 +33,14 @@ struct egress {
 	int attached; /* something may have gone out */
 	struct segments segments; /* of the audit log */
 	struct run *run_watched;
+	enum capture_mode mode; /* of the jail's listeners */
 	struct err why;
+	const struct plan_net *first; /* what the run began with */
+	/* another policy, which the proxy has not spoken of yet; NULL */
+	const struct plan_net *next;
+	const unsigned char *next_policy;
+	egress_reload_fn *reloaded;
+	void *reloaded_ctx;
 	uint16_t ports[PLAN_NET_DESTINATIONS_MAX];
 	struct capture_request capture;
 	char run[PROXY_RUN_MAX];
@@ -170,10 +177,11 @@ read_file(const char *path, char *to, size_t max, struct err *e)
 
 /* The proxy could not open it: we may, since it is our user's policy. */
 static int
-send_ca(struct egress *x, uint32_t service, struct err *e)
+send_ca(struct egress *x, const struct plan_net *net, uint32_t service,
+    struct err *e)
 {
 	struct proxy_jail_ca m = { .jail = EGRESS_JAIL, .service = service };
-	const struct plan_net_service *s = plan_net_service(x->o.net, service);
+	const struct plan_net_service *s = plan_net_service(net, service);
 	autofree char *text = NULL;
 	autofd file = -1;
 	ssize_t n;
@@ -183,10 +191,9 @@ send_ca(struct egress *x, uint32_t service, struct err *e)
 	text = malloc(PROXY_CA_FILE_MAX + 1);
 	if (text == NULL)
 		return err_sys(e, ENOMEM, "reading a CA file");
-	n = read_file(plan_net_string(x->o.net, s->ca), text, PROXY_CA_FILE_MAX,
-	    e);
+	n = read_file(plan_net_string(net, s->ca), text, PROXY_CA_FILE_MAX, e);
 	if (n == -1)
-		return err_wrap(e, "%s", plan_net_string(x->o.net, s->origin));
+		return err_wrap(e, "%s", plan_net_string(net, s->origin));
 	file = memfd_create_sealed("warder-ca", text, (size_t)n, e);
 	return file == -1
 		   ? -1
@@ -194,12 +201,12 @@ send_ca(struct egress *x, uint32_t service, struct err *e)
 }
 
 static int
-send_cas(struct egress *x, struct err *e)
+send_cas(struct egress *x, const struct plan_net *net, struct err *e)
 {
-	uint32_t i, n = plan_net_count(x->o.net, PLAN_NET_SERVICES);
+	uint32_t i, n = plan_net_count(net, PLAN_NET_SERVICES);
 
 	for (i = 0; i < n; i++)
-		if (send_ca(x, i, e) == -1)
+		if (send_ca(x, net, i, e) == -1)
 			return -1;
 	return 0;
 }
@@ -227,10 +234,10 @@ find_env(const struct egress *x, const char *name, char *to, struct err *e)
 
 /* A file's last newline is its editor's, not the secret's. */
 static ssize_t
-find_secret(const struct egress *x, const struct plan_net_credential *c,
-    char *to, struct err *e)
+find_secret(const struct egress *x, const struct plan_net *net,
+    const struct plan_net_credential *c, char *to, struct err *e)
 {
-	const char *name = plan_net_string(x->o.net, c->source_name);
+	const char *name = plan_net_string(net, c->source_name);
 	ssize_t n;
 
 	if (c->source == PLAN_NET_SOURCE_ENV)
@@ -244,10 +251,11 @@ find_secret(const struct egress *x, const struct plan_net_credential *c,
 }
 
 static int
-send_token(struct egress *x, uint32_t credential, struct err *e)
+send_token(struct egress *x, const struct plan_net *net, uint32_t credential,
+    struct err *e)
 {
 	const struct plan_net_credential *c =
-	    plan_net_credential(x->o.net, credential);
+	    plan_net_credential(net, credential);
 
 	struct {
 		struct proxy_jail_token m;
@@ -259,7 +267,7 @@ send_token(struct egress *x, uint32_t credential, struct err *e)
 
 	if (c->source == PLAN_NET_SOURCE_VAULT)
 		return 0;
-	n = find_secret(x, c, t.bytes, e);
+	n = find_secret(x, net, c, t.bytes, e);
 	if (n == 0)
 		(void)err_set(e, ERR_INVALID, "it is empty");
 	if (n > 0) {
@@ -270,17 +278,17 @@ send_token(struct egress *x, uint32_t credential, struct err *e)
 	explicit_bzero(&t, sizeof(t));
 	return rc == 0 ? 0
 		       : err_wrap(e, "%s: credential %s",
-			     plan_net_string(x->o.net, c->origin),
-			     plan_net_string(x->o.net, c->name));
+			     plan_net_string(net, c->origin),
+			     plan_net_string(net, c->name));
 }
 
 static int
-send_tokens(struct egress *x, struct err *e)
+send_tokens(struct egress *x, const struct plan_net *net, struct err *e)
 {
-	uint32_t i, n = plan_net_count(x->o.net, PLAN_NET_CREDENTIALS);
+	uint32_t i, n = plan_net_count(net, PLAN_NET_CREDENTIALS);
 
 	for (i = 0; i < n; i++)
-		if (send_token(x, i, e) == -1)
+		if (send_token(x, net, i, e) == -1)
 			return -1;
 	return 0;
 }
@@ -364,8 +372,8 @@ send_all(struct egress *x, struct err *e)
 	struct proxy_jail_prepare m = { .jail = EGRESS_JAIL };
 
 	if (send_plan(x, e) == -1 || send_audit(x, e) == -1 ||
-	    send_cas(x, e) == -1 || send_tokens(x, e) == -1 ||
-	    start_keeper(x, e) == -1)
+	    send_cas(x, x->o.net, e) == -1 ||
+	    send_tokens(x, x->o.net, e) == -1 || start_keeper(x, e) == -1)
 		return -1;
 	return send_message(x, PROXY_JAIL_PREPARE, &m, sizeof(m), -1, e);
 }
@@ -379,6 +387,7 @@ egress_start(const struct egress_options *o, struct egress **ret, struct err *e)
 	if (x == MAP_FAILED)
 		return err_set(e, ERR_SYSTEM, "mmap: egress");
 	x->o = *o;
+	x->first = o->net;
 	x->fd = -1;
 	x->segments.now.fd = x->segments.ended.fd = x->segments.signing.fd = -1;
 	find_ports(x);
@@ -707,23 +716,192 @@ send_listeners(struct egress *x, const struct capture_listeners *l,
 	return 0;
 }
 
-/*
- * While the jail runs it speaks of its audit log alone: whatever else comes is
- * its end.  1: that was all.
- */
+/* ---- another policy ---------------------------------------------------------------- */
+
+/* What PROXY_RELOADED says; the next policy is the present one, or forgotten. */
 static int
-hear(struct egress *x)
+take_reloaded(struct egress *x, struct egress_reloaded *ret, struct err *e)
 {
-	int rc = receive(x, 0, &x->why);
+	struct proxy_reloaded m;
+
+	if (x->msg.size != sizeof(m) || x->msg.nfds != 0 || x->next == NULL)
+		return refuse_message(e, "an unexpected message");
+	memcpy(&m, x->msg.body, sizeof(m));
+	if (m.answer >= PROXY_RELOAD__MAX ||
+	    memchr(m.text, '\0', sizeof(m.text)) == NULL)
+		return refuse_message(e, "a malformed answer");
+	*ret = (struct egress_reloaded){ .answer = m.answer,
+		.kept = m.kept,
+		.cut = m.cut };
+	if (m.answer == PROXY_RELOAD_DONE) {
+		x->o.net = x->next;
+		x->o.policy = x->next_policy;
+	} else {
+		(void)err_set(&ret->why,
+		    m.code > ERR_OK && m.code < ERR__MAX ? (enum err_code)m.code
+							 : ERR_CORRUPT,
+		    "%s", m.text);
+		(void)snprintf(ret->why.msg, sizeof(ret->why.msg), "%s",
+		    m.text);
+	}
+	x->next = NULL;
+	return 0;
+}
+
+/* Somebody waits for an answer that does not come. */
+static void
+reload_lost(struct egress *x, const struct err *why)
+{
+	struct egress_reloaded r = { .answer = PROXY_RELOAD_REFUSED };
+	egress_reload_fn *fn = x->reloaded;
+
+	x->reloaded = NULL;
+	x->next = NULL;
+	if (fn == NULL)
+		return;
+	r.why = *why;
+	fn(x->reloaded_ctx, &r);
+}
+
+/* 1, and whoever waits for it is told. */
+static int
+reload_answered(struct egress *x, struct err *e)
+{
+	struct egress_reloaded r;
+	egress_reload_fn *fn;
+
+	if (take_reloaded(x, &r, e) == -1)
+		return -1;
+	fn = x->reloaded;
+	x->reloaded = NULL;
+	if (fn != NULL)
+		fn(x->reloaded_ctx, &r);
+	return 1;
+}
+
+/* A port without a listener would be none, whatever the policy says. */
+static int
+has_listeners(const struct egress *x, const struct plan_net *net, struct err *e)
+{
+	uint32_t i, n = plan_net_count(net, PLAN_NET_DESTINATIONS);
+
+	for (i = 0; x->mode == CAPTURE_PORTS && i < n; i++) {
+		uint32_t port = plan_net_destination(net, i)->port;
+
+		if (!has_port(x, port))
+			return err_set(e, ERR_CONFLICT,
+			    "port %u: this kernel has no nf_tables, and the "
+			    "jail no listener for it",
+			    port);
+	}
+	return 0;
+}
+
+/* A candidate that is not sent whole is followed by nothing, and is none. */
+static int
+send_next(struct egress *x, const struct plan_net *net,
+    const unsigned char *policy, struct err *e)
+{
+	struct proxy_jail_plan m = { .jail = EGRESS_JAIL };
+	struct proxy_jail_reload last = { .jail = EGRESS_JAIL };
+	autofd plan = memfd_create_sealed("warder-network", net, net->size, e);
+
+	if (plan == -1)
+		return -1;
+	memcpy(m.policy, policy, sizeof(m.policy));
+	if (send_message(x, PROXY_JAIL_PLAN, &m, sizeof(m), plan, e) == -1 ||
+	    send_cas(x, net, e) == -1 || send_tokens(x, net, e) == -1)
+		return -1;
+	return send_message(x, PROXY_JAIL_RELOAD, &last, sizeof(last), -1, e);
+}
+
+int
+egress_reload(struct egress *x, const struct plan_net *net,
+    const unsigned char *policy, egress_reload_fn *fn, void *ctx, struct err *e)
+{
+	if (!x->attached)
+		return err_set(e, ERR_CONFLICT, "nothing runs yet");
+	if (x->next != NULL)
+		return err_set(e, ERR_LIMIT, "another reload is under way");
+	if (plan_net_fits(x->first, net, e) == -1 ||
+	    has_listeners(x, net, e) == -1 ||
+	    send_next(x, net, policy, e) == -1)
+		return -1;
+	x->next = net;
+	x->next_policy = policy;
+	x->reloaded = fn;
+	x->reloaded_ctx = ctx;
+	return 0;
+}
+
+static int
+read_reloaded(struct egress *x, int timeout_ms, struct egress_reloaded *ret,
+    struct err *e)
+{
+	int rc = receive_other(x, timeout_ms, e);
 
 	if (rc == 0)
-		return err_set(&x->why, ERR_CONFLICT, "it has ended");
+		rc = err_sys(e, EPIPE, "it has ended");
+	else if (rc == 1 && x->msg.type == PROXY_FAILED)
+		rc = explain_failed(&x->msg, e);
+	else if (rc == 1 && x->msg.type == PROXY_RELOADED)
+		rc = take_reloaded(x, ret, e);
+	else if (rc == 1)
+		rc = refuse_message(e, "an unexpected message");
+	ipc_drop_fds(&x->msg);
+	return rc == 0 ? 0 : err_wrap(e, "warder-proxy");
+}
+
+/* The proxy has failed, and with it whatever was asked of it. */
+static const struct err *
+lose(struct egress *x, const struct err *why)
+{
+	x->why = *why;
+	if (x->run_watched != NULL) {
+		run_remove_watch(x->run_watched, x->fd);
+		run_stop(x->run_watched, RUN_PROXY);
+	}
+	reload_lost(x, why);
+	return &x->why;
+}
+
+/* Whatever comes instead is the proxy's end, and so the run's. */
+int
+egress_reload_wait(struct egress *x, struct egress_reloaded *ret, struct err *e)
+{
+	if (read_reloaded(x, EGRESS_READY_MS, ret, e) == 0)
+		return 0;
+	(void)lose(x, e);
+	return -1;
+}
+
+const struct plan_net *
+egress_net(const struct egress *x)
+{
+	return x->o.net;
+}
+
+/* ---- while it runs ------------------------------------------------------------------- */
+
+/*
+ * It speaks of its audit log and of a reload; whatever else comes is its end.
+ * 1: that was all.
+ */
+static int
+hear(struct egress *x, struct err *e)
+{
+	int rc = receive(x, 0, e);
+
+	if (rc == 0)
+		return err_set(e, ERR_CONFLICT, "it has ended");
 	if (rc == 1)
-		rc = take_audit(x, &x->why);
+		rc = take_audit(x, e);
 	if (rc == 0 && x->msg.type == PROXY_FAILED)
-		rc = explain_failed(&x->msg, &x->why);
+		rc = explain_failed(&x->msg, e);
+	else if (rc == 0 && x->msg.type == PROXY_RELOADED)
+		rc = reload_answered(x, e);
 	else if (rc == 0)
-		rc = refuse_message(&x->why, "an unexpected message");
+		rc = refuse_message(e, "an unexpected message");
 	ipc_drop_fds(&x->msg);
 	return rc;
 }
@@ -731,21 +909,19 @@ hear(struct egress *x)
 const struct err *
 egress_heard(struct egress *x)
 {
-	if (hear(x) == 1)
+	struct err e = { 0 };
+
+	if (hear(x, &e) == 1)
 		return NULL;
-	(void)err_wrap(&x->why, "warder-proxy");
-	return &x->why;
+	(void)err_wrap(&e, "warder-proxy");
+	return lose(x, &e);
 }
 
 static void
 on_message(void *ctx, int fd)
 {
-	struct egress *x = ctx;
-
-	if (egress_heard(x) == NULL)
-		return;
-	run_remove_watch(x->run_watched, fd);
-	run_stop(x->run_watched, RUN_PROXY);
+	(void)fd;
+	(void)egress_heard(ctx);
 }
 
 int
@@ -753,6 +929,7 @@ egress_hand_over(struct egress *x, struct jail *j, struct err *e)
 {
 	if (send_listeners(x, jail_listeners(j), e) == -1)
 		return -1;
+	x->mode = jail_listeners(j)->mode;
 	jail_drop_listeners(j);
 	x->attached = 1;
 	return 0;
@@ -852,11 +1029,15 @@ take_summary(struct egress *x, struct egress_summary *ret, struct err *e)
 {
 	struct proxy_jail_remove ask = { .jail = EGRESS_JAIL };
 	struct proxy_removed m;
-	uint32_t services = plan_net_count(x->o.net, PLAN_NET_SERVICES);
+	struct egress_reloaded late;
+	uint32_t services;
 	const void *p;
 	autofd fd = -1;
 	size_t n;
 
+	if (x->next != NULL && read_reloaded(x, EGRESS_END_MS, &late, e) == -1)
+		return -1;
+	services = plan_net_count(x->o.net, PLAN_NET_SERVICES);
 	if (send_message(x, PROXY_JAIL_REMOVE, &ask, sizeof(ask), -1, e) ==
 		-1 ||
 	    expect(x, PROXY_REMOVED, sizeof(struct proxy_removed),
@@ -891,7 +1072,7 @@ end_audit(struct egress *x, struct egress_summary *ret)
 void
 egress_end(struct egress *x, struct egress_summary *ret)
 {
-	struct err e;
+	struct err e = { 0 };
 
 	if (x == NULL)
 		return;
@@ -901,6 +1082,8 @@ egress_end(struct egress *x, struct egress_summary *ret)
 	ret->audit_lines = 0;
 	if (x->ready)
 		(void)take_summary(x, ret, &e);
+	(void)err_set(&e, ERR_CONFLICT, "the jail has just ended");
+	reload_lost(x, &e);
 	fd_closep(&x->fd);
 	(void)child_end(x->pid);
 	keeper_end(&x->keeper);

@@ -42,7 +42,7 @@ struct egress_options {
 	const char *vault_path; /* of warder-vault */
 	const char *audit_program; /* the path of warder-audit */
 	const char *config_dir, *state_dir; /* vault.key; vault/ and audit/ */
-	const struct plan_net *net; /* checked; borrowed */
+	const struct plan_net *net; /* checked; borrowed to the end */
 	const unsigned char *policy; /* the whole plan's digest; borrowed */
 	char *const *environ; /* for sources {env:}; may be NULL */
 	const char *root; /* the jail's, on the host; borrowed; NULL: "/" */
@@ -111,13 +111,42 @@ must_check int egress_attach(struct egress *x, struct jail *j, struct run *r,
  * The same in its parts, for a launcher with a loop of its own: what must be
  * readable before egress_ready() will not wait (their number; borrowed); the
  * listeners' hand-over alone; and what the proxy says whenever its socket
- * becomes readable afterwards: NULL, it was about its audit log and is done;
- * otherwise why it has ended.
+ * becomes readable afterwards: NULL, it was about its audit log and is done,
+ * or answered egress_reload(), whose fn was called; otherwise why it has
+ * ended.
  */
 size_t egress_fds(const struct egress *x, int ret[2]);
 must_check int egress_hand_over(struct egress *x, struct jail *j,
     struct err *e);
 const struct err *egress_heard(struct egress *x);
+
+/* What became of another policy. */
+struct egress_reloaded {
+	enum proxy_reload answer;
+	uint32_t kept, cut; /* live connections */
+	struct err why; /* it is not in force */
+};
+
+typedef void egress_reload_fn(void *ctx, const struct egress_reloaded *r);
+
+/*
+ * Hand the network half (checked; borrowed from the moment that it is in
+ * force, as "policy", the whole plan's digest) to the proxy of a jail that
+ * runs.  Sources and CA files are read anew.  fn is called once, from the
+ * run's loop or from egress_end(); with fn NULL egress_reload_wait() follows.
+ * -1: nothing has changed; ERR_CONFLICT for what a live jail cannot have,
+ * ERR_LIMIT while another one is being asked for.
+ */
+must_check int egress_reload(struct egress *x, const struct plan_net *net,
+    const unsigned char *policy, egress_reload_fn *fn, void *ctx,
+    struct err *e);
+
+/* Its answer, within EGRESS_READY_MS. */
+must_check int egress_reload_wait(struct egress *x, struct egress_reloaded *ret,
+    struct err *e);
+
+/* The plan in force; borrowed. */
+const struct plan_net *egress_net(const struct egress *x);
 
 /* Why the run ended with RUN_PROXY. */
 const struct err *egress_why(const struct egress *x);

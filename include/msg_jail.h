@@ -1,7 +1,8 @@
 /*
  * msg_jail.h: a launcher with a live jail, and the commands that ask it.
  *
- * "warder ps", "enter" and "kill" find the launcher by a pathname socket
+ * "warder ps", "enter", "kill", "policy reload" and "policy why --live" find
+ * the launcher by a pathname socket
  * (SOCK_SEQPACKET, framing: ipc.h) in a directory that only this user can
  * reach; both sides check the other's uid.  Peers are equals: what is
  * malformed drops the connection.
@@ -14,6 +15,10 @@
  *	           ◄── JAIL_MASTER + fd  for a pty
  *	           ◄── JAIL_REFUSED | JAIL_EXITED
  *	JAIL_SIGNAL ──►                  to the command it entered with
+ *	JAIL_RELOAD ──►                  the network's half of its policy
+ *	           ◄── JAIL_RELOADED
+ *	JAIL_POLICY ──►                  what is in force
+ *	           ◄── JAIL_PLAN + memfd | JAIL_REFUSED
  */
 #ifndef MSG_JAIL_H
 #define MSG_JAIL_H
@@ -26,6 +31,8 @@ enum {
 	MSG_JAIL_POLICY_MAX = 128,
 	MSG_JAIL_STRINGS_MAX = 60 * 1024,
 	MSG_JAIL_ARGS_MAX = 1024,
+	MSG_JAIL_FILE_MAX = 4096, /* with its NUL */
+	MSG_JAIL_TEXT_MAX = 16384, /* of a policy that does not load */
 };
 
 /* clang-format off */
@@ -35,10 +42,14 @@ enum {
 	X(KILL,     TO_LAUNCHER, struct msg_jail_kill,     0) \
 	X(ENTER,    TO_LAUNCHER, struct msg_jail_enter,    3) \
 	X(SIGNAL,   TO_LAUNCHER, struct msg_jail_signal,   0) \
+	X(RELOAD,   TO_LAUNCHER, struct msg_jail_reload,   0) \
+	X(POLICY,   TO_LAUNCHER, struct msg_jail_policy,   0) \
 	X(INFO,     TO_CLIENT,   struct msg_jail_info,     0) \
 	X(MASTER,   TO_CLIENT,   struct msg_jail_master,   1) \
 	X(REFUSED,  TO_CLIENT,   struct msg_jail_refused,  0) \
-	X(EXITED,   TO_CLIENT,   struct msg_jail_exited,   0)
+	X(EXITED,   TO_CLIENT,   struct msg_jail_exited,   0) \
+	X(RELOADED, TO_CLIENT,   struct msg_jail_reloaded, 0) \
+	X(PLAN,     TO_CLIENT,   struct msg_jail_policy,   1)
 
 /* clang-format on */
 
@@ -96,6 +107,51 @@ struct msg_jail_refused {
 
 struct msg_jail_exited {
 	int32_t status; /* as wait(2) gives it */
+};
+
+/*
+ * Strings end in a NUL.  The launcher reads the file, with its own rights,
+ * and compiles it as it did at the start.
+ */
+struct msg_jail_reload {
+	uint32_t version;
+	char file[MSG_JAIL_FILE_MAX]; /* absolute; "": where it began */
+	char name[MSG_JAIL_FILE_MAX]; /* as messages show it */
+};
+
+/* clang-format off */
+#define MSG_JAIL_RELOADS(X) \
+	X(DONE,          "reloaded") \
+	X(NEEDS_RESTART, "needs_restart") \
+	X(INVALID,       "invalid") \
+	X(FAILED,        "failed")
+
+/* clang-format on */
+
+enum msg_jail_reload_answer {
+#define X(name, text) MSG_JAIL_RELOAD_##name,
+	MSG_JAIL_RELOADS(X)
+#undef X
+	MSG_JAIL_RELOAD__MAX
+};
+
+/* But for DONE nothing has changed. */
+struct msg_jail_reloaded {
+	uint32_t answer; /* enum msg_jail_reload_answer */
+	uint32_t kept, cut; /* live connections */
+	unsigned char before[32], after[32]; /* digests of the policies */
+	char text[MSG_JAIL_TEXT_MAX]; /* why not; lines */
+};
+
+struct msg_jail_policy {
+	uint32_t version;
+};
+
+/* In the memfd: this, the plan, the seccomp program, the network plan. */
+struct msg_jail_plan {
+	uint32_t plan_size;
+	uint32_t program_length; /* instructions */
+	uint32_t net_size; /* 0: it has none */
 };
 
 #endif /* !MSG_JAIL_H */

@@ -200,6 +200,13 @@ void plan_seal(struct plan *p);
  */
 must_check int plan_check(const struct plan *p, size_t size, struct err *e);
 
+/*
+ * The first part in which two checked plans make another jail, as a policy
+ * calls it: "filesystem", "limits" …; NULL: they make the same one, whatever
+ * their names, origins and network halves are.
+ */
+const char *plan_differs(const struct plan *a, const struct plan *b);
+
 /* "strict", "build", "debug"; NULL for another number. */
 const char *plan_seccomp_name(uint32_t profile);
 

@@ -375,4 +375,16 @@ void plan_net_seal(struct plan_net *n);
 must_check int plan_net_check(const struct plan_net *n, size_t size,
     struct err *e);
 
+/* Whether an authority of the jail's is shown for a destination. */
+int plan_net_inspects(const struct plan_net *n, uint32_t destination);
+
+/*
+ * Whether a jail that has begun with one plan can be given another one while
+ * it runs; both are checked.  ERR_CONFLICT with what would take a new jail: a
+ * host to inspect that its authority has no name for, or a credential that it
+ * did not begin with, from that source and with that placeholder.
+ */
+must_check int plan_net_fits(const struct plan_net *first,
+    const struct plan_net *next, struct err *e);
+
 #endif /* !PLAN_NET_H */

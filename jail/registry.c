@@ -14,7 +14,6 @@
 #include "clock.h"
 #include "ipc.h"
 #include "msg_init.h"
-#include "msg_jail.h"
 
 enum {
 	REGISTRY_FIRST_ID = 1000, /* above what the launcher itself uses */
@@ -46,6 +45,7 @@ registry_open(struct registry *g, const char *dir, struct err *e)
 	g->listen = -1;
 	g->path[0] = '\0';
 	g->bound = 0;
+	g->reloading = 0;
 	g->next = REGISTRY_FIRST_ID;
 	g->begin_us = clock_now_us();
 	for (i = 0; i < REGISTRY_CLIENTS; i++)
@@ -86,6 +86,7 @@ registry_drop(struct registry_client *c)
 	if (c->command != 0)
 		jail_signal(g->run->jail, c->command, SIGKILL);
 	c->command = 0;
+	c->reloads = 0;
 	run_remove_watch(g->run, c->fd);
 	fd_closep(&c->fd);
 }
@@ -95,6 +96,16 @@ client_answer(struct registry_client *c, uint32_t type, const void *body,
     size_t size, int fd)
 {
 	return ipc_send(c->fd, type, body, size, &fd, fd >= 0, NULL);
+}
+
+static int
+client_refused(struct registry_client *c, const char *text)
+{
+	struct msg_jail_refused no = { 0 };
+
+	(void)snprintf(no.text, sizeof(no.text), "%.*s",
+	    (int)sizeof(no.text) - 1, text);
+	return client_answer(c, JAIL_REFUSED, &no, sizeof(no), -1);
 }
 
 static int
@@ -115,7 +126,7 @@ on_DESCRIBE(struct registry_client *c, struct ipc_msg *m)
 	(void)snprintf(info.name, sizeof(info.name), "%s", g->name);
 	(void)snprintf(info.command, sizeof(info.command), "%s", g->command);
 	(void)snprintf(info.policy, sizeof(info.policy), "%s",
-	    plan_string(g->run->plan, g->run->plan->name));
+	    g->policy.name(g->policy.ctx));
 	return client_answer(c, JAIL_INFO, &info, sizeof(info), -1);
 }
 
@@ -164,7 +175,6 @@ on_ENTER(struct registry_client *c, struct ipc_msg *m)
 	static const char *argv[MSG_JAIL_ARGS_MAX + 1];
 	const struct msg_jail_enter *x = (const void *)m->body;
 	struct registry *g = c->registry;
-	struct msg_jail_refused no = { 0 };
 	struct jail_command command = { 0 };
 	struct err e;
 
@@ -178,13 +188,65 @@ on_ENTER(struct registry_client *c, struct ipc_msg *m)
 	command.pty = !!x->pty;
 	command.rows = x->rows;
 	command.cols = x->cols;
-	if (jail_start_on(g->run->jail, &command, m->fds, &e) == -1) {
-		(void)snprintf(no.text, sizeof(no.text), "%.*s",
-		    (int)sizeof(no.text) - 1, e.msg);
-		return client_answer(c, JAIL_REFUSED, &no, sizeof(no), -1);
-	}
+	if (jail_start_on(g->run->jail, &command, m->fds, &e) == -1)
+		return client_refused(c, e.msg);
 	c->command = command.id;
 	return 0;
+}
+
+static int
+is_ended(const char *s, size_t size)
+{
+	return memchr(s, '\0', size) != NULL;
+}
+
+static int
+on_RELOAD(struct registry_client *c, struct ipc_msg *m)
+{
+	const struct msg_jail_reload *r = (const void *)m->body;
+	const struct registry_policy *p = &c->registry->policy;
+
+	if (r->version != MSG_JAIL_VERSION ||
+	    !is_ended(r->file, sizeof(r->file)) ||
+	    !is_ended(r->name, sizeof(r->name)) ||
+	    (r->file[0] != '\0' && r->file[0] != '/'))
+		return -1;
+	if (c->registry->reloading)
+		return client_refused(c, "another reload is under way");
+	c->registry->reloading = c->reloads = 1;
+	p->reload(p->ctx, r);
+	return 0;
+}
+
+void
+registry_reloaded(struct registry *g, const struct msg_jail_reloaded *m)
+{
+	size_t i;
+
+	g->reloading = 0;
+	for (i = 0; i < REGISTRY_CLIENTS; i++) {
+		struct registry_client *c = &g->clients[i];
+
+		if (c->fd == -1 || !c->reloads)
+			continue;
+		c->reloads = 0;
+		/* one that has gone is seen by its end of file */
+		(void)client_answer(c, JAIL_RELOADED, m, sizeof(*m), -1);
+	}
+}
+
+static int
+on_POLICY(struct registry_client *c, struct ipc_msg *m)
+{
+	const struct registry_policy *p = &c->registry->policy;
+	const struct msg_jail_policy here = { MSG_JAIL_VERSION };
+	struct err e = { 0 };
+	autofd fd = -1;
+
+	(void)m;
+	if ((fd = p->show(p->ctx, &e)) == -1)
+		return client_refused(c, e.msg);
+	return client_answer(c, JAIL_PLAN, &here, sizeof(here), fd);
 }
 
 #define HANDLER_TO_LAUNCHER(name) on_##name
@@ -268,6 +330,7 @@ registry_accept(void *ctx, int fd)
 			break;
 		c->registry = g;
 		c->command = 0;
+		c->reloads = 0;
 		c->fd = take_fd(&new);
 		return;
 	}

@@ -8,6 +8,7 @@
 #define REGISTRY_H
 
 #include "err.h"
+#include "msg_jail.h"
 #include "run.h"
 
 enum {
@@ -19,17 +20,34 @@ struct registry_client {
 	struct registry *registry;
 	int fd; /* -1: free */
 	uint32_t command; /* it entered with; 0: none */
+	int reloads; /* it waits for registry_reloaded() */
+};
+
+/* What is asked about the policy, by whoever runs the jail. */
+struct registry_policy {
+	/*
+	 * Begin to reload; registry_reloaded() follows, now or later.  One is
+	 * asked for at a time.
+	 */
+	void (*reload)(void *ctx, const struct msg_jail_reload *m);
+	/* What is in force, as struct msg_jail_plan says: a sealed memfd. */
+	int (*show)(void *ctx, struct err *e);
+	/* Its name, borrowed. */
+	const char *(*name)(void *ctx);
+	void *ctx;
 };
 
 struct registry {
 	/* set by the caller before it serves */
 	const char *command; /* what runs, for people */
 	const char *const *envp; /* of commands that enter */
+	struct registry_policy policy;
 
 	char path[REGISTRY_PATH_MAX];
 	char name[JAIL_NAME_MAX]; /* the jail must have the same */
 	int listen;
 	int bound; /* the file is there, and ours */
+	int reloading; /* registry_reloaded() is awaited */
 	uint32_t next; /* command id */
 	uint64_t begin_us;
 	struct run *run;
@@ -45,6 +63,9 @@ must_check int registry_open(struct registry *g, const char *dir,
  * knows the path: from then on somebody removes the file, whoever is killed.
  */
 must_check int registry_serve(struct registry *g, struct run *r, struct err *e);
+
+/* What became of the reload that was asked for, to whoever has asked. */
+void registry_reloaded(struct registry *g, const struct msg_jail_reloaded *m);
 
 /* Drop clients, remove the socket; accepts a failed open. */
 void registry_close(struct registry *g);

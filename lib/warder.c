@@ -61,6 +61,7 @@ struct warder_run {
 	struct run_report report;
 	struct environ env;
 	struct egress *egress; /* NULL: the policy has no services */
+	union plan_net_room *nothing; /* in force; NULL: it never was */
 	int ended; /* 1: report is filled */
 };
 
@@ -340,6 +341,7 @@ warder_run_close(struct warder_run *r)
 	run_finish(&r->run);
 	(void)jail_destroy(r->jail);
 	egress_end(r->egress, NULL);
+	free(r->nothing);
 	free(r);
 }
 
@@ -500,6 +502,70 @@ warder_wait(struct warder_run *r, int timeout_ms, struct warder_report *ret,
 	if (r->ended)
 		library_report(r, ret);
 	return r->ended;
+}
+
+/* ---- another policy ---- */
+
+/* Of a policy without services: a plan that allows nothing. */
+static const struct plan_net *
+library_net(struct warder_run *r, const struct warder_policy *p)
+{
+	if (p->net != NULL)
+		return &p->net->net;
+	if (r->nothing == NULL) {
+		r->nothing = calloc(1, sizeof(*r->nothing));
+		if (r->nothing != NULL)
+			plan_net_init(r->nothing);
+	}
+	return r->nothing == NULL ? NULL : &r->nothing->net;
+}
+
+static int
+library_reload(struct warder_run *r, const struct warder_policy *p,
+    struct egress_reloaded *ret, struct err *e)
+{
+	const struct plan_net *net;
+
+	if (r->egress == NULL && p->net == NULL)
+		return 0;
+	if (r->egress == NULL)
+		return err_set(e, ERR_CONFLICT,
+		    "network: the jail began without services");
+	if ((net = library_net(r, p)) == NULL)
+		return err_set(e, ERR_SYSTEM, "calloc");
+	if (egress_reload(r->egress, net, p->plan.digest, NULL, NULL, e) ==
+		-1 ||
+	    egress_reload_wait(r->egress, ret, e) == -1)
+		return -1;
+	if (ret->answer == PROXY_RELOAD_DONE)
+		return 0;
+	*e = ret->why;
+	return -1;
+}
+
+EXPORT int
+warder_reload(struct warder_run *r, struct warder_policy *p,
+    struct warder_reloaded *ret, struct warder_error *e)
+{
+	const char *part = plan_differs(&r->policy->plan, &p->plan);
+	struct egress_reloaded how = { 0 };
+	struct err x = { 0 };
+	int rc;
+
+	if (r->ended)
+		rc = err_set(&x, ERR_CONFLICT, "the run has ended");
+	else if (part != NULL)
+		rc = err_set(&x, ERR_CONFLICT,
+		    "%s: the jail has another, and a live one keeps what it "
+		    "has",
+		    part);
+	else
+		rc = library_reload(r, p, &how, &x);
+	if (rc == -1)
+		return library_fail(e, &x);
+	ret->kept = how.kept;
+	ret->cut = how.cut;
+	return 0;
 }
 
 EXPORT void

@@ -2,8 +2,8 @@
 # must not link, and what of base/ and policy/ it shares with it.
 
 PROXY_BASE := $(filter-out base/child.c base/json.c,$(BASE_ALL))
-PROXY_POLICY := $(addprefix policy/,plan_net.c canon.c address.c authorize.c \
-	explain.c glob.c refusal.c)
+PROXY_POLICY := $(addprefix policy/,plan_net.c plan_net_fits.c canon.c \
+	address.c authorize.c explain.c glob.c refusal.c)
 PROXY_LIBS := -lcurl -lssl -lcrypto -lmbedx509 -lmbedcrypto -lcares -levent_core
 
 $(B)/libexec/warder/warder-proxy: $(call native,$(PROXY) $(PROXY_POLICY) \

@@ -6,7 +6,6 @@
 
 #include "memfd.h"
 #include "placeholder.h"
-#include "policy/canon.h"
 #include "secret.h"
 
 /* ---- from the launcher's plan, to the end ---- */
@@ -176,20 +175,6 @@ generation_set_token(struct generation *n, uint32_t credential, const void *p,
 
 /* ---- what is made of it ---- */
 
-int
-generation_inspects(const struct plan_net *net, uint32_t destination)
-{
-	const struct plan_net_destination *d =
-	    plan_net_destination(net, destination);
-	const struct plan_net_service *s = plan_net_service(net, d->service);
-	struct net_address a;
-
-	/* no certificate of ours can be for an address */
-	return s->protocol == PLAN_NET_HTTP && s->inspect &&
-	       d->tls == PLAN_NET_TLS_REQUIRED &&
-	       !canon_host_address(plan_net_string(net, d->host), &a);
-}
-
 static int
 prepare_placeholders(struct generation *n, const unsigned char *seed,
     struct err *e)
@@ -288,6 +273,60 @@ generation_prepare(struct generation *n, const unsigned char *seed,
 		       prepare_scrub(n, e) == -1
 		   ? -1
 		   : 0;
+}
+
+/* ---- after another one ---- */
+
+static int
+inherit_secret(struct generation *n, uint32_t credential, uint32_t *used,
+    const struct secret *s, struct err *e)
+{
+	struct secret **past = n->past[credential];
+	const struct secret *now = n->tokens[credential];
+
+	if (s == NULL || *used == PROXY_TOKENS_PAST ||
+	    (now != NULL && secret_equal(now, secret_bytes(s), secret_size(s))))
+		return 0;
+	return secret_create(secret_bytes(s), secret_size(s), &past[(*used)++],
+	    e);
+}
+
+static int
+inherit_credential(struct generation *n, uint32_t to,
+    const struct generation *from, uint32_t credential, struct err *e)
+{
+	uint32_t i, used = 0;
+
+	if (inherit_secret(n, to, &used, from->tokens[credential], e) == -1)
+		return -1;
+	for (i = 0; i < PROXY_TOKENS_PAST; i++)
+		if (inherit_secret(n, to, &used, from->past[credential][i],
+			e) == -1)
+			return -1;
+	return 0;
+}
+
+static const char *
+credential_name(const struct generation *n, uint32_t credential)
+{
+	return plan_net_string(n->net,
+	    plan_net_credential(n->net, credential)->name);
+}
+
+int
+generation_inherit(struct generation *n, const struct generation *from,
+    struct err *e)
+{
+	uint32_t i, j;
+
+	for (i = 0; i < plan_net_count(n->net, PLAN_NET_CREDENTIALS); i++)
+		for (j = 0; j < plan_net_count(from->net, PLAN_NET_CREDENTIALS);
+		     j++)
+			if (strcmp(credential_name(n, i),
+				credential_name(from, j)) == 0 &&
+			    inherit_credential(n, i, from, j, e) == -1)
+				return -1;
+	return 0;
 }
 
 /* ---- secrets of the vault ---- */

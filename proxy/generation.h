@@ -56,6 +56,13 @@ must_check int generation_set_ca(struct generation *n, uint32_t service,
 must_check int generation_set_token(struct generation *n, uint32_t credential,
     const void *p, size_t size, struct err *e);
 
+/*
+ * Of the one in force, which it may follow: the secrets that responses go on
+ * being scrubbed of.  Before generation_prepare().
+ */
+must_check int generation_inherit(struct generation *n,
+    const struct generation *from, struct err *e);
+
 /* All is said: make what is made of it, placeholders from the jail's seed. */
 must_check int generation_prepare(struct generation *n,
     const unsigned char *seed, struct err *e);
@@ -67,8 +74,5 @@ must_check int generation_prepare(struct generation *n,
 must_check int generation_keep_token(struct generation *n, uint32_t credential,
     const void *p, size_t size, uint64_t serial, struct err *e);
 void generation_forget_token(struct generation *n, uint32_t credential);
-
-/* Whether a certificate of ours is shown for a destination. */
-int generation_inspects(const struct plan_net *net, uint32_t destination);
 
 #endif /* !GENERATION_H */

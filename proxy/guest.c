@@ -271,7 +271,7 @@ inspected_hosts(const struct guest *g, const char **to)
 		const char *host = plan_net_string(g->net,
 		    plan_net_destination(g->net, i)->host);
 
-		if (generation_inspects(g->net, i) &&
+		if (plan_net_inspects(g->net, i) &&
 		    (found == 0 || strcmp(to[found - 1], host) != 0))
 			to[found++] = host;
 	}

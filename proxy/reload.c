@@ -1,9 +1,10 @@
+#include "reload.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "conn.h"
 #include "record.h"
-#include "reload_private.h"
 
 /* Services are sorted by name, and many. */
 static uint32_t
@@ -26,91 +27,6 @@ find_service(const struct plan_net *in, const char *name)
 	}
 	return PLAN_NET_NONE;
 }
-
-/* ---- what a live jail cannot have ------------------------------------------- */
-
-/* The secret is where it was, and the jail has what stands for it. */
-static int
-is_same_credential(const struct plan_net *a, uint32_t i,
-    const struct plan_net *b, uint32_t j)
-{
-	const struct plan_net_credential *c = plan_net_credential(a, i);
-	const struct plan_net_credential *d = plan_net_credential(b, j);
-
-	return c->source == d->source &&
-	       reload_is_same_string(a, c->source_name, b, d->source_name) &&
-	       reload_is_same_string(a, c->placeholder_env, b,
-		   d->placeholder_env) &&
-	       (c->placeholder_env == 0 || c->shape == d->shape);
-}
-
-static int
-fits_credentials(const struct plan_net *first, const struct plan_net *next,
-    struct err *e)
-{
-	uint32_t i, j, n = plan_net_count(next, PLAN_NET_CREDENTIALS);
-
-	for (i = 0; i < n; i++) {
-		j = reload_find_credential(first, next, i);
-		if (j != PLAN_NET_NONE && is_same_credential(first, j, next, i))
-			continue;
-		return err_set(e, ERR_CONFLICT, "credential %s: %s",
-		    plan_net_string(next, plan_net_credential(next, i)->name),
-		    j == PLAN_NET_NONE
-			? "the jail did not begin with it"
-			: "its source or its placeholder is another than the "
-			  "jail began with");
-	}
-	return 0;
-}
-
-/* "*" is exactly one label; a pattern covers itself. */
-static int
-is_covered(const char *pattern, const char *host)
-{
-	const char *rest = strchr(host, '.');
-
-	if (strcmp(pattern, host) == 0)
-		return 1;
-	return pattern[0] == '*' && host[0] != '*' && rest != NULL &&
-	       strcmp(pattern + 1, rest) == 0;
-}
-
-static int
-has_certificate(const struct plan_net *first, const char *host)
-{
-	uint32_t i, n = plan_net_count(first, PLAN_NET_DESTINATIONS);
-
-	for (i = 0; i < n; i++)
-		if (generation_inspects(first, i) &&
-		    is_covered(plan_net_string(first,
-				   plan_net_destination(first, i)->host),
-			host))
-			return 1;
-	return 0;
-}
-
-static int
-fits_hosts(const struct plan_net *first, const struct plan_net *next,
-    struct err *e)
-{
-	uint32_t i, n = plan_net_count(next, PLAN_NET_DESTINATIONS);
-
-	for (i = 0; i < n; i++) {
-		const char *host =
-		    plan_net_string(next, plan_net_destination(next, i)->host);
-
-		if (generation_inspects(next, i) &&
-		    !has_certificate(first, host))
-			return err_set(e, ERR_CONFLICT,
-			    "host %s is to be inspected, and the jail's "
-			    "authority has no name for it",
-			    host);
-	}
-	return 0;
-}
-
-/* ---- the change --------------------------------------------------------------- */
 
 static void
 add_count(struct proxy_count *to, const struct proxy_count *n)
@@ -146,17 +62,16 @@ carry_counts(struct guest *g, const struct generation *to)
 static enum proxy_reload
 reload_prepare(struct guest *g, struct err *e)
 {
-	const struct plan_net *first = g->first->net;
 	struct generation *next = g->next;
 
 	if (g->next_failed.code != ERR_OK) {
 		*e = g->next_failed;
 		return PROXY_RELOAD_REFUSED;
 	}
-	if (fits_credentials(first, next->net, e) == -1 ||
-	    fits_hosts(first, next->net, e) == -1)
+	if (plan_net_fits(g->first->net, next->net, e) == -1)
 		return PROXY_RELOAD_NEEDS_RESTART;
-	if (generation_prepare(next, g->seed, e) == -1 ||
+	if (generation_inherit(next, g->now, e) == -1 ||
+	    generation_prepare(next, g->seed, e) == -1 ||
 	    record_reload(g, next, e) == -1)
 		return PROXY_RELOAD_REFUSED;
 	return PROXY_RELOAD_DONE;

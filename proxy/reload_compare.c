@@ -1,26 +1,27 @@
 /* reload_compare.c: does a verdict mean what another plan's meant? */
 #include <string.h>
 
-#include "reload_private.h"
+#include "reload.h"
 
-int
-reload_is_same_string(const struct plan_net *a, net_str i,
-    const struct plan_net *b, net_str j)
+/* Strings of two plans; the empty one is "not given" in both. */
+static int
+is_same_string(const struct plan_net *a, net_str i, const struct plan_net *b,
+    net_str j)
 {
 	return strcmp(plan_net_string(a, i), plan_net_string(b, j)) == 0;
 }
 
 /* Credentials are sorted by name, but few. */
-uint32_t
-reload_find_credential(const struct plan_net *in, const struct plan_net *net,
+static uint32_t
+find_credential(const struct plan_net *in, const struct plan_net *net,
     uint32_t credential)
 {
 	net_str name = plan_net_credential(net, credential)->name;
 	uint32_t i, n = plan_net_count(in, PLAN_NET_CREDENTIALS);
 
 	for (i = 0; i < n; i++)
-		if (reload_is_same_string(in, plan_net_credential(in, i)->name,
-			net, name))
+		if (is_same_string(in, plan_net_credential(in, i)->name, net,
+			name))
 			return i;
 	return PLAN_NET_NONE;
 }
@@ -28,7 +29,7 @@ reload_find_credential(const struct plan_net *in, const struct plan_net *net,
 uint32_t
 reload_credential(const struct reload *r, uint32_t credential)
 {
-	return reload_find_credential(r->to->net, r->from->net, credential);
+	return find_credential(r->to->net, r->from->net, credential);
 }
 
 static int
@@ -67,10 +68,9 @@ is_same_inject(const struct reload *r, uint32_t was, uint32_t is)
 	return reload_credential(r, a->credential) == b->credential &&
 	       plan_net_credential(x, a->credential)->scrub ==
 		   plan_net_credential(y, b->credential)->scrub &&
-	       a->as == b->as &&
-	       reload_is_same_string(x, a->header, y, b->header) &&
-	       reload_is_same_string(x, a->format, y, b->format) &&
-	       reload_is_same_string(x, a->user, y, b->user);
+	       a->as == b->as && is_same_string(x, a->header, y, b->header) &&
+	       is_same_string(x, a->format, y, b->format) &&
+	       is_same_string(x, a->user, y, b->user);
 }
 
 int
@@ -99,10 +99,10 @@ reload_keeps_placeholders(const struct reload *r,
 
 	for (i = 0; i < plan_net_count(b, PLAN_NET_CREDENTIALS); i++)
 		if (r->to->values[i][0] != '\0' &&
-		    reload_find_credential(a, b, i) == PLAN_NET_NONE)
+		    find_credential(a, b, i) == PLAN_NET_NONE)
 			return 0;
 	for (i = 0; body && i < plan_net_count(a, PLAN_NET_CREDENTIALS); i++) {
-		j = reload_find_credential(b, a, i);
+		j = find_credential(b, a, i);
 		if (j == PLAN_NET_NONE ||
 		    plan_net_credential(a, i)->elsewhere !=
 			plan_net_credential(b, j)->elsewhere)

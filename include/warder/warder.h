@@ -154,6 +154,20 @@ struct warder_report {
 int warder_wait(struct warder_run *r, int timeout_ms, struct warder_report *ret,
     struct warder_error *e);
 
+struct warder_reloaded {
+	unsigned kept, cut; /* live connections */
+};
+
+/*
+ * Put the network half of another policy in force in a run: connections that
+ * it refuses are cut, the others go on.  Both policies stay open until the
+ * run is closed.  -1: nothing has changed; WARDER_CONFLICT for what takes a
+ * new run: another jail half, a host to inspect or a credential that the run
+ * did not begin with, services where it began without any.
+ */
+int warder_reload(struct warder_run *r, struct warder_policy *p,
+    struct warder_reloaded *ret, struct warder_error *e);
+
 /* To its process group; of a run that has ended: nothing. */
 void warder_signal(struct warder_run *r, int signo);
 

@@ -5,6 +5,7 @@
 #define CLI_H
 
 #include "err.h"
+#include "ipc.h"
 #include "jail/places.h"
 #include "opt.h"
 
@@ -33,6 +34,23 @@ extern const struct opt_verb live_ps_verb;
 extern const struct opt_verb live_kill_verb;
 extern const struct opt_verb doctor_verb;
 extern const struct opt_verb completion_verb;
+
+/* What a live jail's launcher is asked, and the one answer to it. */
+struct live_question {
+	uint32_t type; /* enum jail_msg */
+	const void *body;
+	size_t size;
+	uint32_t answer;
+	size_t answer_size;
+	int timeout_ms;
+};
+
+/*
+ * Over a registry's socket; ERR_CONFLICT with the reason if it refuses.  The
+ * answer is borrowed until the next call, its descriptors are the caller's.
+ */
+must_check int live_ask(int fd, const struct live_question *q,
+    struct ipc_msg **ret, struct err *e);
 
 struct cli_verb {
 	const char *name;

@@ -17,15 +17,13 @@
 #include "doctor.h"
 #include "doctor_explain.h"
 #include "egress/egress.h"
+#include "exec_reload.h"
 #include "hint.h"
 #include "jail/environ.h"
 #include "jail/jail.h"
 #include "jail/registry.h"
 #include "jail/run.h"
-#include "msg_config.h"
 #include "opt.h"
-#include "policy/find.h"
-#include "policy/load.h"
 #include "report.h"
 #include "terminal.h"
 
@@ -58,8 +56,8 @@ struct exec {
 	struct registry registry;
 	struct egress *egress; /* NULL: the policy has no services */
 	struct egress_summary traffic;
-	char text[CONFIG_FILE_MAX];
-	char warnings[CONFIG_TEXT_MAX];
+	struct exec_source source;
+	struct exec_reload reload;
 };
 
 /* Large, and there is one: not for the stack. */
@@ -133,83 +131,20 @@ const struct opt_verb exec_verb = {
 
 /* ---- the policy ---- */
 
-static int
-exec_read(struct exec *x, size_t *ret_n, struct err *e)
-{
-	const char *file = x->flags.policy;
-	int fd;
-
-	if (find_open_file(file, &fd, e) == -1)
-		return -1;
-	return find_read(file, fd, x->text, ret_n, e);
-}
-
-/* The directory of a file, absolute; where its relative paths start. */
-static int
-exec_dir(const char *file, char *ret, size_t size, struct err *e)
-{
-	char cwd[PLACES_PATH_MAX];
-	const char *slash = file != NULL ? strrchr(file, '/') : NULL;
-	int n, len = slash != NULL ? (int)(slash - file) : 0;
-
-	if (getcwd(cwd, sizeof(cwd)) == NULL)
-		return err_set(e, ERR_SYSTEM, "working directory");
-	if (slash == NULL)
-		n = snprintf(ret, size, "%s", cwd);
-	else if (file[0] == '/')
-		n = snprintf(ret, size, "%.*s", len > 0 ? len : 1, file);
-	else
-		n = snprintf(ret, size, "%s/%.*s", cwd, len, file);
-	if (n < 0 || (size_t)n >= size)
-		return err_set(e, ERR_INVALID, "%s: path too long", file);
-	return 0;
-}
-
-static int
-exec_text(struct exec *x, struct policy_request *rq, char *dir, size_t size,
-    struct err *e)
-{
-	const char *file = x->flags.policy;
-	struct text t;
-
-	rq->text = x->text;
-	if (file != NULL && !adhoc_used(&x->flags)) {
-		rq->name = file;
-		if (exec_read(x, &rq->size, e) == -1)
-			return -1;
-		return exec_dir(file, dir, size, e);
-	}
-	if (exec_dir(NULL, dir, size, e) == -1)
-		return -1;
-	text_init(&t, x->text, ADHOC_BYTES);
-	if (adhoc_write(&x->flags, dir, &t, e) == -1)
-		return -1;
-	rq->name = "command line";
-	rq->size = t.len;
-	return 0;
-}
-
 /* Untouched, and so for nothing, where the policy has no services. */
 static union plan_net_room exec_net;
 
 static int
 exec_policy(struct exec *x, struct err *e)
 {
-	char dir[PLACES_PATH_MAX];
-	struct policy_request rq = { 0 };
+	const struct exec_made to = { &x->plan, &x->program, &exec_net };
 
-	if (exec_text(x, &rq, dir, sizeof(dir), e) == -1)
-		return -1;
-	rq.dir = dir;
-	rq.home = x->paths.home;
-	rq.config_path = x->config_path;
-	rq.cache_dir = x->paths.cache;
-	rq.net = &exec_net;
-	if (policy_load(&rq, &x->plan, &x->program, x->warnings,
-		sizeof(x->warnings), e) == -1)
-		return -1;
-	x->warnings[0] = '\0'; /* "policy check" is for these */
-	return 0;
+	x->source.places = &x->paths;
+	x->source.config_path = x->config_path;
+	x->reload.source = &x->source;
+	x->reload.first = to;
+	x->reload.registry = &x->registry;
+	return exec_source_load(&x->source, NULL, NULL, &to, e);
 }
 
 /* ---- the run ---- */
@@ -338,15 +273,11 @@ exec_keep(struct exec *x, struct err *e)
 	return 0;
 }
 
-static const struct plan_net *
-exec_plan_net(const struct exec *x)
-{
-	return plan_has_net(&x->plan) ? &exec_net.net : NULL;
-}
-
 static int
 exec_report(struct exec *x, struct err *e)
 {
+	const struct plan *plan = exec_reload_plan(&x->reload);
+	const struct plan_net *net = exec_reload_net(&x->reload);
 	autofd file = -1;
 
 	if (x->report != NULL) {
@@ -354,14 +285,14 @@ exec_report(struct exec *x, struct err *e)
 		    0644);
 		if (file == -1)
 			return err_set(e, ERR_SYSTEM, "--report %s", x->report);
-		if (report_write(file, x->jail, &x->plan, &x->end,
-			exec_plan_net(x), &x->traffic, e) == -1)
+		if (report_write(file, x->jail, plan, &x->end, net, &x->traffic,
+			e) == -1)
 			return -1;
 	}
 	if (x->report_fd < 0)
 		return 0;
-	return report_write(x->report_fd, x->jail, &x->plan, &x->end,
-	    exec_plan_net(x), &x->traffic, e);
+	return report_write(x->report_fd, x->jail, plan, &x->end, net,
+	    &x->traffic, e);
 }
 
 /* Success is taken back; another status says enough beside the message. */
@@ -400,9 +331,11 @@ exec_jail(struct exec *x, struct err *e)
 		return -1;
 	x->registry.command = x->argv[0];
 	x->registry.envp = x->env.vector;
+	exec_reload_serve(&x->reload, &x->registry.policy);
 	o.janitor_unlink = x->registry.path;
 	o.name = x->registry.name;
 	r = exec_egress(x, e);
+	x->reload.egress = x->egress;
 	if (x->egress != NULL) {
 		o.capture = egress_capture(x->egress);
 		o.trust = egress_trust(x->egress);
@@ -418,9 +351,10 @@ exec_jail(struct exec *x, struct err *e)
 	if (r == 0 && x->end.end == RUN_PROXY)
 		(void)cli_fail(egress_why(x->egress));
 	egress_end(take_ptr(&x->egress), &x->traffic);
+	x->reload.egress = NULL;
 	if (r == 0) {
 		report_explain(&x->plan, &x->end, x->argv[0]);
-		report_traffic(&exec_net.net, &x->traffic);
+		report_traffic(exec_reload_net(&x->reload), &x->traffic);
 		if (run_exit_status(&x->end) != 0)
 			hint_missing_files(&x->plan, x->argv,
 			    x->end.end != RUN_NOT_FOUND);
@@ -469,15 +403,11 @@ exec_all(struct exec *x, struct err *e)
 static int
 exec_print_policy(struct exec *x)
 {
-	char dir[PLACES_PATH_MAX];
 	struct err e;
-	struct text t;
 
-	text_init(&t, x->text, ADHOC_BYTES);
-	if (exec_dir(NULL, dir, sizeof(dir), &e) == -1 ||
-	    adhoc_write(&x->flags, dir, &t, &e) == -1)
+	if (exec_source_flags(&x->source, &e) == -1)
 		return cli_fail(&e);
-	(void)fputs(x->text, stdout);
+	(void)fputs(x->source.text, stdout);
 	return 0;
 }
 
@@ -501,7 +431,7 @@ exec_usage(struct exec *x, int argc, char **argv, int rest, struct err *e)
 static int
 exec_fail(const struct exec *x, const struct err *e)
 {
-	const char *line = strchr(x->warnings, '\n');
+	const char *line = strchr(x->source.warnings, '\n');
 	char hint[EXEC_HINT_MAX];
 	int status = cli_fail(e);
 
@@ -523,6 +453,7 @@ cli_exec(int argc, char **argv)
 	int rest = 0, r;
 
 	x->report_fd = -1;
+	x->source.flags = &x->flags;
 	r = opt_parse(&exec_verb, x, argc, argv, &rest, &e);
 	if (r == 1) {
 		opt_help("exec", &exec_verb);

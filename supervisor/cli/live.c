@@ -26,23 +26,39 @@ enum {
 
 static struct ipc_msg live_message;
 
-/* One answer of a kind, within its time. */
 static int
-live_ask(int fd, uint32_t type, const void *body, size_t size, uint32_t answer,
-    size_t answer_size, struct err *e)
+live_refused(const struct ipc_msg *m, struct err *e)
+{
+	struct msg_jail_refused no;
+
+	memcpy(&no, m->body, sizeof(no));
+	return err_set(e, ERR_CONFLICT, "%.*s", (int)sizeof(no.text) - 1,
+	    no.text);
+}
+
+int
+live_ask(int fd, const struct live_question *q, struct ipc_msg **ret,
+    struct err *e)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
+	const struct ipc_msg *m = &live_message;
 
-	if (ipc_send(fd, type, body, size, NULL, 0, e) == -1)
+	if (ipc_send(fd, q->type, q->body, q->size, NULL, 0, e) == -1)
 		return -1;
-	if (poll(&p, 1, LIVE_ANSWER_MS) <= 0)
+	if (poll(&p, 1, q->timeout_ms) <= 0)
 		return err_set(e, ERR_LIMIT, "no answer within %d ms",
-		    LIVE_ANSWER_MS);
+		    q->timeout_ms);
 	if (ipc_recv(fd, &live_message, e) != 1)
 		return err_set(e, ERR_CONFLICT, "the jail has just ended");
-	if (live_message.type != answer || live_message.size != answer_size)
-		return err_set(e, ERR_CORRUPT, "answer %u of %u bytes",
-		    live_message.type, live_message.size);
+	if (m->type == JAIL_REFUSED &&
+	    m->size == sizeof(struct msg_jail_refused))
+		return live_refused(m, e);
+	if (m->type != q->answer || m->size != q->answer_size) {
+		ipc_drop_fds(&live_message);
+		return err_set(e, ERR_CORRUPT, "answer %u of %u bytes", m->type,
+		    m->size);
+	}
+	*ret = &live_message;
 	return 0;
 }
 
@@ -127,17 +143,19 @@ ps_object(const struct msg_jail_info *i, struct text *t)
 static void
 ps_one(void *ctx, const char *name, int fd)
 {
-	struct msg_jail_describe ask = { .version = MSG_JAIL_VERSION };
+	const struct msg_jail_describe ask = { .version = MSG_JAIL_VERSION };
+	const struct live_question q = { JAIL_DESCRIBE, &ask, sizeof(ask),
+		JAIL_INFO, sizeof(struct msg_jail_info), LIVE_ANSWER_MS };
 	struct ps *p = ctx;
+	struct ipc_msg *m;
 	struct msg_jail_info info;
 	char line[2048];
 	struct text t;
 
 	(void)name;
-	if (fd == -1 || live_ask(fd, JAIL_DESCRIBE, &ask, sizeof(ask),
-			    JAIL_INFO, sizeof(info), NULL) == -1)
+	if (fd == -1 || live_ask(fd, &q, &m, NULL) == -1)
 		return;
-	memcpy(&info, live_message.body, sizeof(info));
+	memcpy(&info, m->body, sizeof(info));
 	info.name[sizeof(info.name) - 1] = '\0';
 	info.command[sizeof(info.command) - 1] = '\0';
 	info.policy[sizeof(info.policy) - 1] = '\0';

@@ -26,29 +26,35 @@ static const struct {
 	const char *name;
 	unsigned bit;
 	const char *about;
+	const char *value; /* NULL: it has none */
 } options[] = {
 	{ "--resolved", VERB_RESOLVED,
-	    "with everything that it extends, uses and is cut by" },
-	{ "--json", VERB_JSON, "as one JSON object" },
-	{ "--keys", VERB_KEYS, "the reference of all keys, as Markdown" },
-	{ "--with", VERB_WITH, "FILE: the tests of this file too" },
+	    "with everything that it extends, uses and is cut by", NULL },
+	{ "--json", VERB_JSON, "as one JSON object", NULL },
+	{ "--keys", VERB_KEYS, "the reference of all keys, as Markdown", NULL },
+	{ "--with", VERB_WITH, "FILE: the tests of this file too", "FILE" },
+	{ "--live", VERB_LIVE, "JAIL: what its proxy enforces now, no FILE",
+	    "JAIL" },
 };
 
 static int policy_check(const struct verb_call *c);
 static int policy_show(const struct verb_call *c);
 static int policy_schema(const struct verb_call *c);
+static int policy_reload(const struct verb_call *c);
 
 static const struct verb verbs[] = {
 	{ "check", policy_check, VERB_JSON, 1, 1, " FILE",
 	    "find mistakes, conflicts, and rules that do nothing" },
 	{ "show", policy_show, VERB_RESOLVED | VERB_JSON, 1, 1, " FILE",
 	    "print the policy, and where each line came from" },
-	{ "why", why_run, VERB_JSON, 2, 2, " FILE QUESTION",
+	{ "why", why_run, VERB_JSON | VERB_LIVE, 2, 2, " FILE QUESTION",
 	    "say whether something is allowed, by what, and why not" },
 	{ "test", test_run, VERB_JSON | VERB_WITH, 1, 1, " FILE",
 	    "run the policy's tests, offline" },
 	{ "diff", diff_run, VERB_JSON, 2, 2, " FILE FILE",
 	    "say what the second allows that the first does not, and back" },
+	{ "reload", policy_reload, 0, 0, 0, " JAIL",
+	    "put a policy in force in a jail that is running" },
 	{ "init", init_run, 0, 0, 1, " [NAME]",
 	    "print a policy to start from, with tests" },
 	{ "schema", policy_schema, VERB_KEYS, 0, 0, "",
@@ -99,6 +105,15 @@ policy_schema(const struct verb_call *c)
 	return VERB_GOOD;
 }
 
+/* warder(1) does it before it comes here. */
+static int
+policy_reload(const struct verb_call *c)
+{
+	(void)c;
+	(void)fputs("warder: policy reload: ask warder(1)\n", stderr);
+	return VERB_BAD;
+}
+
 /* ---- the command line ----------------------------------------------------- */
 
 static void
@@ -120,8 +135,9 @@ print_usage(const struct verb *v, FILE *to)
 	(void)fprintf(to, "usage: warder policy %s", v->name);
 	for (i = 0; i < countof(options); i++)
 		if ((v->options & options[i].bit) != 0)
-			(void)fprintf(to, " [%s%s]", options[i].name,
-			    options[i].bit == VERB_WITH ? " FILE" : "");
+			(void)fprintf(to, " [%s%s%s]", options[i].name,
+			    options[i].value == NULL ? "" : " ",
+			    options[i].value == NULL ? "" : options[i].value);
 	(void)fprintf(to, "%s\n", v->words);
 }
 
@@ -165,15 +181,26 @@ bad_usage(const struct verb *v, const char *what, const char *word)
 	return VERB_BAD;
 }
 
-static unsigned
+/* Its row, if the verb takes it; countof(options): it does not. */
+static size_t
 find_option(const struct verb *v, const char *word)
 {
 	size_t i;
 
 	for (i = 0; i < countof(options); i++)
-		if (strcmp(options[i].name, word) == 0)
-			return options[i].bit & v->options;
-	return 0;
+		if (strcmp(options[i].name, word) == 0 &&
+		    (options[i].bit & v->options) != 0)
+			break;
+	return i;
+}
+
+static void
+take_value(struct verb_call *c, unsigned bit, const char *value)
+{
+	if (bit == VERB_WITH)
+		c->with = value;
+	if (bit == VERB_LIVE)
+		c->live = value;
 }
 
 /* Options and words into *c; the exit status, or -1 to go on. */
@@ -182,7 +209,7 @@ read_words(const struct verb *v, int argc, char **argv, struct verb_call *c,
     int *ret_words)
 {
 	int i, only_words = 0, words = 0;
-	unsigned bit;
+	size_t row;
 
 	for (i = 0; i < argc; i++) {
 		if (!only_words && strcmp(argv[i], "--help") == 0)
@@ -190,13 +217,16 @@ read_words(const struct verb *v, int argc, char **argv, struct verb_call *c,
 		if (!only_words && strcmp(argv[i], "--") == 0)
 			only_words = 1;
 		else if (!only_words && argv[i][0] == '-') {
-			if ((bit = find_option(v, argv[i])) == 0)
+			row = find_option(v, argv[i]);
+			if (row == countof(options))
 				return bad_usage(v, "unknown option", argv[i]);
-			c->options |= bit;
-			if (bit == VERB_WITH && ++i == argc)
-				return bad_usage(v, "--with which FILE?", "");
-			if (bit == VERB_WITH)
-				c->with = argv[i];
+			c->options |= options[row].bit;
+			if (options[row].value == NULL)
+				continue;
+			if (++i == argc)
+				return bad_usage(v, "what is missing",
+				    options[row].value);
+			take_value(c, options[row].bit, argv[i]);
 		} else if (words == v->most)
 			return bad_usage(v, "one argument too many", argv[i]);
 		else
@@ -214,9 +244,12 @@ run_verb(const struct verb *v, int argc, char **argv)
 
 	if ((rc = read_words(v, argc, argv, &c, &words)) != -1)
 		return rc;
-	if (words < v->least)
-		return bad_usage(v, words == 0 ? "which FILE?" : "what more?",
+	if (words < v->least - (c.live != NULL))
+		return bad_usage(v,
+		    words == 0 && c.live == NULL ? "which FILE?" : "what more?",
 		    "");
+	if (c.live != NULL && words == v->most)
+		return bad_usage(v, "--live, and a file too", c.word[0]);
 	return v->run(&c);
 }
 

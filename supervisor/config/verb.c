@@ -4,9 +4,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "memfd.h"
+#include "msg_jail.h"
 #include "policy/builtin.h"
 #include "policy/path.h"
+#include "policy/seccomp_eval.h"
 #include "verb.h"
+
+/* Room for the largest of what a live jail has. */
+#define VERB_LIVE_MAX                                         \
+	(sizeof(struct msg_jail_plan) + sizeof(struct plan) + \
+	    sizeof(struct seccomp_program) + PLAN_NET_SIZE_MAX)
 
 /* A resolve_open_fn over the file system; arg is a struct find_dirs. */
 static int
@@ -118,6 +126,60 @@ verb_load(struct verb_policy *p, const char *file)
 	if (p->net.net.size == 0)
 		plan_net_init(&p->net);
 	return 0;
+}
+
+/* The parts of the memfd: each is checked as if a stranger had sent it. */
+static int
+take_parts(struct verb_policy *p, const char *at, size_t size, struct err *e)
+{
+	struct msg_jail_plan m;
+	size_t filter;
+
+	if (size < sizeof(m))
+		return err_set(e, ERR_CORRUPT, "a short policy");
+	memcpy(&m, at, sizeof(m));
+	filter = (size_t)m.program_length * sizeof(p->program.insn[0]);
+	if (m.plan_size > sizeof(p->plan) ||
+	    m.program_length > SECCOMP_PROGRAM_MAX ||
+	    m.net_size > sizeof(p->net) ||
+	    size != sizeof(m) + m.plan_size + filter + m.net_size)
+		return err_set(e, ERR_CORRUPT, "a policy of another size");
+	at += sizeof(m);
+	memcpy(&p->plan, at, m.plan_size);
+	memcpy(p->program.insn, at + m.plan_size, filter);
+	memcpy(&p->net, at + m.plan_size + filter, m.net_size);
+	p->program.length = m.program_length;
+	if (plan_check(&p->plan, m.plan_size, e) == -1 ||
+	    seccomp_program_check(&p->program, e) == -1)
+		return -1;
+	if (m.net_size == 0) {
+		plan_net_init(&p->net);
+		return 0;
+	}
+	return plan_net_check(&p->net.net, m.net_size, e);
+}
+
+int
+verb_load_live(struct verb_policy *p, const char *number)
+{
+	const void *all;
+	uint64_t fd;
+	struct err e;
+	size_t size;
+	int rc = text_parse_u64(number, 1023, &fd, &e);
+
+	if (rc == -1)
+		(void)err_set(&e, ERR_INVALID,
+		    "--live: warder(1) finds the jail, not warder-config");
+	if (rc == 0)
+		rc = memfd_map((int)fd, VERB_LIVE_MAX, &all, &size, &e);
+	if (rc == 0) {
+		rc = take_parts(p, all, size, &e);
+		memfd_unmap(all, size);
+	}
+	if (rc == -1)
+		(void)fprintf(stderr, "warder: policy: %s\n", e.msg);
+	return rc;
 }
 
 struct question_plan

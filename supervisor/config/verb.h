@@ -28,7 +28,8 @@ enum {
 	VERB_RESOLVED = 1 << 0,
 	VERB_JSON = 1 << 1,
 	VERB_KEYS = 1 << 2,
-	VERB_WITH = 1 << 3, /* has a value */
+	VERB_WITH = 1 << 3, /* these have a value */
+	VERB_LIVE = 1 << 4,
 };
 
 enum {
@@ -38,6 +39,7 @@ enum {
 struct verb_call {
 	const char *word[VERB_WORDS_MAX]; /* NULL: not given */
 	const char *with; /* --with FILE */
+	const char *live; /* --live: warder(1) has put a descriptor there */
 	unsigned options;
 };
 
@@ -60,6 +62,12 @@ struct verb_policy {
  * errors are on stderr if it fails.
  */
 must_check int verb_load(struct verb_policy *p, const char *file);
+
+/*
+ * What a live jail's launcher says is in force (struct msg_jail_plan), in the
+ * memfd of that number.
+ */
+must_check int verb_load_live(struct verb_policy *p, const char *number);
 
 /* What questions are asked of. */
 struct question_plan verb_questions(const struct verb_policy *p);

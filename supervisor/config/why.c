@@ -137,9 +137,10 @@ why_run(const struct verb_call *c)
 	struct text t;
 	struct err e;
 
-	if (verb_load(&policy, c->word[0]) == -1)
+	if ((c->live != NULL ? verb_load_live(&policy, c->live)
+			     : verb_load(&policy, c->word[0])) == -1)
 		return VERB_BAD;
-	if (question_parse(c->word[1], &q, &e) == -1) {
+	if (question_parse(c->word[c->live == NULL], &q, &e) == -1) {
 		(void)text_escape(record, sizeof(record), e.msg, strlen(e.msg));
 		(void)fprintf(stderr, "warder: policy why: %s\n", record);
 		return VERB_BAD;

@@ -48,6 +48,37 @@ static struct registry fuzz_registry;
 static int fuzz_init = -1; /* warder-init's end */
 static char fuzz_dir[] = "/tmp/fuzz-jail-XXXXXX";
 
+/* A reload is answered at once, or is on its way until the input's end. */
+static void
+fuzz_reload(void *ctx, const struct msg_jail_reload *m)
+{
+	static struct msg_jail_reloaded done;
+
+	(void)ctx;
+	assert(strlen(m->file) < sizeof(m->file));
+	assert(strlen(m->name) < sizeof(m->name));
+	assert(m->file[0] == '\0' || m->file[0] == '/');
+	assert(fuzz_registry.reloading);
+	if (m->name[0] != 'l')
+		registry_reloaded(&fuzz_registry, &done);
+}
+
+static struct msg_jail_reloaded fuzz_late;
+
+static int
+fuzz_show(void *ctx, struct err *e)
+{
+	(void)ctx;
+	return err_set(e, ERR_LIMIT, "nothing is shown");
+}
+
+static const char *
+fuzz_name(void *ctx)
+{
+	(void)ctx;
+	return "fuzz";
+}
+
 static int
 lowest_free(void)
 {
@@ -84,6 +115,8 @@ set_up(void)
 	assert(registry_open(&fuzz_registry, fuzz_dir, &e) == 0);
 	fuzz_registry.command = "fuzz";
 	fuzz_registry.envp = envp;
+	fuzz_registry.policy =
+	    (struct registry_policy){ fuzz_reload, fuzz_show, fuzz_name, NULL };
 	assert(registry_serve(&fuzz_registry, &fuzz_run, &e) == 0);
 }
 
@@ -174,6 +207,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			w->ready(w->ctx, w->fd);
 	}
 	drain(fuzz_init);
+	if (fuzz_registry.reloading)
+		registry_reloaded(&fuzz_registry, &fuzz_late);
+	assert(!fuzz_registry.reloading);
 	assert(lowest_free() == before);
 	fuzz_jail.gone = 0;
 	return 0;

@@ -1,6 +1,7 @@
 /*
  * test_library.c: libwarder's interface, on real jails.
  */
+#include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -654,6 +655,101 @@ library_wait__proxy_killed__end_proxy(void **state)
 	(void)close(fd);
 }
 
+/* The same jail with another network; NULL: none. */
+static struct warder_policy *
+other_policy(const char *text)
+{
+	static const char none[] = "policy: 1\nextends: [builtin/default]\n";
+	struct warder_policy *p;
+	struct warder_error e;
+
+	if (text == NULL)
+		text = none;
+	assert_int_equal(warder_policy_parse(library, text, strlen(text),
+			     "other", "/", &p, &e),
+	    0);
+	return p;
+}
+
+static void
+library_reload__service_taken_away__its_connection_is_cut(void **state)
+{
+	struct warder_policy *p, *closed, *larger;
+	struct warder_reloaded how = { 9, 9 };
+	struct warder_command c;
+	struct warder_error e;
+	struct warder_report r;
+	struct warder_run *run;
+	struct output o;
+	const char *argv[] = { "bash", "-c",
+		"exec 3<>/dev/tcp/echo.internal/7000; echo hello >&3; cat <&3",
+		NULL };
+	char text[512], line[16] = "";
+	int fd, peer;
+
+	(void)state;
+	fd = service_open(text, sizeof(text), &p);
+	closed = other_policy(NULL);
+	larger = other_policy("policy: 1\nextends: [builtin/default]\n"
+			      "limits: {pids: 99}\n");
+	memset(&o, 0, sizeof(o));
+	warder_command_init(&c);
+	c.argv = argv;
+	c.output = on_output;
+	c.context = &o;
+	assert_int_equal(warder_start(p, &c, &run, &e), 0);
+	peer = accept(fd, NULL, NULL);
+	assert_int_equal(read(peer, line, sizeof(line) - 1), 6);
+	assert_int_equal(warder_reload(run, larger, &how, &e), -1);
+	assert_int_equal(e.code, WARDER_CONFLICT);
+	assert_non_null(strstr(e.message, "limits"));
+	assert_int_equal(warder_reload(run, p, &how, &e), 0);
+	assert_int_equal(how.kept, 1);
+	assert_int_equal(how.cut, 0);
+	assert_int_equal(write(peer, "back\n", 5), 5);
+	assert_int_equal(warder_reload(run, closed, &how, &e), 0);
+	assert_int_equal(how.kept, 0);
+	assert_int_equal(how.cut, 1);
+	assert_int_equal(read(peer, line, sizeof(line)), -1);
+	assert_int_equal(errno, ECONNRESET);
+	(void)close(peer);
+	finish(run, &r);
+	assert_int_equal(r.end, WARDER_END_EXITED);
+	warder_policy_close(p);
+	warder_policy_close(closed);
+	warder_policy_close(larger);
+	(void)close(fd);
+}
+
+static void
+library_reload__began_without_services__conflict(void **state)
+{
+	struct warder_policy *p = other_policy(NULL), *open;
+	struct warder_reloaded how = { 9, 9 };
+	struct warder_command c;
+	struct warder_error e;
+	struct warder_report r;
+	struct warder_run *run;
+	struct output o;
+	const char *argv[4];
+	char text[512];
+	int fd;
+
+	(void)state;
+	fd = service_open(text, sizeof(text), &open);
+	shell(&c, argv, "sleep 60", &o);
+	assert_int_equal(warder_start(p, &c, &run, &e), 0);
+	assert_int_equal(warder_reload(run, open, &how, &e), -1);
+	assert_int_equal(e.code, WARDER_CONFLICT);
+	assert_int_equal(warder_reload(run, p, &how, &e), 0);
+	assert_int_equal(how.kept + how.cut, 0);
+	warder_kill(run);
+	finish(run, &r);
+	warder_policy_close(p);
+	warder_policy_close(open);
+	(void)close(fd);
+}
+
 static void
 library_pool_open__policy_with_services__refused(void **state)
 {
@@ -698,6 +794,10 @@ main(void)
 		cmocka_unit_test(library_start__forked__own_jail),
 		cmocka_unit_test(
 		    library_start__policy_with_services__reached_by_name),
+		cmocka_unit_test(
+		    library_reload__service_taken_away__its_connection_is_cut),
+		cmocka_unit_test(
+		    library_reload__began_without_services__conflict),
 		cmocka_unit_test(library_wait__proxy_killed__end_proxy),
 		cmocka_unit_test(
 		    library_pool_open__policy_with_services__refused),

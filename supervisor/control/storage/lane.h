@@ -26,7 +26,8 @@ struct job_kind {
 };
 
 struct job {
-	STAILQ_ENTRY(job) next;
+	STAILQ_ENTRY(job) next; /* in a lane, or done */
+	TAILQ_ENTRY(job) asked; /* of all that is not answered: the loop's */
 	const struct job_kind *kind;
 	struct hold in, out; /* of the request, of the reply */
 	void *request, *reply;
@@ -38,6 +39,7 @@ struct job {
 };
 
 STAILQ_HEAD(jobs, job);
+TAILQ_HEAD(jobs_asked, job);
 
 enum lane_mode {
 	LANE_WRITE,

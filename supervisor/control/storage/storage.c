@@ -23,7 +23,8 @@ struct storage {
 	pthread_mutex_t lock; /* of done */
 	struct jobs done;
 
-	size_t pending, bytes; /* the loop's thread alone */
+	struct jobs_asked asked; /* this and what follows: the loop's alone */
+	size_t pending, bytes;
 	int failed;
 	struct err why;
 	int delivering, dead; /* destroyed by a callback: freed after it */
@@ -101,6 +102,7 @@ storage_deliver(struct storage *s, struct jobs *batch)
 	while ((j = STAILQ_FIRST(batch)) != NULL) {
 		STAILQ_REMOVE_HEAD(batch, next);
 		if (!s->dead) {
+			TAILQ_REMOVE(&s->asked, j, asked);
 			s->pending--;
 			s->bytes -= j->bytes;
 			storage_note(s, j);
@@ -174,6 +176,7 @@ storage_submit(struct storage *s, const struct job_kind *kind,
 	j->request = hold_alloc(&j->in, shape->size);
 	record_copy(&j->in, shape, j->request, request);
 	j->bytes = hold_size(&j->in);
+	TAILQ_INSERT_TAIL(&s->asked, j, asked);
 	s->pending++;
 	s->bytes += j->bytes;
 	lane_put(l, j);
@@ -285,6 +288,7 @@ storage_create(struct loop *l, const struct storage_config *c,
 	(void)snprintf(s->path, sizeof(s->path), "%s", c->path);
 	s->lock_fd = s->event_fd = -1;
 	STAILQ_INIT(&s->done);
+	TAILQ_INIT(&s->asked);
 	(void)pthread_mutex_init(&s->lock, NULL);
 	if (storage_open(s, l, e) == -1) {
 		storage_destroy(s);
@@ -316,6 +320,17 @@ storage_destroy(struct storage *s)
 	(void)pthread_mutex_destroy(&s->lock);
 	if (!s->delivering)
 		free(s);
+}
+
+/* The lanes do not look at fn. */
+void
+storage_forget(struct storage *s, const void *arg)
+{
+	struct job *j;
+
+	TAILQ_FOREACH (j, &s->asked, asked)
+		if (j->arg == arg)
+			j->fn = NULL;
 }
 
 const struct err *

@@ -607,6 +607,12 @@ must_check int storage_create(struct loop *l, const struct storage_config *c,
  */
 void storage_destroy(struct storage *s);
 
+/*
+ * What was asked for with this arg is carried out, but its callbacks are not
+ * called any more: for whoever goes before the answer comes.
+ */
+void storage_forget(struct storage *s, const void *arg);
+
 /* NULL, or why nothing can be written any more. */
 const struct err *storage_failure(const struct storage *s);
 

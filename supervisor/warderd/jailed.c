@@ -501,7 +501,7 @@ jailed_may(const struct warderd *w, const struct spawn_spawn *m, struct err *e)
 	if (!jailed_tenant_is_known(w, m->tenant))
 		return err_set(e, ERR_NOT_FOUND, "no such tenant");
 	/* the row of this one is there already */
-	if (jailed_n > l->jails)
+	if (jailed_count() > l->jails)
 		return err_set(e, ERR_LIMIT, "%u jails are alive", l->jails);
 	if (jailed_count_tenant(m->tenant) >= l->jails_tenant)
 		return err_set(e, ERR_LIMIT,

@@ -133,10 +133,11 @@ def archive(files, mode=0o644):
     return out.getvalue()
 
 
-def agent(script, policy="", protocol="plain", more=()):
+def agent(script, policy="", protocol="plain", more=(),
+          command="[sh, /agent/run.sh]"):
     """An agent that is a shell script."""
     yaml = (f"name: tried\nprotocol: {protocol}\n"
-            f"command: [sh, /agent/run.sh]\n{policy}")
+            f"command: {command}\n{policy}")
     return archive([("agent.yaml", yaml), ("run.sh", script), *more])
 
 
@@ -181,7 +182,7 @@ class Warderd:
         with open(self.log, encoding="utf-8", errors="replace") as f:
             return f.read()
 
-    def connect(self, ready=True, seconds=15):
+    def connect(self, ready=True, seconds=15, keep=False):
         """Be the next control that is started."""
         db = os.path.join(self.state, "db")
         if self.socket:
@@ -204,6 +205,8 @@ class Warderd:
         except TimeoutError:
             raise Failed(f"no control was started: {self.said()}") from None
         self.start_message = self.receive("START")
+        if not keep:
+            self.start_message.close()
         if ready:
             self.send("READY", struct.pack("<I", 1))
         return self.start_message

@@ -26,14 +26,38 @@ write_all(int fd, const char *p, size_t n)
 }
 
 int
+memfd_open(const char *name, struct err *e)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	return fd != -1 ? fd : err_set(e, ERR_SYSTEM, "memfd %s", name);
+}
+
+int
+memfd_append(int fd, const void *p, size_t n, struct err *e)
+{
+	return write_all(fd, p, n) == 0
+		   ? 0
+		   : err_set(e, ERR_SYSTEM, "writing to a memfd");
+}
+
+int
+memfd_seal(int fd, struct err *e)
+{
+	if (lseek(fd, 0, SEEK_SET) == -1 ||
+	    fcntl(fd, F_ADD_SEALS, MEMFD_SEALS) == -1)
+		return err_set(e, ERR_SYSTEM, "sealing a memfd");
+	return 0;
+}
+
+int
 memfd_create_sealed(const char *name, const void *p, size_t n, struct err *e)
 {
-	autofd fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	autofd fd = memfd_open(name, e);
 
-	if (fd == -1 || write_all(fd, p, n) == -1 ||
-	    lseek(fd, 0, SEEK_SET) == -1 ||
-	    fcntl(fd, F_ADD_SEALS, MEMFD_SEALS) == -1)
-		return err_set(e, ERR_SYSTEM, "memfd %s", name);
+	if (fd == -1 || memfd_append(fd, p, n, e) == -1 ||
+	    memfd_seal(fd, e) == -1)
+		return -1;
 	return take_fd(&fd);
 }
 

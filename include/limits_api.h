@@ -16,6 +16,7 @@ enum {
 	API_BODY_SMALL = 64 * 1024,
 	API_BODY_BYTES = 4 * 1024 * 1024,
 	API_BODY_LARGE = 16 * 1024 * 1024,
+	API_BODY_ARCHIVE = 128 * 1024 * 1024,
 	API_ANSWER_BYTES = 64 * 1024 * 1024,
 	API_QUERY_PARAMS_MAX = 64,
 	API_ARG_BYTES = 256,
@@ -60,6 +61,9 @@ enum {
 	    "413 before it is executed") \
 	X(API_BODY_LARGE, "bytes of a batch", \
 	    "several bodies with data in one", \
+	    "413 before it is executed") \
+	X(API_BODY_ARCHIVE, "bytes of an agent's archive", \
+	    "a program with its libraries fits; it is held in memory", \
 	    "413 before it is executed") \
 	X(API_ANSWER_BYTES, "bytes of one answer", \
 	    "a page of a thousand threads with their values", \

@@ -13,6 +13,11 @@
 int memfd_create_sealed(const char *name, const void *p, size_t n,
     struct err *e);
 
+/* The same piece by piece: an empty one, more at its end, sealed. */
+int memfd_open(const char *name, struct err *e);
+must_check int memfd_append(int fd, const void *p, size_t n, struct err *e);
+must_check int memfd_seal(int fd, struct err *e);
+
 /*
  * Map the whole of a memfd, which stays the caller's, for reading.  ERR_CORRUPT
  * unless it is sealed against every change and has at least 1 and at most max

@@ -25,6 +25,8 @@
 struct api_server;
 struct auth;
 struct engine;
+struct jails_host;
+struct spawn;
 struct storage;
 
 enum {
@@ -67,6 +69,8 @@ struct api {
 	struct auth *auth;
 	struct storage *storage; /* NULL in a test of the server alone */
 	struct engine *engine;
+	struct spawn *spawn; /* deployments; NULL: there are none */
+	const struct jails_host *jails; /* questions to agents; the same */
 	uint64_t started_ms;
 };
 

@@ -12,6 +12,7 @@
 #include "conn.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -20,6 +21,7 @@
 #include "clock.h"
 #include "cors.h"
 #include "log.h"
+#include "memfd.h"
 #include "secret.h"
 #include "stream.h"
 #include "text.h"
@@ -582,6 +584,10 @@ conn_run(struct api_conn *c)
 
 	c->phase = CONN_RUN;
 	loop_timer_clear(c->timer);
+	if (r->file != -1 && memfd_seal(r->file, &e) == -1) {
+		request_error(r, &e);
+		return;
+	}
 	if (r->route->body_bytes > 0 && buf_size(&c->text) > 0) {
 		sha256_buffer(buf_bytes(&c->text), buf_size(&c->text),
 		    r->body_hash);
@@ -595,6 +601,25 @@ conn_run(struct api_conn *c)
 	r->route->handle(r);
 }
 
+/* A body that is no JSON is a file in memory: what it is the handler knows. */
+static int
+conn_append_file(struct request *r, const struct http1_slice *piece,
+    struct err *e)
+{
+	if (r->file == -1)
+		r->file = memfd_open("body", e);
+	return r->file == -1 ? -1
+			     : memfd_append(r->file, piece->at, piece->size, e);
+}
+
+static int
+conn_append(struct api_conn *c, const struct http1_slice *piece, struct err *e)
+{
+	return route_body_is_file(c->request->route->body)
+		   ? conn_append_file(c->request, piece, e)
+		   : buf_append(&c->text, piece->at, piece->size, e);
+}
+
 /* A piece of a body: 0, or it was refused. */
 static int
 conn_keep(struct api_conn *c, const struct http1_slice *piece)
@@ -603,10 +628,10 @@ conn_keep(struct api_conn *c, const struct http1_slice *piece)
 
 	if (piece->size == 0)
 		return 0;
-	if (piece->size > c->request->route->body_bytes - buf_size(&c->text))
+	if (c->body.bytes > c->request->route->body_bytes)
 		conn_refuse(c, 413, ERR_LIMIT, "the body is too long");
 	else if (conn_hold(c, piece->size) == -1 ||
-		 buf_append(&c->text, piece->at, piece->size, &e) == -1) {
+		 conn_append(c, piece, &e) == -1) {
 		conn_field(c, "Retry-After", "1");
 		conn_refuse(c, 503, ERR_LIMIT,
 		    "too much is being sent at once");
@@ -645,18 +670,21 @@ conn_check_body(struct api_conn *c, enum http1_framing f, uint64_t bytes)
 {
 	const struct route *route = c->request->route;
 	const char *type = http1_head_get(&c->head, "content-type");
-	size_t n = strlen("application/json");
+	const char *want = route_body_is_file(route->body) ? ROUTE_FILE_TYPE
+							   : "application/json";
+	size_t n = strlen(want);
+	char text[128];
 
 	if (f == HTTP1_BODY_LENGTH && bytes > route->body_bytes) {
 		conn_refuse(c, 413, ERR_LIMIT, "the body is too long");
 		return -1;
 	}
 	if (type == NULL || bytes == 0 ||
-	    (strncasecmp(type, "application/json", n) == 0 &&
+	    (strncasecmp(type, want, n) == 0 &&
 		(type[n] == '\0' || type[n] == ';' || type[n] == ' ')))
 		return 0;
-	conn_refuse(c, 415, ERR_UNSUPPORTED,
-	    "the body must be application/json");
+	(void)snprintf(text, sizeof(text), "the body must be %s", want);
+	conn_refuse(c, 415, ERR_UNSUPPORTED, text);
 	return -1;
 }
 

@@ -76,9 +76,10 @@ write_body(struct writer *w, const struct route_body *b)
 
 	writer_begin(w, "requestBody", '{');
 	writer_begin(w, "content", '{');
-	writer_begin(w, "application/json", '{');
+	writer_begin(w,
+	    route_body_is_file(b) ? ROUTE_FILE_TYPE : "application/json", '{');
 	writer_begin(w, "schema", '{');
-	writer_text(w, "type", "object");
+	writer_text(w, "type", route_body_is_file(b) ? "string" : "object");
 	writer_begin(w, "properties", '{');
 	for (i = 0; i < b->n; i++)
 		write_member(w, &b->members[i]);

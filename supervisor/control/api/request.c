@@ -20,7 +20,7 @@ request_create(struct api *api)
 	struct request *r = calloc(1, sizeof(*r));
 
 	if (r != NULL)
-		r->api = api;
+		*r = (struct request){ .api = api, .file = -1 };
 	return r;
 }
 
@@ -35,6 +35,7 @@ request_destroy(struct request *r)
 		free(r->kept[--r->nkept]);
 	query_finish(&r->query);
 	json_decref(r->body);
+	fd_closep(&r->file);
 	free(r);
 }
 

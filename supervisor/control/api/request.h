@@ -52,6 +52,7 @@ struct request {
 	struct route_args args;
 	struct query query;
 	json_t *body; /* NULL: there is none */
+	int file; /* a body that is no JSON, as a sealed memfd; -1: none */
 	char last_event_id[REQUEST_EVENT_ID_SIZE]; /* "": it said none */
 	char idempotency_key[REQUEST_KEY_SIZE]; /* "": it said none */
 	unsigned char body_hash[SHA256_SIZE]; /* of its bytes; zero: none */

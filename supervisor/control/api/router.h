@@ -75,6 +75,15 @@ struct route_body {
 	size_t n;
 };
 
+/* A body without members is no JSON but an archive, and comes as a file. */
+#define ROUTE_FILE_TYPE "application/x-tar"
+
+static inline int
+route_body_is_file(const struct route_body *b)
+{
+	return b != NULL && b->members == NULL;
+}
+
 struct route {
 	enum route_method method;
 	const char *path; /* "/threads/{thread_id}/runs" */

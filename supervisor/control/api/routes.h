@@ -139,6 +139,16 @@
 	X(GET, "/v1/runs/{run_id}", runs_get, THREADS, READ, 0, 0, "A run") \
 	X(GET, "/v1/runs/{run_id}/logs", runs_logs, THREADS, READ, 0, 0, \
 	    "What a run's agent wrote to its log; ?follow=1 goes on") \
+	X(POST, "/v1/agents", agents_deploy, AGENTS, CREATE, \
+	    API_BODY_ARCHIVE, &agents_body_tar, \
+	    "Deploy an archive as an agent's newest version") \
+	X(GET, "/v1/agents", agents_list, AGENTS, READ, 0, 0, \
+	    "Agents, the newest version of each") \
+	X(GET, "/v1/agents/{name}", agents_get, AGENTS, READ, 0, 0, \
+	    "An agent's newest version") \
+	X(GET, "/v1/agents/{name}/versions", agents_versions, AGENTS, READ, \
+	    0, 0, "An agent's versions, the newest first") \
+	\
 	X(GET, "/v1/keys", keys_list, KEYS, READ, 0, 0, \
 	    "Keys of a tenant: the operator's, over the Unix socket") \
 	X(POST, "/v1/keys", keys_create, KEYS, CREATE, API_BODY_SMALL, \
@@ -166,7 +176,7 @@
 ROUTES(X)
 #undef X
 
-extern const struct route_body assistants_body_create, assistants_body_search,
+extern const struct route_body agents_body_tar, assistants_body_create, assistants_body_search,
     assistants_body_patch, assistants_body_versions, assistants_body_latest,
     threads_body_create, threads_body_search, threads_body_prune,
     threads_body_patch, state_body_at, state_body_update, state_body_patch,

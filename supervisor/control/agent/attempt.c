@@ -1,0 +1,538 @@
+#include "attempt_private.h"
+
+#include <assert.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "json.h"
+#include "log.h"
+
+/* What the engine's reasons are to the jail, and to the run that ends so. */
+static const struct {
+	enum spawn_why why;
+	const char *reason; /* as the agent is told */
+	const char *status;
+} whys[] = {
+	[ENGINE_WHY_INTERRUPT] = { SPAWN_WHY_INTERRUPT, "interrupt",
+	    "interrupted" },
+	[ENGINE_WHY_ROLLBACK] = { SPAWN_WHY_ROLLBACK, "rollback",
+	    "interrupted" },
+	[ENGINE_WHY_TIMEOUT] = { SPAWN_WHY_TIMEOUT, "timeout", "timeout" },
+	[ENGINE_WHY_LOST] = { SPAWN_WHY_LEASE, "lost", "lost" },
+	[ENGINE_WHY_DRAIN] = { SPAWN_WHY_SHUTDOWN, "shutdown", "lost" },
+};
+
+/* How a jail's end that nobody asked for is told to people. */
+static const char *const end_texts[] = {
+
+#define X(name, exit, text) [RUN_##name] = text,
+	RUN_ENDS(X)
+#undef X
+};
+
+/* What class of failure that is; the others are "AgentFailed". */
+static const struct {
+	const char *error, *status; /* NULL: error */
+} ends[RUN__MAX] = {
+	[RUN_EXITED] = { "AgentExited", NULL },
+	[RUN_OOM] = { "OutOfMemory", NULL },
+	[RUN_WALL] = { "TimeLimit", "timeout" },
+	[RUN_IDLE] = { "TimeLimit", "timeout" },
+	[RUN_CPU_TIME] = { "TimeLimit", "timeout" },
+	[RUN_LOST] = { "AgentLost", "lost" },
+};
+
+/* ---- life ----------------------------------------------------------------- */
+
+static void
+attempt_free(struct attempt *a)
+{
+	session_destroy(a->session);
+	loop_timer_destroy(a->idle);
+	json_decref(a->kwargs);
+	json_decref(a->manifest);
+	json_decref(a->config);
+	json_decref(a->context);
+	json_decref(a->checkpoint);
+	json_decref(a->chain);
+	json_decref(a->journal);
+	json_decref(a->input);
+	json_decref(a->values);
+	json_decref(a->interrupts);
+	json_decref(a->result);
+	free(a->digest);
+	free(a);
+}
+
+struct attempt *
+attempt_ref(struct attempt *a)
+{
+	a->refs++;
+	return a;
+}
+
+void
+attempt_unref(struct attempt *a)
+{
+	assert(a->refs > 0);
+	if (--a->refs == 0)
+		attempt_free(a);
+}
+
+int
+attempt_lives(const struct attempt *a)
+{
+	return a->engine != NULL && !a->ended;
+}
+
+/* ---- the end -------------------------------------------------------------- */
+
+static void
+attempt_kill(struct attempt *a, enum spawn_why why)
+{
+	if (a->jail != NULL && !a->exited)
+		a->host->host.jails->kill(a->jail, why);
+}
+
+void
+attempt_end(struct attempt *a, const struct engine_end *end)
+{
+	struct err e;
+
+	if (!attempt_lives(a))
+		return;
+	a->ended = 1;
+	/* what cannot be stored now ends with the attempt's lease */
+	if (engine_end(a->engine, end, &e) == -1)
+		log_err(LOG_LEVEL_ERROR, "run.end", &e);
+}
+
+void
+attempt_fail(struct attempt *a, const char *name, const char *message,
+    int retry)
+{
+	autojson *j =
+	    json_pack("{s:s, s:s}", "error", name, "message", message);
+	autofree char *error = NULL;
+	struct storage_event event = { .name = "error" };
+	int again;
+
+	if (j == NULL || json_text(j, &error, NULL, NULL) == -1)
+		error = NULL;
+	event.data = error != NULL ? error : "{}";
+	/* one that is tried again is no end that followers should see */
+	again = retry && attempt_lives(a) && a->run->retries_left > 0;
+	attempt_end(a, &(struct engine_end){ .status = "error",
+			   .error = error,
+			   .retry = retry,
+			   .events = &event,
+			   .nevents = again ? 0 : 1 });
+	attempt_kill(a, SPAWN_WHY_PROTOCOL);
+}
+
+static void
+attempt_end_as(struct attempt *a, const char *status)
+{
+	autofree char *interrupts = NULL;
+
+	if (a->interrupts != NULL)
+		(void)!json_text(a->interrupts, &interrupts, NULL, NULL);
+	attempt_end(a,
+	    &(struct engine_end){ .status = status, .interrupts = interrupts });
+}
+
+/* The state after the run, then the end itself: in this order on the disk. */
+static void
+attempt_succeed(struct attempt *a, json_t *values)
+{
+	autojson *state = json_is_object(values)
+			      ? json_incref(values)
+			      : json_pack("{s:O}", "output", values);
+	autofree char *output = NULL;
+	struct err e;
+
+	if (state == NULL || json_text(state, &output, NULL, &e) == -1 ||
+	    attempt_put(a,
+		&(struct attempt_put){ .source = "loop",
+		    .values = state,
+		    .last = 1 },
+		NULL, NULL, &e) == -1) {
+		attempt_fail(a, "Unavailable", "the result was not stored", 1);
+		return;
+	}
+	attempt_end(a,
+	    &(struct engine_end){ .status = "success", .output = output });
+}
+
+static void
+attempt_result(struct attempt *a, json_t *value)
+{
+	if (a->stopping)
+		attempt_end_as(a, whys[a->why].status);
+	else if (a->interrupts != NULL)
+		attempt_end_as(a, "interrupted");
+	else
+		attempt_succeed(a, value);
+}
+
+/*
+ * The jail has ended, all that the agent said was read, and its result was not
+ * among it.
+ */
+static void
+attempt_conclude(struct attempt *a)
+{
+	const struct jails_exit *x = &a->exit;
+	unsigned end = x->end < RUN__MAX ? x->end : RUN_LOST;
+	const char *name = ends[end].error;
+	char text[256];
+
+	if (!a->exited || (a->session != NULL && !a->said_all))
+		return;
+	if (a->stopping) {
+		attempt_end_as(a, whys[a->why].status);
+		return;
+	}
+	if (end == RUN_EXITED && a->result != NULL && WIFEXITED(x->status) &&
+	    WEXITSTATUS(x->status) == 0) {
+		attempt_succeed(a, a->result);
+		return;
+	}
+	if (ends[end].status != NULL) {
+		attempt_end_as(a, ends[end].status);
+		return;
+	}
+	if (end == RUN_EXITED && WIFEXITED(x->status))
+		(void)snprintf(text, sizeof(text),
+		    "the agent ended without a result, with status %d%s%.150s",
+		    WEXITSTATUS(x->status), a->lost.msg[0] != '\0' ? ": " : "",
+		    a->lost.msg);
+	else
+		(void)snprintf(text, sizeof(text), "the agent %s",
+		    end_texts[end]);
+	attempt_fail(a, name != NULL ? name : "AgentFailed", text, 1);
+}
+
+/* ---- the session ---------------------------------------------------------- */
+
+static void
+on_request(void *arg, enum agent_method m, const json_t *params,
+    struct session_call *call)
+{
+	struct attempt *a = arg;
+
+	a->moved++;
+	if (attempt_lives(a)) {
+		attempt_call(a, m, params, call);
+		return;
+	}
+	session_fail(call,
+	    &(struct err){ .code = ERR_CONFLICT, .msg = "the run has ended" });
+}
+
+static void
+on_notification(void *arg, enum agent_method m, const json_t *params,
+    size_t bytes)
+{
+	struct attempt *a = arg;
+
+	a->moved++;
+	if (m == AGENT_EVENT)
+		attempt_event(a, params, bytes);
+	else
+		attempt_log(a, "log", params);
+}
+
+static void
+on_log(void *arg, int stream, const char *line, size_t n)
+{
+	struct attempt *a = arg;
+	json_t *j;
+
+	a->moved++;
+	a->output += n + 1;
+	if (a->limits.output_bytes != 0 && a->output > a->limits.output_bytes) {
+		attempt_fail(a, "OutputLimit",
+		    "the agent wrote more output than its limit", 0);
+		return;
+	}
+	j = json_stringn(line, n); /* NULL: it is no UTF-8 */
+	if (j == NULL) {
+		char safe[2 * AGENT_LOG_LINE_MAX];
+
+		(void)text_escape(safe, sizeof(safe), line, n);
+		j = json_string(safe);
+	}
+	if (j != NULL)
+		attempt_log(a, stream == 1 ? "stdout" : "stderr", j);
+	json_decref(j);
+}
+
+static void
+on_ended(void *arg, const struct session_outcome *o)
+{
+	struct attempt *a = arg;
+
+	a->said_all = 1;
+	if (o->end == SESSION_BROKEN)
+		attempt_fail(a, "ProtocolError", o->why->msg, 0);
+	else if (o->end == SESSION_ERROR)
+		attempt_fail(a, o->name, o->message, 1);
+	else if (o->end == SESSION_RESULT && !a->is_plain)
+		attempt_result(a, o->value);
+	else if (o->end == SESSION_RESULT)
+		a->result = json_incref(o->value);
+	else if (o->why != NULL)
+		a->lost = *o->why;
+	attempt_conclude(a);
+}
+
+static const struct session_ops session_ops = {
+	.request = on_request,
+	.notification = on_notification,
+	.log = on_log,
+	.ended = on_ended,
+};
+
+/* Both are there, the jail and what the agent is to be told. */
+void
+attempt_go_on(struct attempt *a)
+{
+	autojson *params = NULL;
+	struct err e = a->trouble;
+
+	if (a->gathering > 0 || a->session == NULL || a->started ||
+	    !attempt_lives(a))
+		return;
+	a->started = 1;
+	if (e.code == ERR_OK && attempt_start_params(a, &params, &e) == 0 &&
+	    session_start(a->session, AGENT_COMMAND_RUN_START, params, &e) == 0)
+		return;
+	attempt_fail(a,
+	    e.code == ERR_INVALID ? "InvalidCommand" : "Unavailable", e.msg,
+	    err_retry(e.code));
+}
+
+/* ---- the jail ------------------------------------------------------------- */
+
+/* Nothing came and nothing went since the last look: the policy's limit. */
+static void
+attempt_idle(void *arg)
+{
+	struct attempt *a = arg;
+
+	if (a->moved != a->moved_before) {
+		a->moved_before = a->moved;
+		(void)!loop_timer_set(a->idle, a->limits.idle_ms, NULL);
+		return;
+	}
+	attempt_fail(a, "TimeLimit", "the agent was idle longer than its limit",
+	    0);
+	attempt_kill(a, SPAWN_WHY_TIMEOUT);
+}
+
+static int
+attempt_watch_idle(struct attempt *a, struct err *e)
+{
+	if (a->limits.idle_ms == 0)
+		return 0;
+	return loop_timer_create(a->host->host.loop, attempt_idle, a, &a->idle,
+		   e) == -1
+		   ? -1
+		   : loop_timer_set(a->idle, a->limits.idle_ms, e);
+}
+
+static void
+on_started(void *owner, const struct session_fds *fds,
+    const struct jails_limits *l)
+{
+	struct attempt *a = owner;
+	struct err e;
+
+	a->limits = *l;
+	if (session_create(a->host->host.loop, fds, &session_ops, a,
+		&a->session, &e) == -1 ||
+	    attempt_watch_idle(a, &e) == -1) {
+		attempt_fail(a, "Unavailable", err_text(e.code), 1);
+		return;
+	}
+	attempt_go_on(a);
+}
+
+static void
+on_refused(void *owner, const struct err *why)
+{
+	struct attempt *a = owner;
+
+	a->exited = 1;
+	attempt_fail(a, "NotStarted", why->msg, err_retry(why->code));
+}
+
+static void
+on_exited(void *owner, const struct jails_exit *x)
+{
+	struct attempt *a = owner;
+
+	a->exited = 1;
+	a->exit = *x;
+	attempt_conclude(a);
+}
+
+static const struct jails_owner owner_ops = {
+	.started = on_started,
+	.refused = on_refused,
+	.exited = on_exited,
+};
+
+/* ---- the engine ----------------------------------------------------------- */
+
+static json_t *
+text_json(const char *text)
+{
+	json_t *j = NULL;
+
+	if (text == NULL ||
+	    json_parse(text, strlen(text), NULL, &j, NULL) == -1)
+		return json_object();
+	return j;
+}
+
+static unsigned
+attempt_modes(const json_t *kwargs)
+{
+	static const char *const names[] = {
+
+#define X(name, wire) [ATTEMPT_MODE_##name] = wire,
+		ATTEMPT_MODES(X)
+#undef X
+	};
+	const json_t *asked = json_object_get(kwargs, "stream_mode");
+	unsigned modes = 0;
+	size_t i, m;
+
+	for (i = 0; i < json_array_size(asked); i++) {
+		const char *s = json_string_value(json_array_get(asked, i));
+
+		for (m = 0; s != NULL && m < countof(names); m++)
+			if (strcmp(s, names[m]) == 0)
+				modes |= 1u << m;
+	}
+	return modes;
+}
+
+static int
+attempt_begin(struct attempt *a, const struct storage_claim *claim,
+    struct err *e)
+{
+	const char *protocol;
+
+	a->run = engine_attempt_run(a->engine);
+	a->digest = strdup(claim->digest);
+	a->kwargs = text_json(a->run->kwargs);
+	a->manifest = text_json(claim->manifest);
+	a->config = text_json(claim->config);
+	a->context = text_json(claim->context);
+	a->values = json_object();
+	a->chain = json_array();
+	a->journal = json_array();
+	a->step = -2; /* the input's checkpoint is step -1 */
+	if (a->digest == NULL || a->values == NULL || a->chain == NULL ||
+	    a->journal == NULL)
+		return err_set(e, ERR_SYSTEM, "memory for an attempt");
+	protocol = json_string_value(json_object_get(a->manifest, "protocol"));
+	a->modes = attempt_modes(a->kwargs);
+	a->is_plain = protocol != NULL && strcmp(protocol, "plain") == 0;
+	a->subgraphs = json_is_true(json_object_get(a->kwargs, "subgraphs"));
+	return 0;
+}
+
+/* What every stream begins with. */
+static int
+attempt_announce(struct attempt *a, struct err *e)
+{
+	autojson *j = json_pack("{s:s, s:I}", "run_id", a->run->run_id,
+	    "attempt", (json_int_t)a->run->attempt);
+	autofree char *data = NULL;
+
+	if (j == NULL || json_text(j, &data, NULL, e) == -1)
+		return err_set(e, ERR_SYSTEM, "memory for an event");
+	return engine_emit(a->engine,
+	    &(struct storage_event){ .name = "metadata", .data = data }, 1,
+	    NULL, NULL, e);
+}
+
+static int
+starter_start(void *arg, struct engine_attempt *engine,
+    const struct storage_claim *claim, void **ret_session, struct err *e)
+{
+	const struct attempt_host *host = arg;
+	struct attempt *a = calloc(1, sizeof(*a));
+	struct jails_spec jail;
+
+	if (a == NULL)
+		return err_set(e, ERR_SYSTEM, "memory for an attempt");
+	*a = (struct attempt){ .host = host, .engine = engine, .refs = 1 };
+	if (attempt_begin(a, claim, e) == -1 || attempt_announce(a, e) == -1 ||
+	    attempt_gather(a, e) == -1) {
+		a->engine = NULL;
+		attempt_unref(a);
+		return -1;
+	}
+	jail = (struct jails_spec){ .tenant = a->run->tenant,
+		.digest = a->digest,
+		.run_id = a->run->run_id,
+		.attempt = (uint32_t)a->run->attempt,
+		.wall_ms = (uint64_t)a->run->wall_ms };
+	if (host->host.jails->start(host->host.jails_arg, &jail, &owner_ops, a,
+		&a->jail, e) == -1) {
+		a->engine = NULL;
+		attempt_unref(a);
+		return -1;
+	}
+	*ret_session = a;
+	return 0;
+}
+
+static void
+starter_stop(void *session, enum engine_why why)
+{
+	struct attempt *a = session;
+
+	a->stopping = 1;
+	a->why = why;
+	if (a->session != NULL && a->started)
+		session_cancel(a->session, whys[why].reason);
+	else
+		attempt_kill(a, whys[why].why);
+}
+
+static void
+starter_kill(void *session, enum engine_why why)
+{
+	struct attempt *a = session;
+
+	a->stopping = 1;
+	a->why = why;
+	attempt_kill(a, whys[why].why);
+}
+
+static void
+starter_release(void *session)
+{
+	struct attempt *a = session;
+
+	a->engine = NULL;
+	a->run = NULL;
+	session_destroy(take_ptr(&a->session));
+	loop_timer_destroy(take_ptr(&a->idle));
+	if (a->jail != NULL)
+		a->host->host.jails->forget(take_ptr(&a->jail));
+	attempt_unref(a);
+}
+
+const struct runs_starter attempt_starter = {
+	.start = starter_start,
+	.stop = starter_stop,
+	.kill = starter_kill,
+	.release = starter_release,
+};

@@ -1,0 +1,135 @@
+/* attempt_private.h: what the parts of an attempt share. */
+#ifndef AGENT_ATTEMPT_PRIVATE_H
+#define AGENT_ATTEMPT_PRIVATE_H
+
+#include <jansson.h>
+
+#include "attempt.h"
+#include "supervisor/control/storage/uuid.h"
+
+/* Modes of a stream that the host makes of checkpoints by itself. */
+/* clang-format off */
+#define ATTEMPT_MODES(X) \
+	X(VALUES,      "values") \
+	X(UPDATES,     "updates") \
+	X(CHECKPOINTS, "checkpoints") \
+	X(TASKS,       "tasks") \
+	X(DEBUG,       "debug") \
+	X(MESSAGES,    "messages") \
+	X(TUPLE,       "messages-tuple") \
+	X(CUSTOM,      "custom") \
+	X(EVENTS,      "events")
+
+/* clang-format on */
+
+enum attempt_mode {
+#define X(name, wire) ATTEMPT_MODE_##name,
+	ATTEMPT_MODES(X)
+#undef X
+	ATTEMPT_MODE__MAX
+};
+
+struct attempt {
+	const struct attempt_host *host;
+	struct engine_attempt *engine; /* NULL once it was released */
+	const struct storage_run *run; /* the engine's */
+	char *digest;
+	json_t *kwargs, *manifest, *config, *context;
+	unsigned modes; /* bits by enum attempt_mode */
+	int subgraphs; /* events of inner graphs are wanted */
+
+	/* what the agent is told, gathered while its jail starts */
+	unsigned gathering; /* answers of storage that are awaited */
+	int chosen; /* the checkpoint it is to begin with was asked for */
+	struct err trouble; /* of gathering; code OK: none */
+	json_t *checkpoint; /* the thread's newest, or the one chosen */
+	json_t *chain; /* ids of the runs that are one execution */
+	size_t chain_next; /* whose journal comes next */
+	json_t *journal; /* [{key, value}] */
+	size_t journal_bytes;
+	size_t journaled; /* entries of this run's own */
+	int journal_cut; /* there is more: the agent asks */
+	json_t *input;
+
+	void *jail; /* of host's; NULL: none (any more) */
+	int exited;
+	struct session *session;
+	int started; /* run.start was sent */
+	int ended; /* engine_end() was called */
+	struct jails_limits limits;
+	uint64_t output; /* bytes of its standard streams */
+	uint64_t moved, moved_before; /* messages and lines */
+	struct loop_timer *idle;
+	struct jails_exit exit; /* where exited */
+	int said_all; /* the session has ended */
+	int is_plain; /* an agent without a socket */
+	json_t *result; /* of an agent without a socket, until it has left */
+	struct err lost; /* why the session ended without a result */
+	int stopping; /* it was asked to end: */
+	enum engine_why why;
+
+	json_t *values; /* the thread's, as far as this attempt knows */
+	char checkpoint_id[UUID_SIZE]; /* the newest; "": none */
+	int is_put; /* it is this attempt's */
+	int64_t step; /* of the newest */
+	json_t *interrupts; /* {task id: [{id, value}]}, once asked */
+	uint64_t logged; /* lines */
+
+	unsigned refs; /* calls of storage and the engine that come back */
+	int released;
+};
+
+/* Each callback of storage holds the attempt: take, then drop in it. */
+struct attempt *attempt_ref(struct attempt *a);
+void attempt_unref(struct attempt *a);
+
+/* 1 while what the agent wants still counts. */
+int attempt_lives(const struct attempt *a);
+
+/* The attempt has failed, and says so once. */
+void attempt_fail(struct attempt *a, const char *name, const char *message,
+    int retry);
+void attempt_end(struct attempt *a, const struct engine_end *end);
+
+/* attempt_begin.c: gather, then attempt_go_on() when all is there. */
+must_check int attempt_gather(struct attempt *a, struct err *e);
+void attempt_go_on(struct attempt *a);
+must_check int attempt_start_params(struct attempt *a, json_t **ret,
+    struct err *e);
+
+/* attempt_state.c */
+struct attempt_put {
+	const char *ns; /* NULL: the root */
+	const char *checkpoint_id, *parent_id; /* NULL: made here */
+	const char *source; /* loop, input, update, fork */
+	const char *key; /* of the place that made it; may be NULL */
+	const json_t *values; /* whole; NULL: unchanged */
+	const json_t *next, *tasks, *interrupts; /* arrays; NULL: empty */
+	const json_t *metadata; /* the agent's own; may be NULL */
+	const json_t *update; /* {node: what it changed}; may be NULL */
+	int last; /* of the run: not needed where nothing has changed */
+};
+
+/*
+ * Store a checkpoint with the events that it is for those who follow.  Its id
+ * is in a->checkpoint_id then.  fn may be NULL.
+ */
+must_check int attempt_put(struct attempt *a, const struct attempt_put *p,
+    storage_checkpoint_put_fn *fn, void *arg, struct err *e);
+
+/* Store events that the agent made; only those that somebody asked for. */
+void attempt_event(struct attempt *a, const json_t *params, size_t bytes);
+void attempt_log(struct attempt *a, const char *from, const json_t *value);
+
+/* attempt_calls.c */
+void attempt_call(struct attempt *a, enum agent_method m, const json_t *params,
+    struct session_call *call);
+
+/* attempt_store.c */
+void attempt_store_batch(struct attempt *a, const json_t *params,
+    struct session_call *call);
+
+/* JSON of a checkpoint as agents see it; NULL without memory. */
+json_t *attempt_checkpoint_json(const struct storage_checkpoint *c);
+
+#endif /* !AGENT_ATTEMPT_PRIVATE_H */

@@ -103,6 +103,10 @@ stream_read_some(struct stream *s, struct err *e)
 		s->more = rc == 1;
 	buf_commit(&s->in, n);
 	s->moved += n;
+	if (rc == 1 && s->tls != NULL && tls_is_drained(s->tls)) {
+		s->more = 0;
+		return 0;
+	}
 	return rc;
 }
 

@@ -83,6 +83,7 @@ tls_bio_read(BIO *b, char *p, int n)
 	do
 		r = recv(t->fd, p, (size_t)n, 0);
 	while (r == -1 && errno == EINTR);
+	t->drained = r > 0 && r < n;
 	if (r == -1 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		BIO_set_retry_read(b);
 	else if (r == -1)
@@ -305,6 +306,12 @@ tls_read(struct tls *t, void *p, size_t n, size_t *ret, struct err *e)
 		return tls_status_of(t, r, e);
 	*ret = got;
 	return TLS_DONE;
+}
+
+int
+tls_is_drained(const struct tls *t)
+{
+	return t->drained && !SSL_has_pending(t->ssl);
 }
 
 enum tls_status

@@ -38,6 +38,7 @@ struct tls {
 	size_t retry; /* bytes that tls_write() has begun with */
 	unsigned char *first; /* what was read before; NULL: used up */
 	size_t nfirst, first_at;
+	int drained; /* the last read got less than it had room for */
 	const struct tls_server *server; /* NULL: a client's stream */
 	const struct tls_client *client;
 	char *name; /* what a client asked for; NULL: nothing */

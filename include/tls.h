@@ -158,6 +158,12 @@ must_check enum tls_status tls_read(struct tls *t, void *p, size_t n,
     size_t *ret, struct err *e);
 
 /*
+ * 1: after a read that was done, all that had come then has been read; waiting
+ * for the descriptor is as good as reading until TLS_WANT_READ.
+ */
+int tls_is_drained(const struct tls *t);
+
+/*
  * Send up to n (n > 0) bytes; *ret of them are taken, at most a record a
  * call.  After TLS_WANT_WRITE or TLS_WANT_READ nothing counts as taken, and
  * the next call must begin with the same bytes and bring no fewer.

@@ -11,6 +11,7 @@
 
 #include "dial.h"
 #include "log.h"
+#include "secret.h"
 #include "tls.h"
 #include "transfers.h"
 
@@ -69,6 +70,9 @@ struct upstream_call {
 	TAILQ_ENTRY(upstream_call) next;
 	struct upstream_pool *pool;
 	CURL *easy;
+	/* The lines of the request, some of which hold secrets; their list. */
+	char *text;
+	size_t text_size;
 	struct curl_slist *fields;
 	/* Where the handle goes: set again only when it changes. */
 	char url[UPSTREAM_URL_MAX], to[UPSTREAM_TO_MAX];
@@ -298,6 +302,8 @@ on_data(char *p, size_t size, size_t n, void *arg)
 
 /* ---- calls --------------------------------------------------------------------- */
 
+static void lines_finish(struct upstream_call *c);
+
 static void
 call_free(struct upstream_call *c)
 {
@@ -315,8 +321,7 @@ call_retire(struct upstream_call *c)
 	TAILQ_REMOVE(&p->live, c, next);
 	p->nlive--;
 	p->used_ms = loop_now_ms();
-	curl_slist_free_all(c->fields);
-	c->fields = NULL;
+	lines_finish(c);
 	http1_head_finish(&c->head);
 	if (c->spent || p->nspare == UPSTREAM_HANDLES_MAX) {
 		call_free(c);
@@ -479,7 +484,7 @@ handle_fix(struct upstream_call *c)
 static int
 add_trailer(struct curl_slist **list, const struct http1_field *f)
 {
-	char line[UPSTREAM_LINE_MAX];
+	unfilled char line[UPSTREAM_LINE_MAX];
 	struct curl_slist *l;
 	int n = snprintf(line, sizeof(line), "%s: %s", f->name, f->value);
 
@@ -603,55 +608,86 @@ handle_where(struct upstream_call *c, const struct upstream_request *r)
 	return 0;
 }
 
-static int
-add_line(struct upstream_call *c, const char *line)
-{
-	struct curl_slist *l = curl_slist_append(c->fields, line);
+/* libcurl's own fields, which a line without a value keeps out. */
+static const char *const defaults[] = { "Accept:", "User-Agent:", "Expect:",
+	"Content-Type:", "TE:" };
 
-	if (l == NULL)
-		return -1;
-	c->fields = l;
-	return 0;
+static int
+is_given(const struct http1_head *h, const char *line)
+{
+	char name[32];
+
+	(void)snprintf(name, sizeof(name), "%.*s", (int)strlen(line) - 1, line);
+	return http1_head_get(h, name) != NULL;
+}
+
+static char *
+put(char *to, const void *p, size_t n)
+{
+	memcpy(to, p, n);
+	return to + n;
 }
 
 /* "Name;" is libcurl's way to write a field without a value. */
-static int
-add_field(struct upstream_call *c, const struct http1_field *f)
+static char *
+put_field(char *to, const struct http1_field *f)
 {
-	char line[UPSTREAM_LINE_MAX];
-	int n = f->value_size == 0
-		    ? snprintf(line, sizeof(line), "%s;", f->name)
-		    : snprintf(line, sizeof(line), "%s: %s", f->name, f->value);
-	int rc = n < 0 || (size_t)n >= sizeof(line) ? -1 : add_line(c, line);
+	to = put(to, f->name, f->name_size);
+	to = f->value_size == 0 ? put(to, ";", 1) : put(to, ": ", 2);
+	to = put(to, f->value, f->value_size);
+	*to++ = '\0';
+	return to;
+}
 
-	explicit_bzero(line, sizeof(line));
-	return rc;
+/* Room for all lines, and their list. */
+static int
+lines_create(struct upstream_call *c, const struct http1_head *h)
+{
+	size_t i, n = http1_head_count(h), bytes = 0;
+
+	for (i = 0; i < n; i++) {
+		struct http1_field f = http1_head_field(h, i);
+
+		bytes += f.name_size + f.value_size + 3;
+	}
+	c->text = malloc(bytes + 1);
+	c->text_size = bytes;
+	c->fields = calloc(n + countof(defaults), sizeof(*c->fields));
+	return c->text == NULL || c->fields == NULL ? -1 : 0;
+}
+
+static void
+lines_finish(struct upstream_call *c)
+{
+	if (c->text != NULL)
+		secret_wipe(c->text, c->text_size);
+	free(take_ptr(&c->text));
+	free(take_ptr(&c->fields));
 }
 
 /* Ours, all of them, and none of libcurl's own. */
 static int
 handle_fields(struct upstream_call *c, const struct upstream_request *r)
 {
-	static const char *const defaults[] = { "Accept", "User-Agent",
-		"Expect", "Content-Type", "TE" };
-	size_t i, n = http1_head_count(r->head);
+	size_t i, used = 0, n = http1_head_count(r->head);
 	CURL *easy = c->easy;
+	char *to, *line;
 
+	if (lines_create(c, r->head) == -1)
+		return -1;
+	to = c->text;
 	for (i = 0; i < n; i++) {
 		struct http1_field f = http1_head_field(r->head, i);
 
-		if (add_field(c, &f) == -1)
-			return -1;
+		line = to;
+		to = put_field(to, &f);
+		c->fields[used++].data = line;
 	}
-	for (i = 0; i < countof(defaults); i++) {
-		char line[32];
-
-		if (http1_head_get(r->head, defaults[i]) != NULL)
-			continue;
-		(void)snprintf(line, sizeof(line), "%s:", defaults[i]);
-		if (add_line(c, line) == -1)
-			return -1;
-	}
+	for (i = 0; i < countof(defaults); i++)
+		if (!is_given(r->head, defaults[i]))
+			c->fields[used++].data = (char *)defaults[i];
+	for (i = 1; i < used; i++)
+		c->fields[i - 1].next = &c->fields[i];
 	SET(CURLOPT_HTTPHEADER, c->fields);
 	return 0;
 }

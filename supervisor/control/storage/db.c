@@ -15,8 +15,8 @@ enum {
 
 /* Where a parameter comes from, where a column goes. */
 struct db_parameter {
-	const char *name; /* with its first character */
-	int field; /* of the request or the variables */
+	int own; /* of the variables, not of the request */
+	int field;
 };
 
 struct db_statement {
@@ -207,7 +207,7 @@ db_slot(struct db *d, const char *sql)
 static int
 db_prepare(struct db *d, const char *sql, struct db_statement *s, struct err *e)
 {
-	int i, rc;
+	int rc;
 
 	rc = sqlite3_prepare_v3(d->h, sql, -1, SQLITE_PREPARE_PERSISTENT,
 	    &s->st, NULL);
@@ -216,13 +216,14 @@ db_prepare(struct db *d, const char *sql, struct db_statement *s, struct err *e)
 	s->sql = sql;
 	s->nparameters = sqlite3_bind_parameter_count(s->st);
 	assert(s->nparameters <= DB_PARAMETERS_MAX);
-	for (i = 0; i < s->nparameters; i++)
-		s->parameters[i].name =
-		    sqlite3_bind_parameter_name(s->st, i + 1);
 	return 0;
 }
 
-/* Which field is each parameter?  The same for the next request like it. */
+/*
+ * Which field is each parameter?  The same for the next request like it.  The
+ * names are not kept: SQLite frees them when it compiles a statement anew, as
+ * it does for other bounds of a range.
+ */
 static void
 db_match_parameters(struct db *d, struct db_statement *s)
 {
@@ -230,9 +231,10 @@ db_match_parameters(struct db *d, struct db_statement *s)
 
 	for (i = 0; i < s->nparameters; i++) {
 		struct db_parameter *p = &s->parameters[i];
+		const char *name = sqlite3_bind_parameter_name(s->st, i + 1);
 
-		p->field = record_find(p->name[0] == '$' ? &vars : d->shape,
-		    p->name + 1);
+		p->own = name[0] == '$';
+		p->field = record_find(p->own ? &vars : d->shape, name + 1);
 		assert(p->field != -1);
 	}
 	s->bound = d->shape;
@@ -271,11 +273,10 @@ db_bind(struct db *d, struct db_statement *s)
 		db_match_parameters(d, s);
 	for (i = 0; i < s->nparameters && rc == SQLITE_OK; i++) {
 		const struct db_parameter *p = &s->parameters[i];
-		int own = p->name[0] == '$';
-		const struct record_shape *shape = own ? &vars : d->shape;
+		const struct record_shape *shape = p->own ? &vars : d->shape;
 
 		rc = db_bind_field(s->st, i + 1, &shape->fields[p->field],
-		    own ? &d->v : d->request);
+		    p->own ? &d->v : d->request);
 	}
 	return rc;
 }

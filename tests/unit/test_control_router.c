@@ -459,7 +459,7 @@ writer_take__all_kinds__is_json(void **state)
 {
 	autojson *j = NULL;
 	struct err e = { 0 };
-	autowriter w;
+	autowriter w = { 0 };
 	char *text;
 	size_t n;
 
@@ -494,7 +494,7 @@ static void
 writer_take__above_its_bound__limit(void **state)
 {
 	struct err e = { 0 };
-	autowriter w;
+	autowriter w = { 0 };
 	size_t n;
 
 	(void)state;

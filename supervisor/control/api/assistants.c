@@ -92,7 +92,7 @@ static void
 on_assistant(void *arg, const struct storage_assistant *a, const struct err *e)
 {
 	struct request *r = arg;
-	autowriter w;
+	autowriter w = { 0 };
 
 	if (a == NULL) {
 		request_refused(r, e, "Assistant",
@@ -110,7 +110,7 @@ on_assistants(void *arg, const struct storage_assistants *l,
 {
 	struct request *r = arg;
 	const struct assistant_search *s = r->state;
-	autowriter w;
+	autowriter w = { 0 };
 	size_t i;
 
 	if (l == NULL) {
@@ -131,7 +131,7 @@ static void
 on_count(void *arg, const struct storage_count *c, const struct err *e)
 {
 	struct request *r = arg;
-	autowriter w;
+	autowriter w = { 0 };
 
 	if (c == NULL) {
 		request_refused(r, e, "Assistant", "");
@@ -230,7 +230,7 @@ static void
 on_deleted(void *arg, const struct storage_run_cut *cut, const struct err *e)
 {
 	struct request *r = arg;
-	autowriter w;
+	autowriter w = { 0 };
 
 	if (cut == NULL) {
 		request_refused(r, e, "Assistant", r->args.text[0]);

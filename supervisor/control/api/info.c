@@ -160,7 +160,7 @@ answer_prometheus(struct request *r, const struct metrics *m)
 static void
 answer_metrics_json(struct request *r, const struct metrics *m)
 {
-	autowriter w;
+	autowriter w = { 0 };
 	size_t i;
 
 	writer_init(&w, 16384);

@@ -162,7 +162,7 @@ static void
 on_item(void *arg, const struct storage_item *i, const struct err *e)
 {
 	struct request *r = arg;
-	autowriter w;
+	autowriter w = { 0 };
 
 	if (i == NULL && e->code != ERR_NOT_FOUND) {
 		request_refused(r, e, "Item", "");
@@ -232,7 +232,7 @@ static void
 on_items(void *arg, const struct storage_items *l, const struct err *e)
 {
 	struct request *r = arg;
-	autowriter w;
+	autowriter w = { 0 };
 	size_t i;
 
 	if (l == NULL) {
@@ -272,7 +272,7 @@ static void
 on_spaces(void *arg, const struct storage_spaces *l, const struct err *e)
 {
 	struct request *r = arg;
-	autowriter w;
+	autowriter w = { 0 };
 	size_t i;
 
 	if (l == NULL) {

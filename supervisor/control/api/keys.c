@@ -80,7 +80,7 @@ shape_key(struct writer *w, const struct storage_key *k, const char *key)
 static void
 answer_key(struct request *r, const struct storage_key *k, const char *key)
 {
-	autowriter w;
+	autowriter w = { 0 };
 
 	auth_forget(r->api->auth);
 	writer_init(&w, 4096);
@@ -185,7 +185,7 @@ static void
 on_keys(void *arg, const struct storage_keys *l, const struct err *e)
 {
 	struct request *r = arg;
-	autowriter w;
+	autowriter w = { 0 };
 	size_t i;
 
 	if (l == NULL) {

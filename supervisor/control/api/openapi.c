@@ -196,7 +196,7 @@ static const char components[] =
 void
 openapi_json(struct request *r)
 {
-	autowriter w;
+	autowriter w = { 0 };
 
 	writer_init(&w, OPENAPI_BYTES_MAX);
 	writer_begin(&w, NULL, '{');

@@ -64,7 +64,7 @@ answer_refused(struct request *r, const struct err *e)
 static void
 answer_run(struct request *r, const struct storage_run *run)
 {
-	autowriter w;
+	autowriter w = { 0 };
 
 	writer_init(&w, API_ANSWER_BYTES);
 	shape_run(&w, run, NULL);
@@ -247,7 +247,7 @@ on_batched(void *arg, const struct storage_run_made *made, const struct err *e)
 {
 	struct request *r = arg;
 	struct making *m = r->state;
-	autowriter w;
+	autowriter w = { 0 };
 	json_t *run = NULL;
 	char *text;
 	size_t n;
@@ -362,12 +362,38 @@ runs_get(struct request *r)
 	ask_for(r, on_run);
 }
 
+/* A thread without runs, or no thread. */
+static void
+on_runs_thread(void *arg, const struct storage_thread *t, const struct err *e)
+{
+	struct request *r = arg;
+
+	if (t != NULL)
+		request_json(r, 200, json_array());
+	else
+		request_refused(r, e, "Thread", r->args.text[0]);
+}
+
+static void
+look_for_thread(struct request *r)
+{
+	const struct storage_thread_get_request q = {
+		.tenant = r->who.tenant,
+		.thread_id = r->args.text[0],
+	};
+	struct err e = { 0 };
+
+	if (storage_thread_get(r->api->storage, &q, on_runs_thread, r, &e) ==
+	    -1)
+		request_error(r, &e);
+}
+
 static void
 on_runs(void *arg, const struct storage_runs *l, const struct err *e)
 {
 	struct request *r = arg;
 	const struct page *p = r->state;
-	autowriter w;
+	autowriter w = { 0 };
 	size_t i;
 
 	if (l == NULL) {
@@ -375,12 +401,16 @@ on_runs(void *arg, const struct storage_runs *l, const struct err *e)
 		    r->args.n > 0 ? r->args.text[0] : "");
 		return;
 	}
+	page_fields(r, p, l->rows.n, l->total);
+	if (l->total == 0 && r->args.n > 0) {
+		look_for_thread(r);
+		return;
+	}
 	writer_init(&w, API_ANSWER_BYTES);
 	writer_begin(&w, NULL, '[');
 	for (i = 0; i < l->rows.n; i++)
 		shape_run(&w, &l->rows.v[i], p->select);
 	writer_end(&w, ']');
-	page_fields(r, p, l->rows.n, l->total);
 	request_written(r, 200, &w);
 }
 

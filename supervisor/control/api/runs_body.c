@@ -249,13 +249,15 @@ modes_of(const struct runs_body *b)
 json_t *
 runs_body_kwargs(const struct runs_body *b, int temporary)
 {
-	json_t *k = json_pack("{s:O?,s:O,s:O,s:o,s:b,s:b,s:b}", "input",
-	    b->input, "config", b->config, "context", b->context, "stream_mode",
-	    modes_of(b), "temporary", temporary, "subgraphs",
-	    b->stream_subgraphs, "resumable", b->stream_resumable);
+	json_t *k = json_pack("{s:o,s:b,s:b,s:b}", "stream_mode", modes_of(b),
+	    "temporary", temporary, "subgraphs", b->stream_subgraphs,
+	    "resumable", b->stream_resumable);
 
 	if (k == NULL)
 		return NULL;
+	keep(k, "input", b->input);
+	keep(k, "config", b->config);
+	keep(k, "context", b->context);
 	keep(k, "command", b->command);
 	keep(k, "checkpoint", b->checkpoint);
 	keep_text(k, "checkpoint_id", b->checkpoint_id);

@@ -101,7 +101,7 @@ static void
 answer_thread(struct request *r, const struct storage_thread *t, int ttl)
 {
 	const struct shape_thread_more more = { .ttl = ttl };
-	autowriter w;
+	autowriter w = { 0 };
 
 	writer_init(&w, API_ANSWER_BYTES);
 	shape_thread(&w, t, &more);
@@ -128,7 +128,7 @@ on_threads(void *arg, const struct storage_threads *l, const struct err *e)
 	const struct thread_search *s = r->state;
 	const struct shape_thread_more more = { .select = s->page.select,
 		.extract = s->extract };
-	autowriter w;
+	autowriter w = { 0 };
 	size_t i;
 
 	if (l == NULL) {
@@ -147,7 +147,7 @@ on_threads(void *arg, const struct storage_threads *l, const struct err *e)
 static void
 answer_whole(struct request *r, int64_t n)
 {
-	autowriter w;
+	autowriter w = { 0 };
 
 	writer_init(&w, 64);
 	writer_whole(&w, NULL, n);
@@ -297,7 +297,7 @@ static void
 on_size(void *arg, const struct storage_count *c, const struct err *e)
 {
 	struct request *r = arg;
-	autowriter w;
+	autowriter w = { 0 };
 
 	if (c == NULL) {
 		request_refused(r, e, "Thread", named(r));
@@ -389,7 +389,7 @@ static void
 on_pruned(void *arg, const struct storage_count *c, const struct err *e)
 {
 	struct request *r = arg;
-	autowriter w;
+	autowriter w = { 0 };
 
 	if (c == NULL) {
 		request_refused(r, e, "Thread", "");

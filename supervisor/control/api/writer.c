@@ -19,7 +19,8 @@ writer_init(struct writer *w, size_t max)
 void
 writer_finish(struct writer *w)
 {
-	buf_finish(&w->out);
+	if (w->out.max > 0) /* it was begun */
+		buf_finish(&w->out);
 }
 
 static void

@@ -28,7 +28,7 @@ struct writer {
 };
 
 void writer_init(struct writer *w, size_t max);
-void writer_finish(struct writer *w);
+void writer_finish(struct writer *w); /* all zero is fine, too */
 
 #define autowriter cleanup(writer_finish) struct writer
 

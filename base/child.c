@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -43,10 +44,16 @@ child_signals(void)
 
 /* Raw calls: a C library would want to tell its other threads. */
 static int
-child_identity(uid_t uid)
+child_identity(const struct child_spec *s)
 {
+	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+	uid_t uid = s->uid;
+
 	if (geteuid() != 0)
 		return 0;
+	/* where not even root may, it goes on with what it has */
+	if (s->locks_memory)
+		(void)setrlimit(RLIMIT_MEMLOCK, &all);
 	if (syscall(SYS_setgroups, 0, NULL) == -1 ||
 	    syscall(SYS_setresgid, uid, uid, uid) == -1)
 		return -1;
@@ -87,7 +94,7 @@ child_run(const struct child *c)
 	child_signals();
 	child_mortal(c->spec);
 	if (setsid() == -1 || chdir("/") == -1 || child_descriptors(c) == -1 ||
-	    child_identity(c->spec->uid) == -1 ||
+	    child_identity(c->spec) == -1 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		_exit(126);
 	/* the change of identity has cleared it */

@@ -349,6 +349,7 @@ start_proxy(struct egress *x, struct err *e)
 	struct child_spec s = { .path = x->o.proxy_path,
 		.name = "warder-proxy",
 		.uid = child_uid("_warderproxy", EGRESS_UID),
+		.locks_memory = 1,
 		.nfds = 1,
 		.dies_with_us = x->o.dies_with_us };
 	struct timeval patience = { .tv_sec = EGRESS_READY_MS / 1000 };

@@ -24,6 +24,7 @@ struct child_spec {
 	const char *name; /* as argv[0] */
 	const char *args[CHILD_ARGS_MAX]; /* up to the first NULL */
 	uid_t uid; /* and gid; looked at only as root */
+	int locks_memory; /* as root without a limit: for mlockall(2) */
 	int fds[CHILD_FDS_MAX]; /* borrowed; they become 3, 4, … */
 	int nfds;
 	/*

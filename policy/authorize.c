@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "authorize.h"
+#include "credential.h"
 #include "glob.h"
 
 /* Everything that the steps of one decision share. */
@@ -818,11 +819,15 @@ choose_injects(struct asked *a, const struct plan_net_service *s)
 static int
 judge_brought(struct asked *a, const struct plan_net_service *s, int *ret_keep)
 {
+	int brought = s->ninjects > 0 &&
+		      (a->in->brought || (a->in->query != NULL &&
+					     credential_in_query(a->net,
+						 a->v->rule, a->in->query)));
 	uint32_t i;
 
-	*ret_keep = s->ninjects > 0 && a->in->brought;
-	for (i = s->first_inject;
-	     a->in->brought && i < s->first_inject + s->ninjects; i++) {
+	*ret_keep = brought;
+	for (i = s->first_inject; brought && i < s->first_inject + s->ninjects;
+	     i++) {
 		const struct plan_net_inject *j = plan_net_inject(a->net, i);
 		uint32_t from =
 		    plan_net_credential(a->net, j->credential)->from_client;
@@ -966,25 +971,4 @@ authorize(const struct plan_net *net, const struct intent *in,
 		return;
 	}
 	(void)judges[in->kind](&a);
-}
-
-int
-authorize_is_credential(const struct plan_net *net, const char *header)
-{
-	static const char *const known[] = { "authorization",
-		"proxy-authorization", "cookie", "x-api-key", "api-key",
-		"x-auth-token", "x-access-token", "x-goog-api-key",
-		"private-token", "job-token", "x-amz-security-token",
-		"x-vault-token", "dd-api-key" };
-	uint32_t i;
-
-	for (i = 0; i < countof(known); i++)
-		if (strcmp(known[i], header) == 0)
-			return 1;
-	for (i = 0; i < plan_net_count(net, PLAN_NET_INJECTS); i++)
-		if (strcmp(plan_net_string(net,
-			       plan_net_inject(net, i)->header),
-			header) == 0)
-			return 1;
-	return 0;
 }

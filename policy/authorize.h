@@ -72,7 +72,9 @@ struct intent {
 	uint64_t body_bytes; /* as announced; INTENT_BODY_UNKNOWN: chunked */
 	const struct intent_carry *carries;
 	size_t ncarries;
-	int brought; /* has a credential of its own (authorize_is_credential) */
+	/* It has a header with a credential of its own (credential.h); for
+	 * those of the query, the query is looked at. */
+	int brought;
 
 	/* DIAL */
 	uint32_t service; /* of the verdict that allowed the stream */
@@ -129,7 +131,7 @@ struct verdict {
 	uint32_t
 	    injects[PLAN_NET_SERVICE_INJECTS_MAX]; /* indices in the plan */
 	uint32_t strip; /* bit for each of intent.carries */
-	int strip_own; /* every credential header of the client's own */
+	int strip_own; /* every credential of the client's own (credential.h) */
 };
 
 /*
@@ -138,11 +140,5 @@ struct verdict {
  */
 void authorize(const struct plan_net *net, const struct intent *in,
     struct verdict *ret);
-
-/*
- * 1 if a header (in lower case) holds credentials: the well-known ones, and
- * those that the plan puts in.  For "brought", and for what strip_own takes.
- */
-int authorize_is_credential(const struct plan_net *net, const char *header);
 
 #endif /* !AUTHORIZE_H */

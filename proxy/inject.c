@@ -7,12 +7,12 @@
 #include <strings.h>
 
 #include "placeholder.h"
+#include "policy/credential.h"
 
 enum {
 	/* A secret in its longest format: base64 of user and secret. */
 	INJECT_VALUE_MAX = 2 * (SECRET_MAX + PLACEHOLDER_SIZE) + 64,
 	INJECT_PAIR_MAX = SECRET_MAX + PLACEHOLDER_SIZE,
-	INJECT_NAME_MAX = 512, /* the schema bounds names of headers below it */
 	INJECT_STARS = 64,
 };
 
@@ -403,14 +403,7 @@ inject_carry(struct inject_found *r, uint32_t credential, const char *header)
 static int
 inject_is_credential(const struct inject_set *s, const struct http1_field *f)
 {
-	char name[INJECT_NAME_MAX];
-	size_t i;
-
-	if (f->name_size >= sizeof(name))
-		return 0; /* no credential has a name so long */
-	for (i = 0; i <= f->name_size; i++)
-		name[i] = (char)tolower((unsigned char)f->name[i]);
-	return authorize_is_credential(s->net, name);
+	return credential_is_header(s->net, f->name, f->name_size);
 }
 
 static void
@@ -492,6 +485,29 @@ inject_strip_target(const struct inject_set *s,
 	return 0;
 }
 
+/* What the client brought goes out of the query, all else stays. */
+static int
+inject_strip_query(const struct inject_set *s, const struct verdict *v,
+    struct http1_head *h, struct err *e)
+{
+	const char *target = http1_head_target(h);
+	const char *query = strchr(target, '?');
+	autofree char *to = NULL;
+	size_t before, n;
+
+	if (query++ == NULL || !credential_in_query(s->net, v->rule, query))
+		return 0;
+	to = malloc(strlen(target) + 1);
+	if (to == NULL)
+		return err_set(e, ERR_SYSTEM, "malloc");
+	before = (size_t)(query - target);
+	memcpy(to, target, before);
+	n = credential_strip_query(s->net, v->rule, query, to + before);
+	if (n == 0)
+		to[before - 1] = '\0'; /* the "?" */
+	return http1_head_set_target(h, to, e);
+}
+
 static int
 inject_takes_field(const struct inject_set *s, const struct inject_found *found,
     const struct verdict *v, const struct http1_field *f)
@@ -542,7 +558,8 @@ inject_apply(const struct inject_set *s, const struct inject_found *found,
 
 	if (v->answer != VERDICT_ALLOW)
 		return err_set(e, ERR_DENIED, "the request is refused");
-	if (inject_strip_target(s, found, v, h, e) == -1)
+	if (inject_strip_target(s, found, v, h, e) == -1 ||
+	    (v->strip_own && inject_strip_query(s, v, h, e) == -1))
 		return -1;
 	while (i < http1_head_count(h)) {
 		struct http1_field f = http1_head_field(h, i);

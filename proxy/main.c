@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "control.h"
+#include "heap.h"
 #include "locals.h"
 #include "log.h"
 #include "names.h"
@@ -102,8 +103,9 @@ main_via(struct proxy *p, struct err *e)
 static int
 main_run(struct proxy *p, struct err *e)
 {
-	if (main_prepare(p, e) == -1 || main_via(p, e) == -1 ||
-	    loop_create(&p->loop, e) == -1 ||
+	p->locked = heap_lock();
+	if (main_prepare(p, e) == -1 ||
+	    main_via(p, e) == -1 || loop_create(&p->loop, e) == -1 ||
 	    locals_create(p->loop, &p->locals, e) == -1 ||
 	    names_create(p->loop, &p->names, e) == -1 ||
 	    upstream_create(p->loop, p->nkept_max, &p->upstream, e) == -1 ||

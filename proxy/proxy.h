@@ -49,6 +49,7 @@ struct proxy {
 	struct guest *guests[PROXY_JAILS_MAX]; /* NULL: free */
 	unsigned nconns, nconns_max; /* of all guests */
 	int landlock; /* ABI; 0: this kernel has none */
+	int locked; /* its memory is never swapped out */
 	unsigned nkept_max; /* idle connections to services */
 };
 

@@ -170,6 +170,7 @@ record_begin_segment(struct guest *g, struct err *e)
 	audit_add_int(&l, "segment", ++g->audit_segment);
 	audit_add(&l, "program", "warder-proxy " WARDER_VERSION);
 	audit_add_int(&l, "landlock", (uint64_t)g->proxy->landlock);
+	audit_add_int(&l, "locked", (uint64_t)g->proxy->locked);
 	return audit_end(&l, e);
 }
 

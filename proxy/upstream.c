@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "dial.h"
+#include "heap.h"
 #include "log.h"
 #include "secret.h"
 #include "tls.h"
@@ -902,7 +903,8 @@ upstream_create(struct loop *l, unsigned kept, struct upstream **ret,
 	TAILQ_INIT(&u->pools);
 	if (loop_timer_create(l, upstream_age, u, &u->old, e) == -1)
 		return -1;
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, heap_malloc, heap_free,
+		heap_realloc, heap_strdup, heap_calloc) != CURLE_OK)
 		return err_set(e, ERR_UNSUPPORTED, "libcurl does not start");
 	/* What OpenSSL reads for its first context, it reads now. */
 	warm = SSL_CTX_new(TLS_method());

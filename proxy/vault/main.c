@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "child.h"
+#include "heap.h"
 #include "keyfile.h"
 #include "store.h"
 #include "vault.h"
@@ -185,6 +186,9 @@ main_serve(void)
 
 	if (fcntl(VAULT_FD_KEY, F_GETFD) == -1)
 		return main_usage(stderr);
+	(void)heap_lock(); /* the keys and secrets are locked anyhow */
+	if (heap_tls(&e) == -1)
+		return main_fail(&e);
 	r = store_key_read(VAULT_FD_KEY, &v.key, &e);
 	(void)close(VAULT_FD_KEY);
 	if (r == 0)

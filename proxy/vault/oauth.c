@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "buf.h"
+#include "heap.h"
 #include "limits_vault.h"
 #include "msg_vault.h"
 #include "oauth_answer.h"
@@ -702,7 +703,8 @@ oauth_create(struct loop *l, struct vault *v, struct oauth **ret, struct err *e)
 		return err_set(e, ERR_SYSTEM, "calloc");
 	o->loop = l;
 	o->vault = v;
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, heap_malloc, heap_free,
+		heap_realloc, heap_strdup, heap_calloc) != CURLE_OK)
 		return err_set(e, ERR_UNSUPPORTED, "libcurl does not start");
 	if (oauth_system_ca(o, e) == -1 ||
 	    names_create(l, &o->names, e) == -1 ||

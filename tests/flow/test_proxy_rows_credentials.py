@@ -16,7 +16,7 @@ import urllib.parse
 
 from attack import (EXPLICIT, ONCE, Attacker, Way, Witness, connect, head,
                     service, settled, write_policy)
-from flow import check, equal, main, test
+from flow import check, descendants, equal, main, name_of, test
 from upstream import Authority, response
 
 A, B = "a.internal", "b.internal"
@@ -356,7 +356,9 @@ def without_the_placeholder_no_request(w):
 
 OWN = ["Authorization: Bearer mine", "Cookie: session=mine",
        "X-Api-Key: mine", "Api-Key: mine", "X-Auth-Token: mine",
-       "Private-Token: mine"]
+       "Private-Token: mine", "X_API_KEY: mine", "X-Vendor-Access_Token: mine"]
+OWN_QUERY = ["access_token=mine", "key=mine", "Api%2DKey=mine",
+             "X-Amz-Signature=mine", "key[]=mine"]
 
 
 @test(modes=ONCE)
@@ -369,13 +371,65 @@ def what_the_client_brought_itself(w):
         raw = scene.up["b"].heads[-1].raw
         check(b"mine" not in raw, f"{raw!r}")
         check(scene.secret["b"].encode() in raw, "the control")
+        query = "&".join(["page_token=1", *OWN_QUERY, "monkey=2"])
+        r = scene.get(tls_way(B), f"X-Key: key {token}",
+                      path=f"/ok/a?{query}")
+        equal(r.status, 200)
+        raw = scene.up["b"].heads[-1].raw
+        check(raw.startswith(b"GET /ok/a?page_token=1&monkey=2 "), f"{raw!r}")
+        # a service without a credential gets what was said
+        r = scene.get(Way("absolute form", "d.internal", EXPLICIT,
+                          absolute=True), "X_API_KEY: mine",
+                      path="/ok/a?key=mine")
+        equal(r.status, 200)
+        equal(scene.up["d"].heads[-1].raw.count(b"mine"), 2)
     with Scene(w, more_a=["from_client: refuse"]) as scene:
         before = len(settled(scene.up["a"]))
         for field in OWN[1:]:
             r = scene.get(tls_way(A), field,
                           f"Authorization: Bearer {scene.token['a']}")
             equal((r.status, r.code), (403, "credential_from_client"), field)
+        for pair in OWN_QUERY:
+            r = scene.get(tls_way(A),
+                          f"Authorization: Bearer {scene.token['a']}",
+                          path=f"/ok/a?x=1&{pair}")
+            equal((r.status, r.code), (403, "credential_from_client"), pair)
         equal(settled(scene.up["a"])[before:], b"", "sent")
+
+
+def readable(pid):
+    """All memory of a process that root can read."""
+    found = []
+    with open(f"/proc/{pid}/maps", encoding="ascii") as f:
+        maps = [line.split()[:2] for line in f]
+    with open(f"/proc/{pid}/mem", "rb", 0) as f:
+        for area, mode in maps:
+            start, end = (int(x, 16) for x in area.split("-"))
+            if "w" not in mode:
+                continue
+            try:
+                f.seek(start)
+                found.append(f.read(end - start))
+            except OSError:
+                continue  # memfd_secret(2): nobody reads it
+    return b"\0".join(found)
+
+
+@test(modes=("root",))
+def a_secret_that_was_used_is_nowhere_in_memory(w):
+    """Of proxy and libraries alike, once its request is over."""
+    with Scene(w) as scene:
+        token = scene.token["b"]
+        for i in range(20):
+            equal(scene.get(tls_way(B), f"X-Key: key {token}",
+                            f"X-Filler: {'x' * 997 * (i % 7)}").status, 200)
+        proxy, = [x for x in descendants(os.getpid())
+                  if name_of(x) == "warder-proxy"]
+        memory = readable(proxy)
+        check(token.encode() in memory, "the control: what is no secret")
+        secret = scene.secret["b"].encode()
+        at = memory.find(secret)
+        equal(at, -1, f"{memory[at - 40:at + 60]!r}")
 
 
 # ---- CR-12, scrub ------------------------------------------------------------

@@ -5,6 +5,7 @@
 #include "unit_policy.h"
 
 #include "policy/authorize.h"
+#include "policy/credential.h"
 #include "policy/explain.h"
 
 static const char example[] =
@@ -774,6 +775,47 @@ authorize_http__two_placeholders_in_a_header__one_alone(void **state)
 	policy_good(example, NULL);
 }
 
+/* A parameter that the rule names is the policy's affair, others are not. */
+static void
+authorize_http__credential_in_the_query__from_client(void **state)
+{
+	static const char form[] =
+	    "policy: 1\nnetwork: {services: {a: {to: a.example, allow: "
+	    "[{methods: read, path: /named, query: {key: '*'}}, "
+	    "{methods: read, path: /}]}}}\ncredentials:\n"
+	    "  s: {source: {vault: s}, inject: [{service: a, as: bearer}], "
+	    "from_client: %s}\n";
+	char text[512];
+
+	(void)state;
+	policy_done();
+	(void)snprintf(text, sizeof(text), form, "refuse");
+	policy_good(text, NULL);
+	make_http("GET https://a.example/?page_token=1");
+	expect(REFUSAL_none, "nothing of the kind");
+	make_http("GET https://a.example/?key=1");
+	expect(REFUSAL_credential_from_client, "a key");
+	make_http("GET https://a.example/named?key=1");
+	expect(REFUSAL_none, "which the rule names");
+	assert_false(verdict.strip_own);
+	make_http("GET https://a.example/named?key=1&access_token=2");
+	expect(REFUSAL_credential_from_client, "and another");
+	policy_done();
+	(void)snprintf(text, sizeof(text), form, "strip");
+	policy_good(text, NULL);
+	make_http("GET https://a.example/?x=1;Api-Key=2");
+	expect(REFUSAL_none, "taken out");
+	assert_true(verdict.strip_own);
+	policy_done();
+	(void)snprintf(text, sizeof(text), form, "keep");
+	policy_good(text, NULL);
+	make_http("GET https://a.example/?key=1");
+	expect(REFUSAL_none, "kept");
+	assert_false(verdict.strip_own);
+	policy_done();
+	policy_good(example, NULL);
+}
+
 static void
 authorize_http__elsewhere_strip_and_pass__as_they_say(void **state)
 {
@@ -803,13 +845,69 @@ authorize_http__elsewhere_strip_and_pass__as_they_say(void **state)
 }
 
 static void
-authorize_is_credential__headers__known_and_named(void **state)
+credential_is_header__spellings_and_named__known(void **state)
 {
+	static const char *const yes[] = { "authorization",
+		"Proxy-Authorization", "cookie", "X-API-Key", "X_API_KEY",
+		"x-api_key", "XApiKey", "api-key", "X.Api.Key",
+		"X-Goog-Api-Key", "PRIVATE-TOKEN", "x-vendor-access-token",
+		"DD-APPLICATION-KEY", "X-Amz-Security-Token", "X-Auth",
+		"xi-api-key" };
+	static const char *const no[] = { "accept", "host", "etag",
+		"idempotency-key", "sec-websocket-key", "x-csrf-token", "key",
+		"x-request-id", "content-type", "-", "", "cookies" };
+	size_t i;
+
 	(void)state;
-	assert_true(authorize_is_credential(net, "authorization"));
-	assert_true(authorize_is_credential(net, "cookie"));
-	assert_true(authorize_is_credential(net, "x-api-key"));
-	assert_false(authorize_is_credential(net, "accept"));
+	for (i = 0; i < countof(yes); i++)
+		if (!credential_is_header(net, yes[i], strlen(yes[i])))
+			fail_msg("%s is one", yes[i]);
+	for (i = 0; i < countof(no); i++)
+		if (credential_is_header(net, no[i], strlen(no[i])))
+			fail_msg("%s is none", no[i]);
+}
+
+static void
+credential_strip_query__what_the_client_brought__and_no_more(void **state)
+{
+	static const struct {
+		const char *query, *left;
+	} rows[] = {
+		{ "a=1", "a=1" },
+		{ "", "" },
+		{ "page_token=x&next_token=y&keys=z&monkey=1",
+		    "page_token=x&next_token=y&keys=z&monkey=1" },
+		{ "access_token=x", "" },
+		{ "a=1&access_token=x", "a=1" },
+		{ "access_token=x&a=1", "a=1" },
+		{ "a=1&key=x&b=2", "a=1&b=2" },
+		{ "a=1&KEY=x;b=2", "a=1&b=2" },
+		{ "a=1;api%5Fkey=x;b=2", "a=1;b=2" },
+		{ "apiKey=x&accessToken=y&client-secret=z&q=a%26key=1",
+		    "q=a%26key=1" },
+		{ "key[]=x&key%5B0%5D=y&token=&sig", "" },
+		{ "X-Amz-Signature=x&X-Amz-Date=y", "X-Amz-Date=y" },
+		{ "&&a=1", "&&a=1" },
+		{ "%6bey=1&%zzkey=1", "%zzkey=1" },
+	};
+
+	size_t i;
+	char got[256];
+
+	(void)state;
+	for (i = 0; i < countof(rows); i++) {
+		int same = strcmp(rows[i].query, rows[i].left) == 0;
+		size_t n = credential_strip_query(net, PLAN_NET_NONE,
+		    rows[i].query, got);
+
+		assert_string_equal(got, rows[i].left);
+		assert_int_equal(n, strlen(got));
+		assert_int_equal(credential_in_query(net, PLAN_NET_NONE,
+				     rows[i].query),
+		    !same);
+		assert_int_equal(credential_in_query(net, PLAN_NET_NONE, got),
+		    0);
+	}
 }
 
 /* ---- what is said ------------------------------------------------------------------------ */
@@ -1098,7 +1196,11 @@ main(void)
 		cmocka_unit_test(
 		    authorize_http__elsewhere_strip_and_pass__as_they_say),
 		cmocka_unit_test(
-		    authorize_is_credential__headers__known_and_named),
+		    credential_is_header__spellings_and_named__known),
+		cmocka_unit_test(
+		    authorize_http__credential_in_the_query__from_client),
+		cmocka_unit_test(
+		    credential_strip_query__what_the_client_brought__and_no_more),
 		cmocka_unit_test(
 		    explain_record__refused_path__nearest_rule_and_edit),
 		cmocka_unit_test(

@@ -98,6 +98,8 @@ ask(struct world *w, const char *host, const char *target, const char *fields)
 		.authority_port = 443,
 		.method = "GET",
 		.path = "/",
+		.query = strchr(target, '?') == NULL ? NULL
+						     : strchr(target, '?') + 1,
 	};
 	int n = snprintf(text, sizeof(text),
 	    "GET %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", target, host, fields);
@@ -297,6 +299,34 @@ inject_apply__clients_own_credentials__taken_out(void **state)
 }
 
 static void
+inject_apply__clients_own_parameters__taken_out(void **state)
+{
+	static const struct {
+		const char *target, *sent;
+	} rows[] = {
+		{ "/?a=1&access_token=mine&b=2", "/?a=1&b=2" },
+		{ "/?API_KEY=mine", "/" },
+		{ "/?a=1&b=key", "/?a=1&b=key" },
+	};
+	struct world w;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	world_open(&w, "refuse");
+	for (i = 0; i < countof(rows); i++) {
+		ask(&w, "api.example.com", rows[i].target,
+		    "Authorization: Bearer " FAKE_A "\r\n"
+		    "X_API_KEY: mine\r\n");
+		assert_int_equal(w.verdict.answer, VERDICT_ALLOW);
+		assert_int_equal(apply(&w, &e), 0);
+		assert_string_equal(http1_head_target(&w.head), rows[i].sent);
+		assert_null(http1_head_get(&w.head, "x_api_key"));
+	}
+	world_close(&w);
+}
+
+static void
 inject_apply__elsewhere_strip__field_gone_target_refused(void **state)
 {
 	struct world w;
@@ -445,6 +475,8 @@ main(void)
 		cmocka_unit_test(inject_find__text_with_its_beginning__nothing),
 		cmocka_unit_test(
 		    inject_apply__clients_own_credentials__taken_out),
+		cmocka_unit_test(
+		    inject_apply__clients_own_parameters__taken_out),
 		cmocka_unit_test(
 		    inject_apply__elsewhere_strip__field_gone_target_refused),
 		cmocka_unit_test(

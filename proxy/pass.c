@@ -1,10 +1,9 @@
 #include "pass.h"
 
-#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
-#include "policy/authorize.h"
+#include "policy/credential.h"
 #include "text.h"
 
 enum {
@@ -75,16 +74,13 @@ pass_is_dropped(const char *name)
 int
 pass_trailer(const struct plan_net *net, const char *name)
 {
-	size_t i, n = strlen(name);
-	char lower[PASS_NAME_MAX];
+	size_t n = strlen(name);
 
-	if (n >= sizeof(lower) || http1_is_forbidden_trailer(name, n) ||
+	if (n >= PASS_NAME_MAX || http1_is_forbidden_trailer(name, n) ||
 	    is_one_of(name, overrides, countof(overrides)) ||
 	    pass_is_dropped(name))
 		return 0;
-	for (i = 0; i <= n; i++)
-		lower[i] = (char)tolower((unsigned char)name[i]);
-	return !authorize_is_credential(net, lower);
+	return !credential_is_header(net, name, n);
 }
 
 /* The names of one field that are passed on, behind those of others. */

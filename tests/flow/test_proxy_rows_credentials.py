@@ -54,11 +54,11 @@ def leaked(data, *canaries):
 class Scene:
     """Services a (bearer), b (a header), c (basic, plain HTTP), d (none)."""
 
-    def __init__(self, w, answer=None, more_a=(), **env):
+    def __init__(self, w, answer=None, more_a=(), bytes_=24, **env):
         self.w = w
         authority = Authority(w.scratch("ca"))
         context = authority.context(A, B)
-        self.secret = {x: f"canary+/{x}-{secrets.token_urlsafe(24)}=&\""
+        self.secret = {x: f"canary+/{x}-{secrets.token_urlsafe(bytes_)}=&\""
                        for x in "abc"}
         self.up = {x: Witness(answer, context=context) for x in "ab"}
         self.up.update({x: Witness(answer) for x in "cd"})
@@ -418,18 +418,19 @@ def readable(pid):
 @test(modes=("root",))
 def a_secret_that_was_used_is_nowhere_in_memory(w):
     """Of proxy and libraries alike, once its request is over."""
-    with Scene(w) as scene:
+    # long ones: what is written over what was freed cannot hide all of it
+    with Scene(w, bytes_=1500) as scene:
         token = scene.token["b"]
-        for i in range(20):
-            equal(scene.get(tls_way(B), f"X-Key: key {token}",
-                            f"X-Filler: {'x' * 997 * (i % 7)}").status, 200)
+        for _ in range(3):
+            equal(scene.get(tls_way(B), f"X-Key: key {token}").status, 200)
         proxy, = [x for x in descendants(os.getpid())
                   if name_of(x) == "warder-proxy"]
         memory = readable(proxy)
         check(token.encode() in memory, "the control: what is no secret")
         secret = scene.secret["b"].encode()
-        at = memory.find(secret)
-        equal(at, -1, f"{memory[at - 40:at + 60]!r}")
+        left = [i for i in range(0, len(secret) - 32, 16)
+                if secret[i:i + 32] in memory]
+        equal(left, [], "pieces of it")
 
 
 # ---- CR-12, scrub ------------------------------------------------------------

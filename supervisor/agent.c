@@ -139,7 +139,11 @@ agent_load(struct agent *a, const struct agent_store *s, struct err *e)
 	memcpy(a->policy, a->plan.digest, sizeof(a->policy));
 	(void)snprintf(tree, sizeof(tree), "%s/%s/%s/tree", s->path, a->tenant,
 	    hex);
-	return plan_add_own_mount(&a->plan, tree, AGENT_MOUNT, e);
+	if (plan_add_own_mount(&a->plan, tree, AGENT_MOUNT, e) == -1)
+		return -1;
+	return s->sdk != NULL && a->record.protocol == AGENT_NATIVE
+		   ? plan_add_own_mount(&a->plan, s->sdk, AGENT_SDK, e)
+		   : 0;
 }
 
 static void

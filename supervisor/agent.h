@@ -26,6 +26,7 @@ enum {
 };
 
 #define AGENT_MOUNT "/agent" /* where the jail sees its tree */
+#define AGENT_SDK "/opt/warder/python" /* and native ones Python's SDK */
 
 /* What the operator allows at most. */
 struct ceiling {
@@ -36,6 +37,7 @@ struct ceiling {
 struct agent_store {
 	const char *path; /* of the directory "agents" */
 	int dir; /* the same, open */
+	const char *sdk; /* Python's, on the host; NULL: there is none */
 	const struct ceiling *ceiling;
 };
 

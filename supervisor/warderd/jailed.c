@@ -330,8 +330,11 @@ jailed_environ(const struct jailed *j, struct environ *env,
 	}
 	if (j->egress != NULL && egress_environ(j->egress, env, e) == -1)
 		return -1;
-	return j->agent->record.protocol == AGENT_NATIVE
-		   ? environ_add(env, "WARDER_FD", "3", 0, e)
+	if (j->agent->record.protocol != AGENT_NATIVE)
+		return 0;
+	return environ_add(env, "WARDER_FD", "3", 0, e) == -1 ||
+		       environ_add(env, "PYTHONPATH", AGENT_SDK, 1, e) == -1
+		   ? -1
 		   : 0;
 }
 

@@ -253,8 +253,13 @@ set_dirs(struct warderd *w, struct err *e)
 	    PLACES_PATH_MAX - 1, me == 0 ? path : "");
 	if (me == 0 && chmod(w->places.runtime, 0711) == -1)
 		return err_set(e, ERR_SYSTEM, "%s", w->places.runtime);
+	if (set_path(w->sdk, w->places.share, "python", e) == -1)
+		return -1;
+	if (access(w->sdk, R_OK | X_OK) == -1)
+		w->sdk[0] = '\0';
 	w->store = (struct agent_store){ .path = w->agents,
 		.ceiling = w->ceiling,
+		.sdk = w->sdk[0] != '\0' ? w->sdk : NULL,
 		.dir = open(w->agents,
 		    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) };
 	return w->store.dir == -1 ? err_set(e, ERR_SYSTEM, "%s", w->agents) : 0;

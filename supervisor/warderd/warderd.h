@@ -39,6 +39,7 @@ struct warderd {
 	char state[WARDERD_PATH_MAX];
 	char agents[WARDERD_PATH_MAX]; /* below it */
 	char db[WARDERD_PATH_MAX];
+	char sdk[WARDERD_PATH_MAX]; /* Python's; "": there is none */
 	char control_path[WARDERD_PATH_MAX];
 	char init_path[WARDERD_PATH_MAX];
 	char deploy_path[WARDERD_PATH_MAX];

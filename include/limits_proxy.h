@@ -30,6 +30,7 @@ enum {
 	PROXY_LINGER_BYTES = 256 * 1024,
 	PROXY_REQUESTS_MAX = 10000,
 	PROXY_INFORMATIONAL_MAX = 8,
+	PROXY_RETIRED_MS = 250,
 	PROXY_TOKEN_MS = 2000,
 	PROXY_TOKENS_PAST = 3,
 	PROXY_AUDIT_SEGMENT_BYTES = 16 * 1024 * 1024,
@@ -111,6 +112,9 @@ enum {
 	X(PROXY_INFORMATIONAL_MAX, "1xx responses before a final one", \
 	    "servers send one or two", \
 	    "the client is answered 502") \
+	X(PROXY_RETIRED_MS, "ms between looks, after a reload", \
+	    "connections of an earlier policy go soon after their last use", \
+	    "those that are not in use are closed") \
 	X(PROXY_TOKEN_MS, "ms that an answer of the vault is used", \
 	    "what is rotated or removed counts soon, and a burst asks once", \
 	    "the vault is asked again") \

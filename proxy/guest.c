@@ -139,7 +139,7 @@ guest_retired(void *arg)
 	struct err e = { 0 };
 
 	if (guest_end_retired(g) &&
-	    loop_timer_set(g->retired, GUEST_RETIRED_MS, &e) == -1)
+	    loop_timer_set(g->retired, PROXY_RETIRED_MS, &e) == -1)
 		log_err(LOG_LEVEL_ERROR, "reload", &e);
 }
 

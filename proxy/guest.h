@@ -30,7 +30,6 @@ struct upstream_pool;
 enum {
 	GUEST_LISTENERS_MAX = 72, /* capture.h: 2 * (32 ports + 3) */
 	GUEST_POOLS_MAX = 64, /* with a few descriptors each */
-	GUEST_RETIRED_MS = 250, /* looks for pools that are done with */
 };
 
 TAILQ_HEAD(guest_conns, conn);

@@ -112,6 +112,13 @@ def bash_offers_running_jails(w):
     name = names[0]
     holds(offers(w, w.program, "enter", name, "--", "mkd"), "mkdir")
     holds(offers(w, w.program, "enter", name, "mkd"), "mkdir")
+    for words in (("reload",), ("why", "--live")):
+        equal([n for n in offers(w, w.program, "policy", *words, "")
+               if n.startswith(begin)], [name])
+    folder = folder_with_files(w)
+    equal(offers(w, w.program, "policy", "reload", "--policy", "bo",
+                 folder=folder), ["box.yaml", "boxes"])
+    holds(offers(w, w.program, "policy", "reload", "--"), "--policy")
 
 
 @test(modes=("root",))
@@ -173,7 +180,7 @@ def zsh_completes(w):
     )
     for typed, expected in cases:
         equal(z.line(typed), expected, typed)
-    for verb in ("kill", "enter"):
+    for verb in ("kill", "enter", "policy reload", "policy why --live"):
         line = z.line(f"warder {verb} {begin}")
         check(line.startswith(f"warder {verb} {begin}") and
               line.endswith(" "), line)

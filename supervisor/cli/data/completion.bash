@@ -69,6 +69,10 @@ _warder_verbs()
 	elif [[ $cur == -* ]]; then
 		_warder_words "--help $(_warder_self "$1" "${COMP_WORDS[2]}" \
 			--help | sed -n 's/^  *\(--[a-z-]*\).*/\1/p')"
+	elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --live ]] ||
+		[[ ${COMP_WORDS[2]} == reload &&
+			${COMP_WORDS[COMP_CWORD - 1]} != --policy ]]; then
+		_warder_jails
 	else
 		_warder_files "$2"
 	fi

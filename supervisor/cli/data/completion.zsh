@@ -26,6 +26,9 @@ _warder_verbs() {
 		found=(${(f)"$(_call_program options $warder $1 $words[2] \
 			--help | sed -n 's/^  *\(--[a-z-]*\) */\1:/p')"})
 		_describe option found
+	elif [[ $words[CURRENT-1] == --live ]] ||
+		[[ $words[2] == reload && $words[CURRENT-1] != --policy ]]; then
+		_warder_jails
 	else
 		_files -g "$2"
 	fi

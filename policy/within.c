@@ -100,6 +100,15 @@ check_seccomp(const struct within *w, struct err *e)
 
 /* ---- file system ---- */
 
+/* What a ceiling that is silent about writing has: it says nothing of reads. */
+static int
+is_everything(const struct within *w, const struct plan_mount *x)
+{
+	return x->kind == PLAN_MOUNT_WRITE &&
+	       strcmp(theirs(w, x->from), "/") == 0 &&
+	       theirs(w, x->path)[0] == '\0';
+}
+
 /* Does an entry of this kind have room for the mount?  Its path "": anywhere. */
 static int
 entry_covers(const struct within *w, const struct plan_mount *y, uint32_t kind)
@@ -112,7 +121,8 @@ entry_covers(const struct within *w, const struct plan_mount *y, uint32_t kind)
 		const char *from = theirs(w, x->from);
 
 		if (x->kind != kind || y->size_bytes > x->size_bytes ||
-		    y->inodes > x->inodes)
+		    y->inodes > x->inodes ||
+		    (y->kind == PLAN_MOUNT_READ && is_everything(w, x)))
 			continue;
 		if (*from != '\0' && !text_path_within(mine(w, y->from), from))
 			continue;

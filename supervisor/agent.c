@@ -75,6 +75,7 @@ agent_read(int dir, const char *name, void *to, size_t max, struct err *e)
 	autofd fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	size_t have = 0;
 	ssize_t n = 1;
+	char extra;
 
 	while (fd != -1 && n > 0 && have < max) {
 		n = read(fd, (char *)to + have, max - have);
@@ -82,6 +83,8 @@ agent_read(int dir, const char *name, void *to, size_t max, struct err *e)
 	}
 	if (fd == -1 || n == -1)
 		return err_set(e, ERR_SYSTEM, "%s", name);
+	if (have == max && read(fd, &extra, 1) != 0)
+		return err_set(e, ERR_CORRUPT, "%s is too long", name);
 	return (ssize_t)have;
 }
 

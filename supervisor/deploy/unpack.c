@@ -182,9 +182,14 @@ unpack_jail(struct unpack *u, struct jail *j, struct err *e)
 
 	if (environ_make(&env, &u->plan, NULL, e) == -1 ||
 	    lseek(DEPLOY_ARCHIVE_FD, 0, SEEK_SET) == -1 ||
-	    unpack_run(u, j, &c, e) == -1 ||
-	    jail_keep(j, u->place, &kept, e) == -1)
+	    unpack_run(u, j, &c, e) == -1)
 		return -1;
+	if (jail_keep(j, u->place, &kept, e) == -1)
+		return e->code != ERR_LIMIT
+			   ? -1
+			   : err_set(e, ERR_INVALID,
+				 "the archive: it is larger than it looks, or "
+				 "has too many files");
 	if (kept.skipped > 0)
 		return err_set(e, ERR_INVALID,
 		    "the archive: %llu of its files are devices, sockets, "

@@ -2,6 +2,11 @@
 
 #include "sha256.h"
 
+#if defined(__x86_64__)
+#	include <cpuid.h>
+#	include <immintrin.h>
+#endif
+
 static const uint32_t sha256_k[64] = {
 	0x428a2f98,
 	0x71374491,
@@ -131,7 +136,7 @@ sha256_schedule(uint32_t w[64], const unsigned char *block)
 	} while (0)
 
 static void
-sha256_block(uint32_t state[8], const unsigned char *block)
+sha256_block_plain(uint32_t state[8], const unsigned char *block)
 {
 	uint32_t w[64];
 	uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
@@ -158,6 +163,87 @@ sha256_block(uint32_t state[8], const unsigned char *block)
 	state[6] += g;
 	state[7] += h;
 }
+
+typedef void sha256_block_fn(uint32_t state[8], const unsigned char *block);
+
+static sha256_block_fn *sha256_block = sha256_block_plain;
+
+#if defined(__x86_64__)
+
+/*
+ * The processor's own rounds (Intel 64 and IA-32 Software Developer's Manual,
+ * SHA256RNDS2, SHA256MSG1, SHA256MSG2), four at a time.  They want the state
+ * as the words A B E F and C D G H.
+ */
+__attribute__((target("sha,sse4.1"))) static void
+sha256_block_x86(uint32_t state[8], const unsigned char *block)
+{
+	const __m128i swap =
+	    _mm_set_epi64x(0x0c0d0e0f08090a0bLL, 0x0405060700010203LL);
+	__m128i a = _mm_loadu_si128((const __m128i *)(void *)&state[0]);
+	__m128i b = _mm_loadu_si128((const __m128i *)(void *)&state[4]);
+	__m128i abef, cdgh, abef_before, cdgh_before, w[4];
+	int i;
+
+	a = _mm_shuffle_epi32(a, 0xb1);
+	b = _mm_shuffle_epi32(b, 0x1b);
+	abef_before = abef = _mm_alignr_epi8(a, b, 8);
+	cdgh_before = cdgh = _mm_blend_epi16(b, a, 0xf0);
+	for (i = 0; i < 4; i++)
+		w[i] =
+		    _mm_shuffle_epi8(_mm_loadu_si128(
+					 (const __m128i *)(const void *)block +
+					 i),
+			swap);
+	for (i = 0; i < 16; i++) {
+		__m128i k = _mm_add_epi32(w[i & 3],
+		    _mm_loadu_si128(
+			(const __m128i *)(const void *)&sha256_k[4 * i]));
+
+		cdgh = _mm_sha256rnds2_epu32(cdgh, abef, k);
+		abef = _mm_sha256rnds2_epu32(abef, cdgh,
+		    _mm_shuffle_epi32(k, 0x0e));
+		/* the words of four rounds later, from the last sixteen */
+		if (i < 12)
+			w[i & 3] = _mm_sha256msg2_epu32(
+			    _mm_add_epi32(_mm_sha256msg1_epu32(w[i & 3],
+					      w[(i + 1) & 3]),
+				_mm_alignr_epi8(w[(i + 3) & 3], w[(i + 2) & 3],
+				    4)),
+			    w[(i + 3) & 3]);
+	}
+	abef = _mm_add_epi32(abef, abef_before);
+	cdgh = _mm_add_epi32(cdgh, cdgh_before);
+	a = _mm_shuffle_epi32(abef, 0x1b);
+	b = _mm_shuffle_epi32(cdgh, 0xb1);
+	_mm_storeu_si128((__m128i *)(void *)&state[0],
+	    _mm_blend_epi16(a, b, 0xf0));
+	_mm_storeu_si128((__m128i *)(void *)&state[4],
+	    _mm_alignr_epi8(b, a, 8));
+}
+
+int
+sha256_use_processor(void)
+{
+	unsigned a, b = 0, c = 0, d;
+
+	if (!__get_cpuid(1, &a, &b, &c, &d) || (c & bit_SSE4_1) == 0 ||
+	    (c & bit_SSSE3) == 0 || !__get_cpuid_count(7, 0, &a, &b, &c, &d) ||
+	    (b & bit_SHA) == 0)
+		return 0;
+	sha256_block = sha256_block_x86;
+	return 1;
+}
+
+#else
+
+int
+sha256_use_processor(void)
+{
+	return 0;
+}
+
+#endif
 
 void
 sha256_init(struct sha256 *s)

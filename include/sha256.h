@@ -25,6 +25,13 @@ void sha256_finish(struct sha256 *s, unsigned char ret_digest[SHA256_SIZE]);
 void sha256_buffer(const void *data, size_t size,
     unsigned char ret_digest[SHA256_SIZE]);
 
+/*
+ * From here on by the processor's own instructions, if it has them (1).  Asking
+ * for that costs microseconds in a virtual machine, so who has little to hash
+ * does not.
+ */
+int sha256_use_processor(void);
+
 /* Lower-case hex with its NUL. */
 void sha256_hex(const unsigned char digest[SHA256_SIZE],
     char ret_hex[SHA256_HEX_SIZE]);

@@ -19,6 +19,7 @@
 #include "locals.h"
 #include "log.h"
 #include "names.h"
+#include "sha256.h"
 #include "upstream.h"
 #include "version.h"
 
@@ -72,6 +73,7 @@ main_prepare(struct proxy *p, struct err *e)
 
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
 		return err_set(e, ERR_SYSTEM, "prctl");
+	(void)sha256_use_processor(); /* for the audit log */
 	(void)mallopt(M_TRIM_THRESHOLD, MAIN_HEAP_SLACK_BYTES);
 	(void)mallopt(M_MMAP_THRESHOLD, MAIN_MAP_BYTES);
 	(void)signal(SIGPIPE, SIG_IGN);

@@ -103,6 +103,18 @@ sha256_buffer__padding_borders__match(void **state)
 	    "635361c48bb9eab14198e76ea8ab7f1a41685d6ad62aa9146d301d4f17eb0ae0");
 }
 
+/* The last one: there is no way back. */
+static void
+sha256_use_processor__all_again__match(void **state)
+{
+	if (!sha256_use_processor())
+		skip();
+	sha256_buffer__nist_vectors__match(state);
+	sha256_update__a_million_letters__matches(state);
+	sha256_update__every_split__equals_one_piece(state);
+	sha256_buffer__padding_borders__match(state);
+}
+
 int
 main(void)
 {
@@ -111,7 +123,7 @@ main(void)
 		cmocka_unit_test(sha256_update__a_million_letters__matches),
 		cmocka_unit_test(sha256_update__every_split__equals_one_piece),
 		cmocka_unit_test(sha256_buffer__padding_borders__match),
+		cmocka_unit_test(sha256_use_processor__all_again__match),
 	};
-
 	return cmocka_run_group_tests_name("sha256", tests, NULL, NULL);
 }

@@ -86,7 +86,7 @@ launcher = $(call $(LAUNCHER_FLAVOUR),$(1))
 PROGRAMS := $(B)/bin/warder $(B)/libexec/warder/warder-init \
 	$(B)/libexec/warder/warder-config $(B)/libexec/warder/warder-probe \
 	$(B)/libexec/warder/warder-proxy $(B)/libexec/warder/warder-vault \
-	$(B)/libexec/warder/warder-client \
+	$(B)/libexec/warder/warder-client $(B)/libexec/warder/warder-control \
 	$(B)/libexec/warder/warder-audit \
 	$(B)/sbin/warderd $(B)/libexec/warder/warder-deploy
 LIBRARIES := $(if $(LIBWARDER),$(B)/lib/libwarder.so.0)

@@ -126,11 +126,11 @@ read_input(const char *s, json_t **ret, struct err *e)
 	unsigned char *p;
 	ssize_t n;
 
+	buf_init(&b, RUN_INPUT_MAX);
 	if (strcmp(s, "-") != 0) {
 		*ret = read_value(s);
 		return 0;
 	}
-	buf_init(&b, RUN_INPUT_MAX);
 	do {
 		if (buf_reserve(&b, 65536, &p, e) == -1)
 			return -1;

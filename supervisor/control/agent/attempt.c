@@ -446,21 +446,6 @@ attempt_begin(struct attempt *a, const struct storage_claim *claim,
 	return 0;
 }
 
-/* What every stream begins with. */
-static int
-attempt_announce(struct attempt *a, struct err *e)
-{
-	autojson *j = json_pack("{s:s, s:I}", "run_id", a->run->run_id,
-	    "attempt", (json_int_t)a->run->attempt);
-	autofree char *data = NULL;
-
-	if (j == NULL || json_text(j, &data, NULL, e) == -1)
-		return err_set(e, ERR_SYSTEM, "memory for an event");
-	return engine_emit(a->engine,
-	    &(struct storage_event){ .name = "metadata", .data = data }, 1,
-	    NULL, NULL, e);
-}
-
 static int
 starter_start(void *arg, struct engine_attempt *engine,
     const struct storage_claim *claim, void **ret_session, struct err *e)
@@ -472,8 +457,7 @@ starter_start(void *arg, struct engine_attempt *engine,
 	if (a == NULL)
 		return err_set(e, ERR_SYSTEM, "memory for an attempt");
 	*a = (struct attempt){ .host = host, .engine = engine, .refs = 1 };
-	if (attempt_begin(a, claim, e) == -1 || attempt_announce(a, e) == -1 ||
-	    attempt_gather(a, e) == -1) {
+	if (attempt_begin(a, claim, e) == -1 || attempt_gather(a, e) == -1) {
 		a->engine = NULL;
 		attempt_unref(a);
 		return -1;

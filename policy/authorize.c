@@ -134,11 +134,55 @@ judge_literal(struct asked *a)
 	return 0;
 }
 
+/* The first of a pattern's destinations that is HTTPS as "https:" means it. */
+static uint32_t
+find_https(const struct plan_net *net, const char *host)
+{
+	uint32_t i;
+
+	for (i = find_host(net, host); is_host(net, i, host); i++) {
+		const struct plan_net_destination *d =
+		    plan_net_destination(net, i);
+
+		if (d->port == 443 && d->tls != PLAN_NET_TLS_NONE &&
+		    plan_net_service(net, d->service)->protocol ==
+			PLAN_NET_HTTP)
+			return i;
+	}
+	return PLAN_NET_NONE;
+}
+
+/*
+ * The host is known, on other ports: one of those, for what would help.
+ * "http:" where "https:" is served lacks no port but TLS.
+ */
+static int
+refuse_port(struct asked *a, const char *wildcard)
+{
+	const struct intent *in = a->in;
+	uint32_t i = PLAN_NET_NONE;
+
+	pass(a->v, VERDICT_HOST);
+	if (in->kind == INTENT_HTTP && !in->tls && in->port == 80) {
+		i = find_https(a->net, in->host);
+		if (i == PLAN_NET_NONE)
+			i = find_https(a->net, wildcard);
+	}
+	if (i != PLAN_NET_NONE) {
+		a->v->service = plan_net_destination(a->net, i)->service;
+		return refuse(a->v, VERDICT_STREAM, REFUSAL_tls);
+	}
+	i = find_host(a->net, in->host);
+	if (!is_host(a->net, i, in->host))
+		i = find_host(a->net, wildcard);
+	a->v->service = plan_net_destination(a->net, i)->service;
+	return refuse(a->v, VERDICT_PORT, REFUSAL_port);
+}
+
 static int
 find_destinations(struct asked *a)
 {
-	char wildcard[CANON_HOST_SIZE];
-	uint32_t i;
+	char wildcard[CANON_HOST_SIZE] = "";
 	int any;
 
 	any = find_run(a, 0, a->in->host);
@@ -158,13 +202,7 @@ find_destinations(struct asked *a)
 		return refuse(a->v, VERDICT_ADDRESS, REFUSAL_address_class);
 	if (!any)
 		return refuse(a->v, VERDICT_HOST, REFUSAL_service);
-	/* One of those that have it on another port, for what would help. */
-	i = find_host(a->net, a->in->host);
-	if (!is_host(a->net, i, a->in->host))
-		i = find_host(a->net, wildcard);
-	a->v->service = plan_net_destination(a->net, i)->service;
-	pass(a->v, VERDICT_HOST);
-	return refuse(a->v, VERDICT_PORT, REFUSAL_port);
+	return refuse_port(a, wildcard);
 }
 
 static int

@@ -307,7 +307,10 @@ say_edit(const struct plan_net *net, const struct intent *in,
 		    service_name(net, v));
 		break;
 	case REFUSAL_tls:
-		text_addf(t, "network.services.%s.tls", service_name(net, v));
+		/* https, where it was http: nothing of the policy's */
+		if ((v->passed & 1u << VERDICT_PORT) != 0)
+			text_addf(t, "network.services.%s.tls",
+			    service_name(net, v));
 		break;
 	case REFUSAL_credential_elsewhere:
 		edit_credential(net, v, "elsewhere", t);
@@ -323,6 +326,20 @@ say_edit(const struct plan_net *net, const struct intent *in,
 	}
 }
 
+/* The code's text, or what is truer of this verdict. */
+static const char *
+say_text(const struct plan_net *net, const struct verdict *v)
+{
+	if (v->code == REFUSAL_service && v->service != PLAN_NET_NONE)
+		return "the service with this destination speaks http";
+	if (v->answer == VERDICT_DENY && v->rule != PLAN_NET_NONE &&
+	    plan_net_rule(net, v->rule)->verdict == PLAN_NET_DENY)
+		return "a deny rule matches";
+	if (v->code == REFUSAL_tls && (v->passed & 1u << VERDICT_PORT) == 0)
+		return "the service wants TLS: connect with https";
+	return refusal_text(v->code);
+}
+
 void
 explain_verdict(const struct plan_net *net, const struct intent *in,
     const struct verdict *v, struct explain *ret)
@@ -331,9 +348,7 @@ explain_verdict(const struct plan_net *net, const struct intent *in,
 
 	ret->near = "";
 	ret->why = NULL;
-	ret->text = v->code == REFUSAL_service && v->service != PLAN_NET_NONE
-			? "the service with this destination speaks http"
-			: refusal_text(v->code);
+	ret->text = say_text(net, v);
 	ret->add[0] = '\0';
 	text_init(&t, ret->what, sizeof(ret->what));
 	say_what(in, &t);

@@ -233,6 +233,25 @@ http_judge(struct http *h)
 	authorize(h->o.guest->net, &h->judged->intent, &h->verdict);
 }
 
+/*
+ * Behind a change of protocol nothing could be judged, put in or scrubbed.
+ * HTTP/2 in the clear is an offer that clients make in passing, and a server
+ * that goes on in HTTP/1.1 answers it (RFC 9110, 7.8): it is dropped.
+ */
+static int
+wants_other_protocol(const struct http1_head *h)
+{
+	size_t i;
+
+	if (!h->facts.upgrade)
+		return 0;
+	for (i = http1_head_find(h, "Upgrade", 0); i != HTTP1_NOWHERE;
+	     i = http1_head_find(h, "Upgrade", i + 1))
+		if (strcasecmp(http1_head_field(h, i).value, "h2c") != 0)
+			return 1;
+	return 0;
+}
+
 /* What the rules do not speak of: 0, or it was answered. */
 static int
 http_is_served(struct http *h)
@@ -240,10 +259,10 @@ http_is_served(struct http *h)
 	if (strcmp(http1_head_method(&h->head), "HEAD") == 0 &&
 	    h->judged->intent.body_bytes != 0)
 		http_malformed(h, "HEAD with a body");
-	else if (h->head.facts.upgrade &&
-		 http1_head_has_token(&h->head, "Upgrade", "websocket"))
-		http_fail(h, 501, REFUSAL_method, "Upgrade: websocket",
-		    "a change of protocol is not passed on");
+	else if (wants_other_protocol(&h->head))
+		http_fail(h, 403, REFUSAL_service, "a change of protocol",
+		    "Upgrade is not passed on, whatever a rule allows: "
+		    "services speak HTTP/1.1, and WebSocket not yet");
 	else if (http1_head_has_token(&h->head, "Via", h->o.guest->proxy->via))
 		http_fail(h, 508, REFUSAL_malformed, "Via",
 		    "the request has been here before");

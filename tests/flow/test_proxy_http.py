@@ -195,16 +195,53 @@ def px_12_fields_of_this_hop_stay_here(w):
             ("X-Forwarded-For", "1.2.3.4"), ("Forwarded", "for=1.2.3.4"),
             ("X-Forwarded-Host", "other"), ("X-Kept", "yes"),
             ("Upgrade", "h2c")]), 200, 1),
-        ("websocket", absolute("/a", fields=[
-            ("Connection", "Upgrade"), ("Upgrade", "websocket"),
-            ("Sec-WebSocket-Key", "x"), ("Sec-WebSocket-Version", "13")]),
-         501, 0),
         ("names Host", absolute("/a", fields=[("Connection", "Host")]), 400,
          0),
     ])
     names = [k for k, _ in up.requests[0].fields]
     equal(sorted(names), ["host", "via", "x-kept"])
     check(b"Keep-Alive" not in answers[0].raw, answers[0])
+
+
+@test
+def no_request_changes_the_protocol(w):
+    """Refused with the record, also where any request is allowed, and not a
+    byte is sent; HTTP/2 in the clear is an offer that is not taken up."""
+    def upgrade(*words, connection="Upgrade", more=()):
+        return absolute("/a", fields=[("Connection", connection),
+                                      *(("Upgrade", x) for x in words), *more])
+    rows = [
+        ("websocket", upgrade("websocket", more=[
+            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ("Sec-WebSocket-Version", "13")]), 403, 0),
+        ("capitals", upgrade("WebSocket", connection="keep-alive, UPGRADE"),
+         403, 0),
+        ("two", upgrade("h2c", "websocket"), 403, 0),
+        ("a list", upgrade("h2c, websocket"), 403, 0),
+        ("another", upgrade("tcp"), 403, 0),
+        ("TLS", upgrade("TLS/1.0"), 403, 0),
+        ("h2c", upgrade("h2c", connection="Upgrade, HTTP2-Settings",
+                        more=[("HTTP2-Settings", "AAMAAABk")]), 200, 1),
+        ("not said in Connection", absolute("/a", fields=[
+            ("Upgrade", "websocket")]), 200, 1),
+    ]
+    up, answers = table(w, rows)
+    for row, answer in zip(rows, answers):
+        if row[2] == 403:
+            holds(answer.raw.decode(), '"code":"service"',
+                  "WebSocket not yet")
+    for r in up.requests:
+        equal([k for k, _ in r.fields if "upgrade" in k or "http2" in k], [])
+
+
+@test
+def a_service_changes_no_protocol(w):
+    """101 is an answer to a question that was not asked."""
+    with Raw(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+             b"Upgrade: websocket\r\n\r\n\x81\x05hello") as up:
+        got, _ = ask(w, up.port, [case(absolute("/a"))])
+        equal(got[0].status, 502)
+        check(b"hello" not in got[0].raw, got[0])
 
 
 @test

@@ -277,7 +277,7 @@ def a_placeholder_of_another_service(w):
                                   b"HTTP/1.1\r\nHost: a.internal\r\n" +
                                   field.encode() + b"\r\n\r\n"),
                        ("response",))
-        equal((r.status, r.code), (403, "port"))
+        equal((r.status, r.code), (403, "tls"))
         equal(settled(scene.up["a"])[before:], b"", "sent")
         # a stream that nobody looks into carries inert text
         r = scene.play(*connect("raw.internal", 99),

@@ -320,6 +320,11 @@ authorize_http__names_that_differ__mismatch(void **state)
 	intent.tls = 0;
 	intent.sni = NULL;
 	expect(REFUSAL_tls, "in the clear");
+	/* "http:" is no other port of the service, it is not its way at all */
+	make_http("GET http://api.github.com/repos/acme/payments");
+	expect(REFUSAL_tls, "http:");
+	make_http("GET http://api.github.com:8080/repos/acme/payments");
+	expect(REFUSAL_port, "another port in the clear");
 	make_http("POST https://api.anthropic.com/v1/messages");
 	expect(REFUSAL_none, "the control");
 }

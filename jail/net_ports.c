@@ -6,6 +6,7 @@
  *
  *	ip rule add ipproto tcp dport 443 lookup default pref 1000
  *	ip rule add ipproto udp dport 53 lookup default pref 1000
+ *	ip rule add ipproto tcp dport 53 lookup default pref 1000
  *
  * Everything else fails at once with ENETUNREACH, and what is bound to
  * another port of a remote address with IP_FREEBIND is reached by nobody.
@@ -63,8 +64,11 @@ net_rules_of(const struct stage *s, int fd, int family)
 	long r = net_rule(fd, family, IPPROTO_UDP, CAPTURE_PORT_DNS);
 	uint32_t i;
 
+	if (r >= 0)
+		r = net_rule(fd, family, IPPROTO_TCP, CAPTURE_PORT_DNS);
 	for (i = 0; i < q->nports && r >= 0; i++)
-		r = net_rule(fd, family, IPPROTO_TCP, q->ports[i]);
+		if (q->ports[i] != CAPTURE_PORT_DNS)
+			r = net_rule(fd, family, IPPROTO_TCP, q->ports[i]);
 	return r;
 }
 

@@ -13,6 +13,7 @@
 
 /*
  * Append a whole response to out.  head: the request was HEAD, so no body.
+ * A missing placeholder of Basic is asked for, by 401.
  * Each says "Connection: close".
  */
 must_check int answer_refusal(struct buf *out, const struct guest *g,

@@ -14,6 +14,7 @@
 
 enum {
 	LISTENER_BATCH = 16, /* connections a turn */
+	LISTENER_DNS_PORT = 53,
 	LISTENER_PAUSE_MS = 100, /* where the kernel has no descriptor */
 };
 
@@ -72,6 +73,28 @@ listener_check(uint32_t role, int fd, struct err *e)
 	return 0;
 }
 
+/*
+ * Whether it is a question for names, as all of UDP to port 53 is, whatever
+ * address was asked: but where the policy has a service at that place.
+ */
+static int
+listener_is_dns(const struct listener *l, const struct conn_arrival *a)
+{
+	char host[CANON_HOST_SIZE];
+	struct intent in = { .kind = INTENT_TCP,
+		.host = host,
+		.port = a->port };
+	struct verdict v;
+
+	if (a->port != LISTENER_DNS_PORT || l->role == PROXY_ROLE_EXPLICIT)
+		return 0;
+	if (l->role == PROXY_ROLE_DNS_TCP && listener_is_loopback(&a->address))
+		return 1;
+	guest_name_of(l->guest, &a->address, host);
+	authorize(l->guest->net, &in, &v);
+	return (v.passed & 1u << VERDICT_PORT) == 0;
+}
+
 /* One connection's way out of the accepting loop: 1 go on, 0 no more now. */
 static int
 listener_accept(struct listener *l)
@@ -90,7 +113,7 @@ listener_accept(struct listener *l)
 		&a.port) == -1)
 		return 1;
 	a.fd = take_fd(&fd);
-	if (l->role == PROXY_ROLE_DNS_TCP && listener_is_loopback(&a.address))
+	if (listener_is_dns(l, &a))
 		dnsio_accept(l->guest->dns, a.fd);
 	else
 		conn_accept(&a);

@@ -17,7 +17,7 @@ import driver
 from driver import case, policy, request
 from flow import check, equal, holds, main, test
 from nameserver import A, AAAA, CNAME, NameServer
-from upstream import Web
+from upstream import Echo, Web
 
 SPECIAL = [
     "0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.100.100.200",
@@ -282,6 +282,39 @@ def addresses_that_do_not_answer(w):
         check(29 < took < 36, took)
     for s in full:
         s.close()
+
+
+ASK_BY_TCP = """
+import socket, struct, sys
+def ask(name, address, twice=False):
+    q = struct.pack(">6H", 7, 0x100, 1, 0, 0, 0) + b"".join(
+        bytes([len(x)]) + x.encode() for x in name.split(".")) + b"\\0" + \\
+        struct.pack(">2H", 1, 1)
+    with socket.create_connection((address, 53), 10) as s:
+        f = s.makefile("rb")
+        for _ in range(2 if twice else 1):
+            s.sendall(struct.pack(">H", len(q)) + q)
+            a = f.read(struct.unpack(">H", f.read(2))[0])
+    return f"{a[3] & 15}:{struct.unpack('>H', a[6:8])[0]}"
+print(ask("web.internal", "127.0.0.1"), ask("web.internal", "8.8.8.8", True),
+      ask("web.internal", "2001:db8::8"), ask("evil.test", "8.8.8.8"),
+      ask("web.internal", "169.254.169.254"))
+with socket.create_connection(("203.0.113.9", 53), 10) as s:
+    s.sendall(b"hello")
+    s.shutdown(socket.SHUT_WR)
+    print(s.makefile("rb").read().decode())
+"""
+
+
+@test
+def questions_by_tcp_to_any_address(w):
+    """As by UDP; but a service that the policy has at port 53 is one."""
+    with Web() as up, Echo() as echo:
+        p = policy(w, {"web": driver.web(up.port, "{path: /**}"),
+                       "zone": driver.tcp(echo.port, "203.0.113.9:53")})
+        r = w.exec(["python3", "-c", ASK_BY_TCP], "--policy", p).expect(0)
+        equal(r.text, "0:1 0:1 0:1 3:0 0:1\nHELLOend\n")
+        equal((up.connections, echo.received), (0, b"hello"))
 
 
 @test(modes=["root"])

@@ -161,15 +161,36 @@ def a_clone_with_a_token_that_git_never_sees(w):
 
 
 @test(modes=ONCE)
-def git_asks_bare_before_it_says_who(w):
-    """With a user in the URL the first request has no placeholder: refused,
-    and said so; the service sees nothing."""
+def git_is_asked_who_it_is(w):
+    """With a user in the URL, or from a helper, git's first request has no
+    placeholder: it is asked for it, and the service sees nothing till then."""
     with Scene(w) as scene:
-        r = scene.run('git clone -q "https://bot:$GIT_TOKEN@git.internal/'
-                      'open.git" c; echo $?')
-        holds(r.said, "code=credential_missing", "error: 502")
-        equal(scene.git.requests, [])
-        scene.safe(r)
+        for clone in (
+                'git clone -q "https://bot:$GIT_TOKEN@git.internal/open.git"',
+                'git config --global credential.helper "!f() { echo '
+                'username=me; echo password=$GIT_TOKEN; }; f"; '
+                "git clone -q https://git.internal/open.git"):
+            scene.git.requests.clear()
+            r = scene.run(clone + " c && cat c/README").expect(0, "hello\n")
+            holds(r.said, "code=credential_missing")
+            check(len(scene.git.requests) >= 2 and all(
+                x.get("authorization") == f"Basic {scene.git.wanted}"
+                for x in scene.git.requests), "bare, or another's")
+            scene.safe(r)
+
+
+@test(modes=ONCE)
+def git_that_has_no_placeholder_goes_nowhere(w):
+    """Asked, it has nothing or something else to say: the service sees
+    nothing, and git ends."""
+    with Scene(w) as scene:
+        for user in ("", "bot:mine@", "bot@"):
+            r = scene.run(f"git clone -q https://{user}git.internal/open.git "
+                          "c; echo $?")
+            equal(r.text, "128\n")
+            holds(r.said, "code=credential_missing")
+            equal(scene.git.requests, [])
+            scene.safe(r)
 
 
 @test(modes=ONCE)

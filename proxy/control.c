@@ -37,7 +37,7 @@ static const struct {
 	size_t least, most; /* bytes */
 	int fds_least, fds_most;
 	enum control_jail jail;
-	size_t number; /* where the body has the jail's */
+	uint32_t number; /* where the body has the jail's */
 	control_fn *fn;
 } messages[] = {
 #define ONE(t) sizeof(struct t), sizeof(struct t)

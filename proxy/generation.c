@@ -362,11 +362,13 @@ void
 generation_forget_token(struct generation *n, uint32_t credential)
 {
 	struct secret **past = n->past[credential];
+	uint32_t i;
 
 	n->serials[credential] = 0;
 	if (n->tokens[credential] == NULL)
 		return;
 	secret_destroy(past[PROXY_TOKENS_PAST - 1]);
-	memmove(past + 1, past, (PROXY_TOKENS_PAST - 1) * sizeof(*past));
+	for (i = PROXY_TOKENS_PAST - 1; i > 0; i--)
+		past[i] = past[i - 1];
 	past[0] = take_ptr(&n->tokens[credential]);
 }

@@ -249,7 +249,7 @@ run_verb(const struct verb *v, int argc, char **argv)
 		    words == 0 && c.live == NULL ? "which FILE?" : "what more?",
 		    "");
 	if (c.live != NULL && words == v->most)
-		return bad_usage(v, "--live, and a file too", c.word[0]);
+		return bad_usage(v, "--live, and a file too", "");
 	return v->run(&c);
 }
 

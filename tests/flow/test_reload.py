@@ -747,7 +747,7 @@ def whoever_asked_has_gone(w):
 # ---- who may ----------------------------------------------------------------------
 
 def ask_raw(path, uid):
-    """As that user: whether the launcher answers JAIL_POLICY at all."""
+    """As that user: whether the launcher answers JAIL_RELOAD at all."""
     code = (
         "import os, socket, struct, sys\n"
         f"os.setgroups([]); os.setgid({uid}); os.setuid({uid})\n"
@@ -755,7 +755,7 @@ def ask_raw(path, uid):
         "s.settimeout(5)\n"
         "try:\n"
         f"    s.connect({path!r})\n"
-        "    s.send(struct.pack('III', 0, 4, 1))\n"
+        "    s.send(struct.pack('III', 4, 8196, 1) + bytes(8192))\n"
         "    print('answered' if s.recv(65536) else 'closed')\n"
         "except OSError as e:\n"
         "    print('closed' if e.errno in (32, 104) else e.strerror)\n")

@@ -12,6 +12,7 @@
 enum {
 	RUN_RECONNECTS_MAX = 30, /* in a row, without an event between them */
 	RUN_PAUSE_MS = 1000,
+	RUN_WORDS = 2, /* the agent, its input */
 	RUN_INPUT_MAX = 4 * 1024 * 1024,
 };
 
@@ -415,32 +416,52 @@ run_finish(struct run *r)
 	json_decref(r->modes);
 }
 
+/* Options may stand before the operands, between them and behind. */
+static int
+run_operands(struct run *r, int argc, char **argv,
+    const char *ret_words[RUN_WORDS], int *ret_n, struct err *e)
+{
+	int at = 0, n = 0, rest, rc;
+
+	for (;;) {
+		rc = opt_parse(&verb, r, argc - at, argv + at, &rest, e);
+		if (rc != 0)
+			return rc;
+		at += rest;
+		if (at >= argc || n == RUN_WORDS)
+			break;
+		ret_words[n++] = argv[at];
+	}
+	if (n == 0 || at < argc)
+		return err_set(e, ERR_INVALID,
+		    "run: one agent and at most one input are wanted");
+	*ret_n = n;
+	return 0;
+}
+
 int
 client_run(struct client *c, int argc, char **argv, struct err *e)
 {
 	cleanup(run_finish) struct run r = { .client = *c };
 	autojson *input = NULL, *body = NULL;
+	const char *words[RUN_WORDS];
 	char thread[128];
-	int rest;
+	int n;
 
 	sse_init(&r.sse);
-	switch (opt_parse(&verb, &r, argc, argv, &rest, e)) {
+	switch (run_operands(&r, argc, argv, words, &n, e)) {
 	case -1:
 		return -1;
 	case 1:
 		opt_help(argv[0], &verb);
 		return 0;
 	}
-	if (rest >= argc || rest + 2 < argc)
-		return err_set(e, ERR_INVALID,
-		    "run: one agent and at most one input are wanted");
 	if (r.resume != NULL && r.thread == NULL)
 		return err_set(e, ERR_INVALID, "run: --resume needs --thread");
-	if (read_input(rest + 1 < argc ? argv[rest + 1] : "null", &input, e) ==
-		-1 ||
+	if (read_input(n > 1 ? words[1] : "null", &input, e) == -1 ||
 	    run_thread(&r, thread, sizeof(thread), e) == -1)
 		return -1;
-	body = run_body(&r, argv[rest], input, e);
+	body = run_body(&r, words[0], input, e);
 	if (body == NULL)
 		return -1;
 	if (r.background)
@@ -448,5 +469,5 @@ client_run(struct client *c, int argc, char **argv, struct err *e)
 	show_note(&r, "*", "thread", json_stringn(thread, strlen(thread)));
 	if (run_follow(&r, thread, body, e) == -1)
 		return -1;
-	return run_conclude(&r, argv[rest], thread);
+	return run_conclude(&r, words[0], thread);
 }

@@ -3,9 +3,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "json.h"
 #include "supervisor/control/agent/plain.h"
 #include "supervisor/control/agent/session.h"
-#include "json.h"
 #include "unit.h"
 
 enum {
@@ -23,7 +23,7 @@ struct owner {
 	int answers; /* 1: each request at once, with its params */
 	struct session_call *held[HELD_MAX];
 	int nheld;
-	int requests, events, logs;
+	int requests, events, logs, logs_at_end;
 	size_t event_bytes;
 	enum agent_method method;
 	char log[64];
@@ -80,6 +80,7 @@ owner_ended(void *arg, const struct session_outcome *out)
 
 	assert_false(o->ended);
 	o->ended = 1;
+	o->logs_at_end = o->logs;
 	o->end = out->end;
 	if (out->end == SESSION_RESULT)
 		assert_int_equal(json_text(out->value, &o->value, NULL, &e), 0);
@@ -433,6 +434,23 @@ session__a_log__comes_line_by_line_and_cut(void **state)
 }
 
 static void
+session__a_log_before_the_last_word__comes_before_it(void **state)
+{
+	struct owner o;
+
+	(void)state;
+	owner_open(&o, 0);
+	start(&o);
+	say(&o, "{\"id\":1,\"result\":{}}\n");
+	assert_int_equal(write(o.err, "last\n", 5), 5);
+	turn(&o);
+	assert_true(o.ended);
+	assert_int_equal(o.logs, 1);
+	assert_int_equal(o.logs_at_end, 1);
+	owner_close(&o);
+}
+
+static void
 session__without_a_socket__input_and_output_are_the_run(void **state)
 {
 	struct owner o;
@@ -510,6 +528,8 @@ main(void)
 		cmocka_unit_test(
 		    session__a_failure_of_the_host__tells_its_class_alone),
 		cmocka_unit_test(session__a_log__comes_line_by_line_and_cut),
+		cmocka_unit_test(
+		    session__a_log_before_the_last_word__comes_before_it),
 		cmocka_unit_test(
 		    session__without_a_socket__input_and_output_are_the_run),
 		cmocka_unit_test(

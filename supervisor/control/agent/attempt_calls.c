@@ -357,7 +357,7 @@ task_of(json_t *tasks, json_t *task)
  */
 static int
 interrupt_places(const json_t *asked, const json_t *next, json_t *tasks,
-    json_t *by_task, struct err *e)
+    json_t *by_task, json_t *all, struct err *e)
 {
 	size_t i;
 	json_t *x;
@@ -385,6 +385,7 @@ interrupt_places(const json_t *asked, const json_t *next, json_t *tasks,
 		    "value", json_object_get(x, "value"));
 		(void)json_array_append(json_object_get(task, "interrupts"),
 		    shown);
+		(void)json_array_append(all, shown);
 		id = json_string_value(json_object_get(task, "id"));
 		list = json_object_get(by_task, id);
 		if (list == NULL) {
@@ -432,7 +433,7 @@ call_interrupt(struct attempt *a, const json_t *params,
 {
 	struct interrupt_members m = { 0 };
 	autojson *tasks = json_array(), *by_task = json_object();
-	autojson *names = NULL;
+	autojson *names = NULL, *all = json_array();
 	struct asked *q = asked_new(a, call);
 	struct attempt_put p;
 	struct err e;
@@ -443,7 +444,8 @@ call_interrupt(struct attempt *a, const json_t *params,
 	    (json_array_size(m.interrupts) > ATTEMPT_INTERRUPTS_MAX &&
 		err_set(&e, ERR_LIMIT, "more than %d interrupts at once",
 		    ATTEMPT_INTERRUPTS_MAX) == -1) ||
-	    interrupt_places(m.interrupts, m.next, tasks, by_task, &e) == -1) {
+	    interrupt_places(m.interrupts, m.next, tasks, by_task, all, &e) ==
+		-1) {
 		asked_fail(q, call, &e);
 		return;
 	}
@@ -453,7 +455,7 @@ call_interrupt(struct attempt *a, const json_t *params,
 		.values = m.values,
 		.next = names,
 		.tasks = tasks,
-		.interrupts = m.interrupts };
+		.interrupts = all };
 	if (put_ask(a, &p, q, &e) == -1) {
 		asked_fail(q, call, &e);
 		return;

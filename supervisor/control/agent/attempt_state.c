@@ -8,6 +8,7 @@
 
 #include "attempt_private.h"
 #include "json.h"
+#include "log.h"
 #include "text.h"
 
 enum {
@@ -131,21 +132,10 @@ put_debug(const struct attempt *a, const struct attempt_put *p,
 	    "checkpoint", "payload", payload);
 }
 
-/* Interrupts without the places that asked: as clients know them. */
 static json_t *
 put_asked(const json_t *interrupts)
 {
-	json_t *list = json_array();
-	size_t i;
-
-	for (i = 0; i < json_array_size(interrupts); i++) {
-		const json_t *x = json_array_get(interrupts, i);
-
-		(void)json_array_append_new(list,
-		    json_pack("{s:O, s:O}", "id", json_object_get(x, "id"),
-			"value", json_object_get(x, "value")));
-	}
-	return json_pack("{s:o}", "__interrupt__", list);
+	return json_pack("{s:O}", "__interrupt__", interrupts);
 }
 
 static int
@@ -322,7 +312,9 @@ event_stored(void *arg, const struct storage_appended *r,
 	struct shown *w = arg;
 
 	(void)r;
-	(void)error; /* a lost fence is the engine's to act on */
+	/* a lost fence is the engine's to act on */
+	if (error != NULL && error->code != ERR_CONFLICT)
+		log_err(LOG_LEVEL_WARN, "event", error);
 	if (w->attempt->session != NULL)
 		session_settle(w->attempt->session, w->bytes);
 	attempt_unref(w->attempt);
@@ -371,13 +363,13 @@ attempt_event(struct attempt *a, const json_t *params, size_t bytes)
 		session_settle(a->session, bytes);
 }
 
-/* "$log": for "warder logs", not for those who follow the run. */
+/* For "warder logs", not for those who follow the run. */
 void
 attempt_log(struct attempt *a, const char *from, const json_t *value)
 {
 	autojson *j = json_pack("{s:s, s:O}", "from", from, "line", value);
 	autofree char *data = NULL;
-	struct storage_event v = { .name = "$log" };
+	struct storage_event v = { .name = STORAGE_EVENT_LOG };
 
 	if (!attempt_lives(a) || a->logged++ >= ATTEMPT_LOG_LINES_MAX ||
 	    j == NULL || json_text(j, &data, NULL, NULL) == -1)

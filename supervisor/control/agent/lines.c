@@ -263,6 +263,15 @@ lines_read(struct lines *l, int on)
 	lines_arm(l);
 }
 
+void
+lines_catch_up(struct lines *l)
+{
+	struct err e;
+
+	if (!l->ended && !l->busy && lines_fill(l, &e) == 0)
+		lines_give_all(l);
+}
+
 size_t
 lines_waiting(const struct lines *l)
 {

@@ -61,6 +61,12 @@ void lines_shut(struct lines *l);
 /* Whether more is to be read (1, as at first) or not (0). */
 void lines_read(struct lines *l, int on);
 
+/*
+ * Read what is there already, and give its whole lines out before this
+ * returns; not from inside its own ops.
+ */
+void lines_catch_up(struct lines *l);
+
 /* Bytes that wait to be written. */
 size_t lines_waiting(const struct lines *l);
 

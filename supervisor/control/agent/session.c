@@ -73,9 +73,22 @@ session_method_name(enum agent_method m)
 
 /* ---- the end -------------------------------------------------------------- */
 
+/* What it wrote to its log before its last word belongs before that. */
+static void
+session_catch_up(struct session *s)
+{
+	if (!s->is_plain && s->output.lines != NULL)
+		lines_catch_up(s->output.lines);
+	if (s->error.lines != NULL)
+		lines_catch_up(s->error.lines);
+}
+
 static void
 session_end(struct session *s, const struct session_outcome *o)
 {
+	if (s->ended)
+		return;
+	session_catch_up(s);
 	if (s->ended)
 		return;
 	s->ended = 1;

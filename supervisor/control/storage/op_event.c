@@ -66,7 +66,8 @@ event_check(const struct storage_event *v, size_t n, struct err *e)
 
 	for (i = 0; i < n; i++)
 		if (v[i].name == NULL || v[i].name[0] == '\0' ||
-		    v[i].name[0] == '$')
+		    (v[i].name[0] == '$' &&
+			strcmp(v[i].name, STORAGE_EVENT_LOG) != 0))
 			return err_set(e, ERR_INVALID, "no name of an event");
 	return 0;
 }

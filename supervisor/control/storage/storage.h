@@ -188,7 +188,10 @@ struct storage_texts {
 /*
  * An event of a run.  seq counts from 0 without gaps.  Names with "$" in
  * front record transitions ("$end"): they are for the log, not for clients.
+ * STORAGE_EVENT_LOG is the one that an attempt may append.
  */
+#define STORAGE_EVENT_LOG "$log"
+
 #define STORAGE_RECORD_event(T, N, B, S, L) \
 	N(seq) T(name) \
 	T(ns)			/* labels joined by |, NULL: the root */ \

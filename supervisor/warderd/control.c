@@ -16,7 +16,6 @@
 
 enum {
 	CONTROL_BACK_OFF_MS = 100, /* after the first failure; then doubled */
-	CONTROL_BACK_OFF_MAX_MS = 30 * 1000,
 	CONTROL_GOOD_MS = 10 * 1000, /* alive for so long: no failure */
 	CONTROL_TURN_MAX = 64, /* requests, then the jails' limits again */
 	CONTROL_REPLY_MAX = sizeof(struct spawn_refused),
@@ -86,12 +85,12 @@ control_start(struct warderd *w, struct err *e)
 }
 
 static uint64_t
-control_back_off(void)
+control_back_off(const struct warderd *w)
 {
 	unsigned n = control.failures < 10 ? control.failures : 10;
 	uint64_t ms = (uint64_t)CONTROL_BACK_OFF_MS << n;
 
-	return ms < CONTROL_BACK_OFF_MAX_MS ? ms : CONTROL_BACK_OFF_MAX_MS;
+	return ms < w->back_off_ms ? ms : w->back_off_ms;
 }
 
 void
@@ -110,7 +109,7 @@ control_lose(struct warderd *w, uint64_t now_ms)
 {
 	if (now_ms - control.begun_ms >= CONTROL_GOOD_MS)
 		control.failures = 0;
-	control.next_ms = now_ms + control_back_off();
+	control.next_ms = now_ms + control_back_off(w);
 	control.failures++;
 	control.restarts++;
 	control_end();

@@ -56,6 +56,15 @@ MAIN_SET(config,
 MAIN_SET(state, o->state = v; return 0)
 MAIN_SET(control,
     return text_path("/", v, o->w->control_path, sizeof(o->w->control_path), e))
+
+static int
+set_back_off(void *ctx, const char *v, struct err *e)
+{
+	struct main_options *o = ctx;
+
+	return text_parse_duration(v, 3600 * 1000, &o->w->back_off_ms, e);
+}
+
 MAIN_SET(check, o->check = 1; return 0)
 MAIN_SET(version, o->version = 1; return 0)
 MAIN_SET(format, return log_format_parse(v, &o->format, e))
@@ -69,6 +78,7 @@ static const struct opt main_options[] = {
 	{ "log", 0, "FORMAT", "logfmt or json", set_format },
 	{ "log-level", 0, "LEVEL", "error, warn, info or debug", set_level },
 	{ "control", 0, "PROGRAM", "in place of warder-control: for tests", set_control },
+	{ "back-off", 0, "TIME", "the longest before control is started again", set_back_off },
 	{ "version", 0, NULL, "print the version", set_version },
 };
 
@@ -275,8 +285,10 @@ main(int argc, char **argv)
 	struct warderd *w = &main_warderd;
 	struct main_options o = { .w = w, .level = LOG_LEVEL_INFO };
 	struct err e = { 0 };
-	int rest, r = opt_parse(&main_verb, &o, argc, argv, &rest, &e);
+	int rest, r;
 
+	w->back_off_ms = WARDERD_BACK_OFF_MS;
+	r = opt_parse(&main_verb, &o, argc, argv, &rest, &e);
 	if (r == 1)
 		return main_help();
 	if (r == 0 && rest < argc)

@@ -23,6 +23,7 @@
 
 enum {
 	WARDERD_PATH_MAX = PLACES_PATH_MAX + 64,
+	WARDERD_BACK_OFF_MS = 30 * 1000,
 	WARDERD_DRAIN_MS = 20 * 1000, /* for control to hand its work back */
 	WARDERD_SOCKETS_MAX = SETTINGS_LISTEN_MAX,
 };
@@ -53,6 +54,7 @@ struct warderd {
 	int listeners[WARDERD_SOCKETS_MAX];
 	int tls[2]; /* chain and key, sealed; -1 */
 	uint64_t begun_ms;
+	uint64_t back_off_ms; /* the longest, before control is started again */
 
 	/* Changes. */
 	struct ready ready;

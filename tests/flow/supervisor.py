@@ -144,8 +144,10 @@ def agent(script, policy="", protocol="plain", more=(),
 class Warderd:
     """Started, with the test in control's place."""
 
-    def __init__(self, w, ceiling=None, settings="", ready=True):
+    def __init__(self, w, ceiling=None, settings="", ready=True,
+                 back_off="20ms"):
         self.w = w
+        self.back_off = back_off
         self.folder = w.scratch("warderd")
         self.etc = os.path.join(self.folder, "etc")
         self.state = os.path.join(self.folder, "state")
@@ -172,7 +174,8 @@ class Warderd:
             self.process = self.w.popen(
                 [os.path.join(os.path.dirname(self.w.program), "..", "sbin",
                               "warderd"), "--config", self.file, "--state",
-                 self.state, "--control", self.bridge],
+                 self.state, "--control", self.bridge, "--back-off",
+                 self.back_off],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 stderr=log)
         self.pid = self.process.pid

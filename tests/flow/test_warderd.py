@@ -236,7 +236,7 @@ def control_dies_and_its_jails_before_the_next(w):
 
 @test
 def control_that_fails_is_started_later_and_later(w):
-    with Warderd(w) as d:
+    with Warderd(w, back_off="30s") as d:
         times = [time.monotonic()]
         for _ in range(4):
             d.socket.close()

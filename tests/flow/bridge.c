@@ -6,10 +6,10 @@
  * passes every datagram on, both ways, as it is, with its descriptors: so a
  * test may send whatever a control that was taken over could.
  */
-#include <errno.h>
-#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -102,26 +102,42 @@ dial(const char *dir)
 	return -1;
 }
 
+static _Noreturn void
+carry(int from, int to)
+{
+	while (receive(from, &buffer) == 0 && pass(to, &buffer) == 0)
+		continue;
+	_exit(0);
+}
+
+static _Noreturn void
+gone(int signo)
+{
+	(void)signo;
+	_exit(0);
+}
+
+/* A process each way: neither waits for the other, and both end together. */
 int
 main(void)
 {
 	const struct spawn_start *s =
 	    (const void *)(buffer.bytes + sizeof(struct ipc_header));
-	struct pollfd p[2] = { { .fd = SPAWN_FD, .events = POLLIN } };
-	int i;
+	int test;
 
 	if (receive(SPAWN_FD, &buffer) == -1)
 		return 1;
-	p[1] = (struct pollfd){ .fd = dial(s->db_dir), .events = POLLIN };
-	if (p[1].fd == -1 || pass(p[1].fd, &buffer) == -1)
+	test = dial(s->db_dir);
+	if (test == -1 || pass(test, &buffer) == -1)
 		return 1;
-	for (;;) {
-		if (poll(p, 2, -1) == -1 && errno != EINTR)
-			return 1;
-		for (i = 0; i < 2; i++)
-			if (p[i].revents != 0 &&
-			    (receive(p[i].fd, &buffer) == -1 ||
-				pass(p[!i].fd, &buffer) == -1))
-				return 0;
+	(void)signal(SIGCHLD, gone);
+	switch (fork()) {
+	case -1:
+		return 1;
+	case 0:
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		carry(SPAWN_FD, test);
+	default:
+		carry(test, SPAWN_FD);
 	}
 }

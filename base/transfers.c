@@ -8,6 +8,7 @@ struct transfer_socket {
 	struct transfer_socket *prev, *next;
 	curl_socket_t fd;
 	unsigned want; /* LOOP_READ, LOOP_WRITE */
+	int idle; /* libcurl has forgotten it, and may want it again */
 	struct loop_fd *handle;
 };
 
@@ -22,6 +23,7 @@ struct transfers {
 	struct loop *loop;
 	CURLM *multi;
 	long kept; /* connections */
+	int watches_idle;
 	struct loop_timer *timer;
 	struct loop_call *call; /* a timer of no time */
 	struct transfer *running;
@@ -90,19 +92,6 @@ transfers_act(struct transfers *t, curl_socket_t fd, int events)
 	transfers_collect(t);
 }
 
-/* Armed again first: the action may destroy it. */
-static void
-transfer_socket_ready(void *arg, unsigned ready)
-{
-	struct transfer_socket *s = arg;
-	int events = ((ready & LOOP_READ) != 0 ? CURL_CSELECT_IN : 0) |
-		     ((ready & LOOP_WRITE) != 0 ? CURL_CSELECT_OUT : 0);
-
-	if (loop_fd_want(s->handle, s->want, NULL) == -1)
-		events |= CURL_CSELECT_ERR;
-	transfers_act(s->owner, s->fd, events);
-}
-
 static void
 transfer_socket_destroy(struct transfer_socket *s)
 {
@@ -114,6 +103,24 @@ transfer_socket_destroy(struct transfer_socket *s)
 		s->next->prev = s->prev;
 	loop_fd_destroy(s->handle);
 	free(s);
+}
+
+/* Armed again first: the action may destroy it. */
+static void
+transfer_socket_ready(void *arg, unsigned ready)
+{
+	struct transfer_socket *s = arg;
+	int events = ((ready & LOOP_READ) != 0 ? CURL_CSELECT_IN : 0) |
+		     ((ready & LOOP_WRITE) != 0 ? CURL_CSELECT_OUT : 0);
+
+	if (s->idle) {
+		/* an end, mostly: libcurl sees it when it looks */
+		transfer_socket_destroy(s);
+		return;
+	}
+	if (loop_fd_want(s->handle, s->want, NULL) == -1)
+		events |= CURL_CSELECT_ERR;
+	transfers_act(s->owner, s->fd, events);
 }
 
 static struct transfer_socket *
@@ -136,6 +143,38 @@ transfer_socket_create(struct transfers *t, curl_socket_t fd)
 	return s;
 }
 
+static struct transfer_socket *
+transfer_socket_idle(const struct transfers *t, curl_socket_t fd)
+{
+	struct transfer_socket *s = t->sockets;
+
+	while (s != NULL && !(s->idle && s->fd == fd))
+		s = s->next;
+	return s;
+}
+
+static struct transfer_socket *
+transfer_socket_again(struct transfers *t, curl_socket_t fd)
+{
+	struct transfer_socket *s = transfer_socket_idle(t, fd);
+
+	if (s == NULL)
+		return NULL;
+	s->idle = 0;
+	(void)curl_multi_assign(t->multi, fd, s);
+	return s;
+}
+
+/* What is writable would say so at once. */
+static void
+transfer_socket_rest(struct transfer_socket *s)
+{
+	if (s->owner->watches_idle && s->want == LOOP_READ)
+		s->idle = 1;
+	else
+		transfer_socket_destroy(s);
+}
+
 /* CURLMOPT_SOCKETFUNCTION(3); -1 ends the transfers of the multi handle. */
 static int
 transfers_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
@@ -147,9 +186,11 @@ transfers_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
 	(void)easy;
 	if (what == CURL_POLL_REMOVE) {
 		if (s != NULL)
-			transfer_socket_destroy(s);
+			transfer_socket_rest(s);
 		return 0;
 	}
+	if (s == NULL)
+		s = transfer_socket_again(t, fd);
 	if (s == NULL && (s = transfer_socket_create(t, fd)) == NULL)
 		return -1;
 	s->want = ((what & CURL_POLL_IN) != 0 ? LOOP_READ : 0U) |
@@ -229,6 +270,21 @@ transfers_create(struct loop *l, long connections, struct transfers **ret,
 }
 
 void
+transfers_watch_idle(struct transfers *t)
+{
+	t->watches_idle = 1;
+}
+
+void
+transfers_closing(struct transfers *t, curl_socket_t fd)
+{
+	struct transfer_socket *s = transfer_socket_idle(t, fd);
+
+	if (s != NULL)
+		transfer_socket_destroy(s);
+}
+
+void
 transfers_keep(struct transfers *t, long connections)
 {
 	if (t->kept == connections)
@@ -240,10 +296,18 @@ transfers_keep(struct transfers *t, long connections)
 void
 transfers_destroy(struct transfers *t)
 {
+	struct transfer_socket *s, *next;
+
 	if (t == NULL)
 		return;
 	while (t->running != NULL)
 		transfer_end(t, t->running);
+	t->watches_idle = 0;
+	for (s = t->sockets; s != NULL; s = next) {
+		next = s->next;
+		if (s->idle)
+			transfer_socket_destroy(s);
+	}
 	(void)curl_multi_cleanup(t->multi);
 	while (t->sockets != NULL)
 		transfer_socket_destroy(t->sockets);

@@ -27,6 +27,14 @@ typedef void transfer_done_fn(void *arg, CURLcode result);
 must_check int transfers_create(struct loop *l, long connections,
     struct transfers **ret, struct err *e);
 
+/*
+ * Go on watching a connection that waits for its next transfer, which saves
+ * two system calls a transfer: from here on each close of a socket (its
+ * CURLOPT_CLOSESOCKETFUNCTION) is told by transfers_closing() first.
+ */
+void transfers_watch_idle(struct transfers *t);
+void transfers_closing(struct transfers *t, curl_socket_t fd);
+
 /* Keep another number open; counts when a transfer ends. */
 void transfers_keep(struct transfers *t, long connections);
 

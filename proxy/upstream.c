@@ -1,5 +1,6 @@
 #include "upstream.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -41,7 +42,8 @@ struct upstream {
 	struct loop_timer *old; /* armed while connections are kept */
 	int timed;
 	unsigned nkept, nkept_max;
-	struct upstream_pool *keeper[PROXY_FILES_MAX]; /* of a descriptor */
+	struct upstream_pool *owner[PROXY_FILES_MAX]; /* of a descriptor */
+	unsigned char kept[PROXY_FILES_MAX]; /* whether it has a place */
 	/* The system's authorities: text until somebody needs them. */
 	char *text;
 	size_t size;
@@ -177,14 +179,14 @@ call_keep(struct upstream_call *c, int fd)
 {
 	struct upstream_pool *p = c->pool;
 
+	p->upstream->owner[fd] = p;
 	/* beyond that an older one of the pool goes for it: pool_make_room */
-	if (fd >= PROXY_FILES_MAX ||
-	    (!pool_has_room(p) && p->nkept < p->nlive)) {
+	if (!pool_has_room(p) && p->nkept < p->nlive) {
 		c->forbidden = 1;
 		(void)curl_easy_setopt(c->easy, CURLOPT_FORBID_REUSE, 1L);
 		return;
 	}
-	p->upstream->keeper[fd] = p;
+	p->upstream->kept[fd] = 1;
 	p->upstream->nkept++;
 	p->nkept++;
 	++*p->jail;
@@ -195,13 +197,13 @@ static int
 on_close(void *arg, curl_socket_t fd)
 {
 	struct upstream *u = arg;
-	struct upstream_pool *p = NULL;
+	struct upstream_pool *p = u->owner[fd];
 
-	if (fd >= 0 && fd < PROXY_FILES_MAX) {
-		p = u->keeper[fd];
-		u->keeper[fd] = NULL;
-	}
-	if (p != NULL) {
+	u->owner[fd] = NULL;
+	if (p->transfers != NULL)
+		transfers_closing(p->transfers, fd);
+	if (u->kept[fd]) {
+		u->kept[fd] = 0;
 		u->nkept--;
 		p->nkept--;
 		--*p->jail;
@@ -224,6 +226,8 @@ on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 	fd = socket(a->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return CURL_SOCKET_BAD;
+	/* the limit of descriptors was set so, in main.c */
+	assert(fd < PROXY_FILES_MAX);
 	call_keep(c, fd);
 	return fd;
 }
@@ -800,7 +804,10 @@ pool_use(struct upstream_pool *p, struct err *e)
 		upstream_time(u);
 	if (p->transfers != NULL)
 		return 0;
-	return transfers_create(u->loop, PROXY_KEPT_JAIL, &p->transfers, e);
+	if (transfers_create(u->loop, PROXY_KEPT_JAIL, &p->transfers, e) == -1)
+		return -1;
+	transfers_watch_idle(p->transfers);
+	return 0;
 }
 
 int
@@ -870,7 +877,7 @@ upstream_pool_destroy(struct upstream_pool *p)
 
 	if (p == NULL)
 		return;
-	transfers_destroy(p->transfers);
+	transfers_destroy(take_ptr(&p->transfers));
 	TAILQ_REMOVE(&p->upstream->pools, p, next);
 	while ((c = TAILQ_FIRST(&p->live)) != NULL)
 		call_retire(c);

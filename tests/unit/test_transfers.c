@@ -13,7 +13,25 @@ struct peer {
 	unsigned port;
 };
 
-/* Answers each connection once; "/slow" never. */
+/* Answers and goes on; after "/last" it ends without saying so. */
+static void
+peer_keep(int fd, char *request, size_t size)
+{
+	static const char answer[] =
+	    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+	ssize_t n = (ssize_t)strlen(request);
+
+	while (n > 0) {
+		(void)!write(fd, answer, sizeof(answer) - 1);
+		if (strstr(request, "/last") != NULL)
+			break;
+		n = read(fd, request, size - 1);
+		request[n > 0 ? n : 0] = '\0';
+	}
+	(void)close(fd);
+}
+
+/* Answers each connection once; "/slow" never, "/kept" more often. */
 static void
 peer_serve(int listener)
 {
@@ -26,7 +44,9 @@ peer_serve(int listener)
 		ssize_t n = read(fd, request, sizeof(request) - 1);
 
 		request[n > 0 ? n : 0] = '\0';
-		if (strstr(request, "/slow") == NULL) {
+		if (strstr(request, "/kept") != NULL)
+			peer_keep(fd, request, sizeof(request));
+		else if (strstr(request, "/slow") == NULL) {
 			(void)!write(fd, answer, sizeof(answer) - 1);
 			(void)close(fd);
 		}
@@ -204,6 +224,77 @@ transfers_remove__in_flight__no_word_and_no_descriptor(void **state)
 	assert_int_equal(unit_count_fds(), before);
 }
 
+static unsigned opened, closed;
+
+static curl_socket_t
+kept_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	(void)arg;
+	(void)purpose;
+	opened++;
+	return socket(a->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+static int
+kept_close(void *arg, curl_socket_t fd)
+{
+	closed++;
+	transfers_closing(arg, fd);
+	return close(fd);
+}
+
+static void
+kept_fetch(struct loop *l, struct transfers *t, const char *url)
+{
+	struct err e = { 0 };
+	struct fetch f;
+
+	fetch_start(&f, l, t, url);
+	(void)curl_easy_setopt(f.easy, CURLOPT_OPENSOCKETFUNCTION, kept_open);
+	(void)curl_easy_setopt(f.easy, CURLOPT_CLOSESOCKETFUNCTION, kept_close);
+	(void)curl_easy_setopt(f.easy, CURLOPT_CLOSESOCKETDATA, t);
+	assert_int_equal(loop_run(l, &e), 0);
+	assert_int_equal(f.ended, 1);
+	assert_int_equal(f.result, CURLE_OK);
+	assert_memory_equal(f.body, "hello", 5);
+}
+
+/* A kept connection serves again, and one that has ended meanwhile does not. */
+static void
+transfers_watch_idle__kept_connection__used_until_it_ends(void **state)
+{
+	const struct peer *p = *state;
+	struct loop_timer *timer;
+	struct transfers *t;
+	struct loop *l;
+	char kept[64], last[64];
+	struct err e = { 0 };
+	int before = unit_count_fds();
+
+	open_both(&l, &t);
+	transfers_watch_idle(t);
+	opened = closed = 0;
+	(void)snprintf(kept, sizeof(kept), "http://127.0.0.1:%u/kept", p->port);
+	(void)snprintf(last, sizeof(last), "http://127.0.0.1:%u/kept/last",
+	    p->port);
+	kept_fetch(l, t, kept);
+	kept_fetch(l, t, kept);
+	kept_fetch(l, t, last);
+	assert_int_equal(opened, 1);
+	/* its end comes while it is idle */
+	assert_int_equal(loop_timer_create(l, stop, l, &timer, &e), 0);
+	assert_int_equal(loop_timer_set(timer, 100, &e), 0);
+	assert_int_equal(loop_run(l, &e), 0);
+	kept_fetch(l, t, kept);
+	assert_int_equal(opened, 2);
+	assert_int_equal(closed, 1);
+	transfers_destroy(t);
+	assert_int_equal(closed, 2);
+	loop_timer_destroy(timer);
+	loop_destroy(l);
+	assert_int_equal(unit_count_fds(), before);
+}
+
 int
 main(void)
 {
@@ -213,6 +304,8 @@ main(void)
 		WITH_PEER(transfers_add__two_at_once__both_end_well),
 		cmocka_unit_test(
 		    transfers_add__nobody_listens__ends_with_the_reason),
+		WITH_PEER(
+		    transfers_watch_idle__kept_connection__used_until_it_ends),
 		WITH_PEER(
 		    transfers_remove__in_flight__no_word_and_no_descriptor),
 	};

@@ -36,6 +36,11 @@ struct url {
 	char origin[ORIGIN_MAX];
 };
 
+struct names {
+	unsigned count;
+	char name[MANAGER_FILES_MAX][NAME_MAX_];
+};
+
 /* A variable that says in the jail what a file says here. */
 struct told {
 	const char *name;
@@ -61,6 +66,7 @@ struct reader {
 	unsigned said; /* bit for each role: some file has spoken of it */
 	unsigned ntold;
 	struct told told[TOLDS_MAX];
+	struct names listed; /* of the manager's directory */
 	unsigned count;
 	struct url urls[MANAGER_URLS_MAX];
 };
@@ -775,7 +781,6 @@ static const struct manager managers[] = {
 	    .system = FILES("apt/sources.list"),
 	    .directory = "apt/sources.list.d",
 	    .show = { { 0, "apt/sources.list", NULL },
-		{ 0, "apt/sources.list.d", NULL },
 		{ 0, "apt/trusted.gpg.d", NULL }, { 0, "apt/keyrings", NULL } },
 	    .hint = "name an archive with http or https in "
 		    "/etc/apt/sources.list" },
@@ -935,11 +940,6 @@ closedirp(DIR **d)
 		(void)closedir(*d);
 }
 
-struct names {
-	unsigned count;
-	char name[MANAGER_FILES_MAX][NAME_MAX_];
-};
-
 /* Order says nothing there, but the answer must not depend on the disk's. */
 static void
 insert_name(struct names *n, const char *name)
@@ -978,16 +978,15 @@ static int
 read_directory(struct reader *r, const char *name)
 {
 	char path[TEXT_PATH_MAX];
-	struct names names;
 	unsigned i;
 
 	if (name == NULL || r->dirs->system[0] == '\0')
 		return 0;
 	if (join(r, path, r->dirs->system, name) == -1 ||
-	    list_directory(r, path, is_source, NULL, &names) == -1)
+	    list_directory(r, path, is_source, NULL, &r->listed) == -1)
 		return -1;
-	for (i = 0; i < names.count; i++)
-		if (read_file(r, path, names.name[i]) == -1)
+	for (i = 0; i < r->listed.count; i++)
+		if (read_file(r, path, r->listed.name[i]) == -1)
 			return -1;
 	return 0;
 }
@@ -1147,6 +1146,22 @@ is_plain_path(const char *s)
 			   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-")] == '\0';
 }
 
+/* Those that were read, not what else lies beside them. */
+static void
+write_listed(const struct reader *r, struct text *t)
+{
+	char dir[TEXT_PATH_MAX], path[TEXT_PATH_MAX];
+	unsigned i;
+
+	if (r->is_private || r->listed.count == 0 ||
+	    join(r, dir, r->dirs->system, r->manager->directory) == -1)
+		return;
+	for (i = 0; i < r->listed.count; i++)
+		if (join(r, path, dir, r->listed.name[i]) == 0 &&
+		    is_plain_path(path))
+			text_addf(t, "file %s\t%s\n", path, path);
+}
+
 /* Files that tell the manager in the jail, where it reads no variable. */
 static void
 write_shown(const struct reader *r, struct text *t)
@@ -1155,6 +1170,7 @@ write_shown(const struct reader *r, struct text *t)
 	char path[TEXT_PATH_MAX];
 	const char *dir;
 
+	write_listed(r, t);
 	for (; show->path != NULL && !r->is_private; show++) {
 		dir = show->in_home ? r->dirs->home : r->dirs->system;
 		if (*dir != '\0' && join(r, path, dir, show->path) == 0 &&
@@ -1215,6 +1231,7 @@ manager_read(const char *name, const struct manager_dirs *dirs,
 	r.e = e;
 	r.file = r.line = r.said = r.count = r.ntold = 0;
 	r.is_private = 0;
+	r.listed.count = 0;
 	r.trusted[0] = r.trusted_origin[0] = r.own_host[0] = '\0';
 	r.trusted_file = 0;
 	if (read_all(&r) == -1)

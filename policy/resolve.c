@@ -6,10 +6,6 @@
 #include "resolve.h"
 #include "validate.h"
 
-enum {
-	SHOWN_TEXT_MAX = RESOLVE_SHOWN_MAX * 2 * TEXT_PATH_MAX
-};
-
 struct visit {
 	struct resolve *r;
 	const struct resolve_request *rq;
@@ -238,7 +234,7 @@ keep_env(struct visit *v, const char *origin, const char *text)
 }
 
 /* "{from: FILE, path: PATH}", kept until all layers are there. */
-static void
+static int
 keep_file(struct visit *v, const char *from, const char *path)
 {
 	struct resolve *r = v->r;
@@ -247,12 +243,13 @@ keep_file(struct visit *v, const char *from, const char *path)
 
 	for (i = 0; i < r->nshown; i++)
 		if (strcmp(r->shown[i].path, path) == 0)
-			return;
+			return 0;
 	if (r->nshown == RESOLVE_SHOWN_MAX)
-		return;
+		return -1;
 	s = &r->shown[r->nshown++];
 	s->from = from;
 	s->path = path;
+	return 0;
 }
 
 /*
@@ -293,10 +290,8 @@ expand_line(struct visit *v, const char *line, size_t n, struct yaml_node *to)
 		keep_env(v, origin, text);
 		return 0;
 	}
-	if (strncmp(line, "file ", 5) == 0) {
-		keep_file(v, origin, text);
-		return 0;
-	}
+	if (strncmp(line, "file ", 5) == 0)
+		return keep_file(v, origin, text);
 	host = node_at(v, origin, text);
 	host->plain = strncmp(line, "plain ", 6) == 0;
 	host->open = open_of(text, origin);
@@ -439,13 +434,16 @@ add_shown(struct visit *v)
 	static const struct yaml_source source = { .name = "(package managers)",
 		.dir = "/",
 		.home = "" };
-	char *buf = arena_alloc(&v->r->arena, SHOWN_TEXT_MAX);
 	struct resolve *r = v->r;
 	const char *between = "";
+	size_t size = 64;
 	struct text t;
 	unsigned i;
 
-	text_init(&t, buf, SHOWN_TEXT_MAX);
+	for (i = 0; i < r->nshown; i++)
+		size +=
+		    strlen(r->shown[i].from) + strlen(r->shown[i].path) + 32;
+	text_init(&t, arena_alloc(&r->arena, size), size);
 	text_add(&t, "policy: 1\nfilesystem: {read: [");
 	for (i = 0; i < r->nshown; i++) {
 		if (is_spoken_for(r, r->shown[i].path))
@@ -455,9 +453,10 @@ add_shown(struct visit *v)
 		between = ", ";
 	}
 	text_add(&t, "]}\n");
-	if (*between == '\0' || t.truncated)
+	if (*between == '\0')
 		return 0;
-	return add_layer(v, &source, source.name, buf, t.len) == NULL ? -1 : 0;
+	return add_layer(v, &source, source.name, t.buf, t.len) == NULL ? -1
+									: 0;
 }
 
 static int

@@ -15,7 +15,7 @@
 
 enum {
 	RESOLVE_DEPTH_MAX = 8, /* extends of extends of … */
-	RESOLVE_SHOWN_MAX = 8, /* files of package managers */
+	RESOLVE_SHOWN_MAX = 32, /* files of package managers */
 };
 
 /* A file that was found; the text is borrowed until resolve_finish. */

@@ -404,12 +404,12 @@ manager_read__apt_sources__both_forms(void **state)
 	    "  http://a.example/other\nSuites: x\n");
 	put_text("etc/apt/sources.list.d/off.disabled",
 	    "deb http://no.example/ x main\n");
-	expect("apt",
-	    "plain a.example:80\t/etc/apt/sources.list:2\n"
-	    "tls b.example:443\t/etc/apt/sources.list:3\n"
-	    "tls c.example:443\t/etc/apt/sources.list.d/c.sources:2\n"
-	    "file /etc/apt/sources.list\t/etc/apt/sources.list\n"
-	    "file /etc/apt/sources.list.d\t/etc/apt/sources.list.d\n");
+	expect("apt", "plain a.example:80\t/etc/apt/sources.list:2\n"
+		      "tls b.example:443\t/etc/apt/sources.list:3\n"
+		      "tls c.example:443\t/etc/apt/sources.list.d/c.sources:2\n"
+		      "file /etc/apt/sources.list.d/c.sources\t"
+		      "/etc/apt/sources.list.d/c.sources\n"
+		      "file /etc/apt/sources.list\t/etc/apt/sources.list\n");
 	/* A password in one of them keeps all of them outside. */
 	put_text("etc/apt/sources.list.d/d.list",
 	    "deb https://me:s3cret@d.example/debian x main\n");

@@ -12,35 +12,15 @@
 #include "bench.h"
 
 #include "policy/authorize.h"
-#include "policy/builtin.h"
-#include "policy/compile.h"
+#include "tests/policy_text.h"
 
 enum {
 	BATCH = 256,
 	RULES_OF_A_SERVICE = 100,
 };
 
-static struct resolve resolved;
-static struct plan plan;
-static struct seccomp_program program;
-static union plan_net_room room;
+static const struct plan_net *net;
 static char policy[CONFIG_FILE_MAX];
-
-static int
-open_file(void *arg, uint32_t what, const char *reference, const char *dir,
-    struct arena *a, struct resolve_file *ret, struct err *e)
-{
-	(void)arg;
-	(void)what;
-	(void)dir;
-	(void)a;
-	(void)e;
-	if (strcmp(reference, "builtin/default") != 0)
-		return 0;
-	(void)snprintf(ret->path, sizeof(ret->path), "%s", reference);
-	ret->text = builtin_policy("default", &ret->size);
-	return 1;
-}
 
 static void
 write_policy(unsigned rules, const char *before)
@@ -65,18 +45,8 @@ write_policy(unsigned rules, const char *before)
 static void
 compile(unsigned rules, const char *before)
 {
-	struct resolve_request rq = { .text = policy,
-		.name = "p.yaml",
-		.dir = "/",
-		.home = "",
-		.open = open_file };
-
 	write_policy(rules, before);
-	rq.size = strlen(policy);
-	if (resolve_policy(&resolved, &rq) == -1 ||
-	    compile_policy(&resolved, &plan, &program, &room) == -1)
-		bench_die("policy", resolved.diag.errors.buf);
-	resolve_finish(&resolved);
+	net = policy_text_compile(policy);
 }
 
 static int
@@ -100,7 +70,7 @@ measure(int rounds, const struct intent *in, enum refusal_code want)
 	for (i = 0; i < rounds; i++) {
 		start = bench_now_ns();
 		for (k = 0; k < BATCH; k++)
-			authorize(&room.net, in, &v);
+			authorize(net, in, &v);
 		ns[i] = (bench_now_ns() - start) / BATCH;
 		if (v.code != want)
 			bench_die(in->path, refusal_name(v.code));

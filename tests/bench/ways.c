@@ -21,19 +21,14 @@
 #include "child.h"
 #include "memfd.h"
 #include "msg_proxy.h"
-#include "policy/builtin.h"
-#include "policy/compile.h"
-#include "policy/resolve.h"
+#include "tests/policy_text.h"
 
 enum {
 	WAYS_LISTENERS = 6,
 };
 
 static struct {
-	struct resolve resolved;
-	struct plan plan;
-	struct seccomp_program program;
-	union plan_net_room room;
+	const struct plan_net *net;
 	struct ipc_msg msg;
 	char policy[1024];
 	const char *certificate, *out; /* NULL: there is no service */
@@ -62,39 +57,6 @@ ways_check(int r, const struct err *e)
 {
 	if (r == -1)
 		bench_die("ways", e->msg);
-}
-
-static int
-open_file(void *arg, uint32_t what, const char *reference, const char *dir,
-    struct arena *a, struct resolve_file *ret, struct err *e)
-{
-	(void)arg;
-	(void)what;
-	(void)dir;
-	(void)a;
-	(void)e;
-	if (strcmp(reference, "builtin/default") != 0)
-		return 0;
-	(void)snprintf(ret->path, sizeof(ret->path), "%s", reference);
-	ret->text = builtin_policy("default", &ret->size);
-	return 1;
-}
-
-static void
-ways_compile(void)
-{
-	struct resolve_request rq = { .text = ways.policy,
-		.size = strlen(ways.policy),
-		.name = "p.yaml",
-		.dir = "/",
-		.home = "",
-		.open = open_file };
-
-	if (resolve_policy(&ways.resolved, &rq) == -1 ||
-	    compile_policy(&ways.resolved, &ways.plan, &ways.program,
-		&ways.room) == -1)
-		bench_die("policy", ways.resolved.diag.errors.buf);
-	resolve_finish(&ways.resolved);
 }
 
 static void
@@ -229,8 +191,8 @@ ways_add(uint32_t jail)
 	struct proxy_jail_add add = { .version = PROXY_VERSION, .jail = jail };
 	struct proxy_jail_prepare prepare = { .jail = jail };
 	struct err e = { 0 };
-	autofd plan = memfd_create_sealed("warder-network", &ways.room.net,
-	    ways.room.net.size, &e);
+	autofd plan =
+	    memfd_create_sealed("warder-network", ways.net, ways.net->size, &e);
 
 	ways_check(plan, &e);
 	(void)snprintf(add.run, sizeof(add.run), "bench-%u", jail);
@@ -281,7 +243,7 @@ main(int argc, char **argv)
 		ways.certificate = argv[4];
 		ways.out = argv[5];
 	}
-	ways_compile();
+	ways.net = policy_text_compile(ways.policy);
 	ways_start(argv[1]);
 	ways_add(1);
 	ways_tell(1);

@@ -13,10 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "policy/builtin.h"
-#include "policy/compile.h"
 #include "policy/explain.h"
 #include "policy/glob.h"
+#include "tests/policy_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -44,45 +43,7 @@ static const char policy[] =
     "  c: {source: {vault: c}, placeholder: {env: C, shape: hex}, inject: "
     "[{service: wide, as: {header: x-c}}], required: false}\n";
 
-static struct resolve resolved;
-static struct plan plan;
-static struct seccomp_program program;
-static union plan_net_room room;
-static const struct plan_net *net = &room.net;
-
-static int
-open_file(void *arg, uint32_t what, const char *reference, const char *dir,
-    struct arena *a, struct resolve_file *ret, struct err *e)
-{
-	(void)arg;
-	(void)what;
-	(void)dir;
-	(void)a;
-	(void)e;
-	if (strcmp(reference, "builtin/default") != 0)
-		return 0;
-	(void)snprintf(ret->path, sizeof(ret->path), "%s", reference);
-	ret->text = builtin_policy("default", &ret->size);
-	return 1;
-}
-
-static void
-compile(void)
-{
-	struct resolve_request rq = { .text = policy,
-		.size = sizeof(policy) - 1,
-		.name = "p.yaml",
-		.dir = "/",
-		.home = "",
-		.open = open_file };
-
-	if (resolve_policy(&resolved, &rq) == -1 ||
-	    compile_policy(&resolved, &plan, &program, &room) == -1) {
-		(void)fputs(resolved.diag.errors.buf, stderr);
-		abort();
-	}
-	resolve_finish(&resolved);
-}
+static const struct plan_net *net;
 
 /* ---- the second opinion ----------------------------------------------------- */
 
@@ -218,8 +179,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct text t;
 	size_t i;
 
-	if (room.net.size == 0)
-		compile();
+	if (net == NULL)
+		net = policy_text_compile(policy);
 	if (size < 4)
 		return 0;
 	in.kind = (enum intent_kind)(data[0] % (INTENT__MAX + 1));

@@ -23,13 +23,13 @@
 #include <string.h>
 #include <strings.h>
 
-#include "fuzz_policy.h"
 #include "proxy/exchange.h"
 #include "proxy/http.h"
 #include "proxy/locals.h"
 #include "proxy/scrub_form.h"
 #include "proxy/tokens.h"
 #include "proxy/upstream.h"
+#include "tests/policy_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -733,8 +733,7 @@ make_guest(void)
 	struct err e = { 0 };
 	uint32_t i;
 
-	fuzz_policy_compile(policy);
-	f.guest.net = fuzz_policy_net();
+	f.guest.net = policy_text_compile(policy);
 	f.guest.proxy = &f.proxy;
 	f.guest.now = &f.generation;
 	f.generation.net = f.guest.net;

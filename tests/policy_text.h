@@ -1,8 +1,9 @@
 /*
- * fuzz_policy.h: a policy's text as a network plan, for targets that need one.
+ * policy_text.h: a policy's text as a network plan, for fuzz targets and
+ * benches.  They have no files: nothing but the built-in default is found.
  */
-#ifndef FUZZ_POLICY_H
-#define FUZZ_POLICY_H
+#ifndef POLICY_TEXT_H
+#define POLICY_TEXT_H
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +12,8 @@
 #include "policy/builtin.h"
 #include "policy/compile.h"
 
-static union plan_net_room fuzz_policy_room;
-
 static int
-fuzz_policy_open(void *arg, uint32_t what, const char *reference,
+policy_text_open(void *arg, uint32_t what, const char *reference,
     const char *dir, struct arena *a, struct resolve_file *ret, struct err *e)
 {
 	(void)arg;
@@ -29,32 +28,28 @@ fuzz_policy_open(void *arg, uint32_t what, const char *reference,
 	return 1;
 }
 
-static inline void
-fuzz_policy_compile(const char *text)
+/* Valid until the next call; a text that does not compile ends the program. */
+static inline const struct plan_net *
+policy_text_compile(const char *text)
 {
 	static struct resolve resolved;
 	static struct plan plan;
 	static struct seccomp_program program;
+	static union plan_net_room room;
 	struct resolve_request rq = { .text = text,
 		.size = strlen(text),
 		.name = "p.yaml",
 		.dir = "/",
 		.home = "",
-		.open = fuzz_policy_open };
+		.open = policy_text_open };
 
 	if (resolve_policy(&resolved, &rq) == -1 ||
-	    compile_policy(&resolved, &plan, &program, &fuzz_policy_room) ==
-		-1) {
+	    compile_policy(&resolved, &plan, &program, &room) == -1) {
 		(void)fputs(resolved.diag.errors.buf, stderr);
 		abort();
 	}
 	resolve_finish(&resolved);
+	return &room.net;
 }
 
-static inline const struct plan_net *
-fuzz_policy_net(void)
-{
-	return &fuzz_policy_room.net;
-}
-
-#endif /* !FUZZ_POLICY_H */
+#endif /* !POLICY_TEXT_H */

@@ -438,6 +438,22 @@ janitor(struct stage *s)
 	return 0;
 }
 
+/*
+ * A step that failed is the launcher's affair, unless it failed for its death:
+ * then this is the janitor's.  Stage two, which is told of the failure if it
+ * has not died as well, leaves its group by itself.
+ */
+static int
+one_abandon(struct stage *s)
+{
+	if (one_is_orphan(s)) {
+		(void)cgroup_remove(s->cgroup, STAGE_GROUPS_MS);
+		protect_remove(s);
+		one_unlink(s);
+	}
+	return 1;
+}
+
 int
 stage_one(void *arg)
 {
@@ -447,7 +463,7 @@ stage_one(void *arg)
 
 	for (i = 0; i < countof(one_line); i++) {
 		if (stage_step(s, &s->one, &one_line[i]) < 0)
-			return 1;
+			return one_abandon(s);
 	}
 	return janitor(s);
 }

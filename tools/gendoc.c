@@ -110,12 +110,13 @@ gendoc_errors(void)
 {
 	int i;
 
-	printf("# Errors\n\nGenerated from `include/err.h` and "
-	       "`include/http1.h` by `make docs`.\n"
-	       "A message names its place and cause; the code says what kind "
-	       "of failure it is.\n\n"
-	       "| code | means | HTTP | worth retrying | exit status | JSON-RPC |\n"
-	       "|---|---|---|---|---|---|\n");
+	printf(
+	    "# Errors\n\nGenerated from `include/err.h` and "
+	    "`include/http1.h` by `make docs`.\n"
+	    "A message names its place and cause; the code says what kind "
+	    "of failure it is.\n\n"
+	    "| code | means | HTTP | worth retrying | exit status | JSON-RPC |\n"
+	    "|---|---|---|---|---|---|\n");
 	for (i = 0; i < ERR__MAX; i++) {
 		enum err_code c = (enum err_code)i;
 

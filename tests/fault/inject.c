@@ -5,6 +5,7 @@
  *	inject LOG trace            -- COMMAND …
  *	inject LOG fail N K NR SYS  -- COMMAND …
  *	inject LOG kill N K NR      -- COMMAND …
+ *	inject LOG orphan N K NR    -- COMMAND …
  *
  * N counts processes in the order in which they are made (the command is 1),
  * K each one's system calls from its first on (the command's from its exec
@@ -19,8 +20,12 @@
  *	exec N                   has executed another program
  *	end STATUS               process 1 has ended; as wait(2) gives it
  *
- * When process 1 has ended, the others are let go: whether they end too is
- * for the caller to see.  Exit status: 0 when the log is complete.
+ * "orphan" holds a process in its call, kills process 1 a moment later, and
+ * lets the call go on after another; who has lost his parent is reaped at once.
+ *
+ * When process 1 has ended, the others are let go (of orphans the end is waited
+ * for): whether they end too is for the caller to see.  Exit status: 0 when
+ * the log is complete.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,8 +35,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -47,6 +54,9 @@
 
 enum {
 	PROCESSES_MAX = 256,
+	QUIET_US = 20000, /* when the others have done all that they can */
+	QUIET_EVENTS = 4000, /* or have done so much */
+	ORPHANS_S = 8, /* for the others to end */
 	TEXT_MAX = 128,
 	OPTIONS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK |
 		  PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC
@@ -58,13 +68,15 @@ struct process {
 	int calls;
 	int waiting; /* it has stopped before it had a number */
 	int failing; /* this call was skipped: give it its error */
+	int held; /* in this call until process 1 is dead */
 	uint64_t clone_flags; /* of the clone that it is in */
 };
 
 enum mode {
 	MODE_TRACE,
 	MODE_FAIL,
-	MODE_KILL
+	MODE_KILL,
+	MODE_ORPHAN
 };
 
 struct inject {
@@ -72,6 +84,8 @@ struct inject {
 	enum mode mode;
 	int number, call, nr, sys; /* which one */
 	int made; /* processes so far */
+	int holding, events; /* since somebody is held */
+	int orphaned; /* 1: process 1 is dead; 2: nobody is held any more */
 	struct process processes[PROCESSES_MAX];
 };
 
@@ -119,6 +133,76 @@ process_of(pid_t pid)
 	}
 	*unused = (struct process){ .pid = pid };
 	return unused;
+}
+
+/* ---- process 1 ---- */
+
+static volatile sig_atomic_t alarmed;
+
+static void
+on_alarm(int signo)
+{
+	(void)signo;
+	alarmed = 1;
+}
+
+/* Again and again, should one come just before the wait. */
+static void
+set_alarm(long us)
+{
+	struct sigaction a = { .sa_handler = on_alarm };
+	struct itimerval t = {
+		.it_value = { us / 1000000, us % 1000000 },
+		.it_interval = { us / 1000000, us % 1000000 },
+	};
+
+	if (sigaction(SIGALRM, &a, NULL) == -1 ||
+	    setitimer(ITIMER_REAL, &t, NULL) == -1)
+		die("setitimer");
+}
+
+/* The others have come as far as they can. */
+static void
+kill_first(void)
+{
+	size_t i;
+
+	for (i = 0; i < countof(state.processes); i++) {
+		if (state.processes[i].number == 1)
+			(void)kill(state.processes[i].pid, SIGKILL);
+	}
+}
+
+/* What dies with its parent is dead, and reaped. */
+static void
+let_go(void)
+{
+	size_t i;
+
+	state.holding = 0;
+	set_alarm(ORPHANS_S * 1000000L);
+	for (i = 0; i < countof(state.processes); i++) {
+		struct process *p = &state.processes[i];
+
+		if (p->pid != 0 && p->held) {
+			p->held = 0;
+			resume(p, 0);
+		}
+	}
+}
+
+static void
+orphan_step(void)
+{
+	alarmed = 0;
+	if (!state.orphaned) {
+		kill_first();
+	} else if (state.orphaned++ == 1) {
+		let_go();
+	} else {
+		errno = ETIMEDOUT;
+		die("orphans");
+	}
 }
 
 /* ---- one call ---- */
@@ -240,6 +324,11 @@ on_entry(struct process *p, const struct ptrace_syscall_info *i)
 		(void)kill(p->pid, SIGKILL);
 		return;
 	}
+	if (state.mode == MODE_ORPHAN) {
+		p->held = state.holding = 1;
+		set_alarm(QUIET_US);
+		return;
+	}
 	p->failing = 1;
 	set_register(p->pid, offsetof(struct user_regs_struct, orig_rax), -1);
 }
@@ -303,7 +392,8 @@ on_stop(struct process *p, int status)
 		(void)call_ptrace(PTRACE_LISTEN, p->pid, 0, 0);
 		return;
 	}
-	resume(p, event != 0 || signo == (SIGTRAP | 0x80) ? 0 : signo);
+	if (!p->held)
+		resume(p, event != 0 || signo == (SIGTRAP | 0x80) ? 0 : signo);
 }
 
 static int
@@ -311,10 +401,15 @@ on_end(struct process *p, int status)
 {
 	int first = p->number == 1;
 
-	p->pid = 0;
-	if (first)
-		(void)fprintf(state.log, "end %d\n", status);
-	return first;
+	p->pid = p->number = p->held = 0;
+	if (!first)
+		return 0;
+	(void)fprintf(state.log, "end %d\n", status);
+	if (state.mode != MODE_ORPHAN)
+		return 1;
+	state.orphaned = 1;
+	set_alarm(QUIET_US);
+	return 0;
 }
 
 static void
@@ -324,11 +419,17 @@ follow(void)
 	pid_t pid;
 
 	for (;;) {
+		if (alarmed)
+			orphan_step();
 		pid = waitpid(-1, &status, __WALL);
 		if (pid == -1 && errno == EINTR)
 			continue;
+		if (pid == -1 && errno == ECHILD && state.mode == MODE_ORPHAN)
+			return;
 		if (pid == -1)
 			die("waitpid");
+		if (state.holding && state.events++ < QUIET_EVENTS)
+			set_alarm(QUIET_US);
 		if (WIFSTOPPED(status))
 			on_stop(process_of(pid), status);
 		else if (on_end(process_of(pid), status))
@@ -395,6 +496,7 @@ static const struct {
 	{ "trace", MODE_TRACE, 0 },
 	{ "fail", MODE_FAIL, 4 },
 	{ "kill", MODE_KILL, 3 },
+	{ "orphan", MODE_ORPHAN, 3 },
 };
 
 int
@@ -415,6 +517,9 @@ main(int argc, char **argv)
 		state.log = fopen(argv[1], "we");
 		if (state.log == NULL)
 			die(argv[1]);
+		if (state.mode == MODE_ORPHAN &&
+		    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1)
+			die("PR_SET_CHILD_SUBREAPER");
 		begin(argv + 4 + modes[i].numbers);
 		follow();
 		return fclose(state.log) == 0 ? 0 : 2;

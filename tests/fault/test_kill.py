@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""kill -9 of each process of a start, at each of its system calls.
+"""kill -9 of each process of a start, at each of its system calls, and of the
+launcher at each call of the others.
 
 Whoever dies, within two seconds there is no process, socket, mount or
 control group left; and unless it was the janitor, which has done its work by
@@ -9,7 +10,7 @@ then, the run does not end as if nothing had happened.
 import sys
 
 import sweep  # which knows where flow is
-from flow import main, test
+from flow import check, main, test
 from sweep import Start, Sweep, exit_status
 
 SLICE, SLICE_S = 80, 10  # calls and seconds, of each user
@@ -54,6 +55,20 @@ def run(w):
 @test
 def each_process_dies_at_each_call(w):
     run(w)
+
+
+@test
+def the_launcher_dies_before_each_call(w):
+    """What the others do alone leaves nothing either."""
+    start = Start(w)
+    start.command = ["sh", "-c", ": >/mnt/w/ran; echo ran; exit 3"]
+    calls = [c for c in start.trace(STATUS) if c.role != "launcher"]
+    check({"one", "two", "command"} <= {c.role for c in calls}, "roles")
+    sweeping = Sweep(start, calls, SLICE, SLICE_S)
+    for call in sweeping.chosen:
+        sweeping.inject(call, lambda c, o: o.left or None, "orphan")
+    sweeping.finish(f"{len(calls)} calls, {len(calls) - sweeping.tried} not tried",
+                    10)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,28 @@ client_set_tenant(void *ctx, const char *value, struct err *e)
 	return 0;
 }
 
+int
+client_operands(const struct opt_verb *v, void *ctx, int argc, char **argv,
+    char *ret_words[], int most, int *ret_n, struct err *e)
+{
+	int at = 0, n = 0, rest, rc;
+
+	for (;;) {
+		rc = opt_parse(v, ctx, argc - at, argv + at, &rest, e);
+		if (rc != 0)
+			return rc;
+		at += rest;
+		if (at >= argc)
+			break;
+		if (n == most)
+			return err_set(e, ERR_INVALID,
+			    "%s: more than %d operands", argv[0], most);
+		ret_words[n++] = argv[at];
+	}
+	*ret_n = n;
+	return 0;
+}
+
 static void
 verbs_help(const char *name, const struct opt_verb *v,
     const struct client_verb *verbs, size_t n)
@@ -48,20 +70,22 @@ verbs_run(struct client *c, const char *outer, const struct opt_verb *v,
 {
 	struct opt_verb own = *v;
 	char usage[128], name[64];
-	int rest;
+	char *words[CLIENT_OPERANDS_MAX];
+	int n;
 
 	(void)snprintf(usage, sizeof(usage), "[OPTIONS] %s", inner->operands);
 	(void)snprintf(name, sizeof(name), "%s %s", outer, inner->name);
 	own.usage = usage;
 	own.summary = inner->help;
-	switch (opt_parse(v, c, argc, argv, &rest, e)) {
+	switch (client_operands(v, c, argc, argv, words, CLIENT_OPERANDS_MAX,
+	    &n, e)) {
 	case -1:
 		return -1;
 	case 1:
 		opt_help(name, &own);
 		return 0;
 	}
-	return inner->run(c, argc - rest, argv + rest, e);
+	return inner->run(c, n, words, e);
 }
 
 int

@@ -16,6 +16,7 @@
 
 /* Exit statuses, besides 0 and 125 (ours). */
 enum {
+	CLIENT_OPERANDS_MAX = 64,
 	CLIENT_FAILED = 1, /* the run ended otherwise than well */
 	CLIENT_INTERRUPTED = 3, /* somebody is asked something */
 	CLIENT_ERROR = 125,
@@ -56,6 +57,13 @@ struct client_verb {
 must_check int client_verbs(struct client *c, const struct opt_verb *v,
     const struct client_verb *verbs, size_t n, int argc, char **argv,
     struct err *e);
+
+/*
+ * Options, which may stand before the operands, between them and behind; at
+ * most "most" operands.  1 if --help was asked for.
+ */
+must_check int client_operands(const struct opt_verb *v, void *ctx, int argc,
+    char **argv, char *ret_words[], int most, int *ret_n, struct err *e);
 
 /* Send a request whose answer is JSON or nothing; *ret_json is the caller's. */
 must_check int client_ask(const struct client *c, const char *method,

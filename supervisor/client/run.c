@@ -416,46 +416,26 @@ run_finish(struct run *r)
 	json_decref(r->modes);
 }
 
-/* Options may stand before the operands, between them and behind. */
-static int
-run_operands(struct run *r, int argc, char **argv,
-    const char *ret_words[RUN_WORDS], int *ret_n, struct err *e)
-{
-	int at = 0, n = 0, rest, rc;
-
-	for (;;) {
-		rc = opt_parse(&verb, r, argc - at, argv + at, &rest, e);
-		if (rc != 0)
-			return rc;
-		at += rest;
-		if (at >= argc || n == RUN_WORDS)
-			break;
-		ret_words[n++] = argv[at];
-	}
-	if (n == 0 || at < argc)
-		return err_set(e, ERR_INVALID,
-		    "run: one agent and at most one input are wanted");
-	*ret_n = n;
-	return 0;
-}
-
 int
 client_run(struct client *c, int argc, char **argv, struct err *e)
 {
 	cleanup(run_finish) struct run r = { .client = *c };
 	autojson *input = NULL, *body = NULL;
-	const char *words[RUN_WORDS];
+	char *words[RUN_WORDS];
 	char thread[128];
 	int n;
 
 	sse_init(&r.sse);
-	switch (run_operands(&r, argc, argv, words, &n, e)) {
+	switch (
+	    client_operands(&verb, &r, argc, argv, words, RUN_WORDS, &n, e)) {
 	case -1:
 		return -1;
 	case 1:
 		opt_help(argv[0], &verb);
 		return 0;
 	}
+	if (n == 0)
+		return err_set(e, ERR_INVALID, "run: which agent?");
 	if (r.resume != NULL && r.thread == NULL)
 		return err_set(e, ERR_INVALID, "run: --resume needs --thread");
 	if (read_input(n > 1 ? words[1] : "null", &input, e) == -1 ||

@@ -66,6 +66,14 @@ struct upstream_pool {
 	unsigned nspare;
 };
 
+/* port 0: nowhere */
+struct upstream_where {
+	char host[CANON_HOST_SIZE];
+	uint32_t port;
+	int tls;
+	struct reach_target target;
+};
+
 /*
  *	live ──done or cancelled──► spare (its handle is used again)
  */
@@ -78,7 +86,7 @@ struct upstream_call {
 	size_t text_size;
 	struct curl_slist *fields;
 	/* Where the handle goes: set again only when it changes. */
-	char url[UPSTREAM_URL_MAX], to[UPSTREAM_TO_MAX];
+	struct upstream_where where;
 	struct curl_slist *connect_to;
 	struct reach_target target;
 	struct upstream_events events;
@@ -583,34 +591,50 @@ may_repeat(const struct upstream_request *r)
 	return 0;
 }
 
-/* Mostly where the handle's last call went: then all of it stands. */
 static int
-handle_where(struct upstream_call *c, const struct upstream_request *r)
+handle_aim(struct upstream_call *c, const struct upstream_request *r)
 {
 	char url[UPSTREAM_URL_MAX], to[UPSTREAM_TO_MAX];
 	char address[CANON_HOST_SIZE];
 	CURL *easy = c->easy;
 
+	c->where.port = 0; /* nowhere, if this fails */
 	canon_address(&r->target.address, address);
 	(void)snprintf(url, sizeof(url), "%s://%s:%u/",
 	    r->tls ? "https" : "http", r->host, r->port);
 	(void)snprintf(to, sizeof(to), "::%s:%u", address, r->target.port);
-	SET(CURLOPT_REQUEST_TARGET, http1_head_target(r->head));
-	SET(CURLOPT_FRESH_CONNECT, may_repeat(r) ? 0L : 1L);
-	if (c->forbidden)
-		SET(CURLOPT_FORBID_REUSE, 0L);
-	c->forbidden = 0;
-	if (strcmp(url, c->url) == 0 && strcmp(to, c->to) == 0)
-		return 0;
 	curl_slist_free_all(c->connect_to);
 	c->connect_to = curl_slist_append(NULL, to);
 	if (c->connect_to == NULL)
 		return -1;
 	SET(CURLOPT_URL, url);
 	SET(CURLOPT_CONNECT_TO, c->connect_to);
-	memcpy(c->url, url, sizeof(url));
-	memcpy(c->to, to, sizeof(to));
+	c->where.target = r->target;
+	c->where.tls = r->tls;
+	memcpy(c->where.host, r->host, strlen(r->host) + 1);
+	c->where.port = r->port;
 	return 0;
+}
+
+/* Mostly where the handle's last call went: then all of it stands. */
+static int
+handle_where(struct upstream_call *c, const struct upstream_request *r)
+{
+	const struct upstream_where *w = &c->where;
+	CURL *easy = c->easy;
+
+	SET(CURLOPT_REQUEST_TARGET, http1_head_target(r->head));
+	SET(CURLOPT_FRESH_CONNECT, may_repeat(r) ? 0L : 1L);
+	if (c->forbidden)
+		SET(CURLOPT_FORBID_REUSE, 0L);
+	c->forbidden = 0;
+	if (w->port == r->port && w->tls == r->tls &&
+	    w->target.port == r->target.port &&
+	    memcmp(&w->target.address, &r->target.address,
+		sizeof(w->target.address)) == 0 &&
+	    strcmp(w->host, r->host) == 0)
+		return 0;
+	return handle_aim(c, r);
 }
 
 /* libcurl's own fields, which a line without a value keeps out. */

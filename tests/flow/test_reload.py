@@ -14,6 +14,7 @@ import time
 from driver import SCRIPT, policy, request, tcp, web
 from flow import (Failed, Skip, check, descendants, equal, holds, main,
                   name_of, test, wait_until)
+from private import places
 from upstream import Authority, Echo, Reader, Server, Web, response
 
 CUT_S = 1  # NE-08: tunnels close in so many seconds
@@ -66,10 +67,13 @@ for line in sys.stdin:
 class Live:
     """A jail that does as it is told, one step after the other."""
 
-    def __init__(self, w, *flags, **more):
+    def __init__(self, w, *flags, prefix=(), **more):
         self.w = w
-        self.jail = w.start(["python3", "-c", LIVE], "-i", *flags,
-                            stdin=subprocess.PIPE, **more)
+        self.prefix = prefix
+        self.jail = w.popen([*prefix, w.program, "exec", "-i", *flags, "--",
+                             "python3", "-c", LIVE], stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            **more)
         line = self.jail.line()
         if line != "up\n":
             raise Failed(f"no start: {line!r} {self.jail.finish().said}")
@@ -117,8 +121,10 @@ class Live:
 
     def reload(self, path=None, status=0):
         flags = ["--policy", path] if path is not None else []
-        r = self.w.verb("policy", "reload", self.name, *flags, "--json")
-        r.expect(status)
+        r = self.w.popen([*self.prefix, self.w.program, "policy", "reload",
+                          self.name, *flags, "--json"],
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE).finish().expect(status)
         return json.loads(r.text) if r.text else r.said
 
     def changed(self, path, kept, cut):
@@ -129,9 +135,12 @@ class Live:
     def why(self, question):
         return self.w.verb("policy", "why", "--live", self.name, question)
 
-    def proxy(self):
+    def helper(self, name):
         return next(p for p in descendants(self.jail.pid)
-                    if name_of(p) == "warder-proxy")
+                    if name_of(p) == name)
+
+    def proxy(self):
+        return self.helper("warder-proxy")
 
     def end(self, status=0):
         self.jail.popen.stdin.close()
@@ -492,6 +501,67 @@ def an_earlier_secret_is_scrubbed_still(w):
             equal(held[-1], f"{secret}-canary")
             holds(raw.decode(), "HTTP/1.1 200", "*****")
             check(b"canary" not in raw, raw)
+        live.end()
+
+
+@test
+def secrets_of_the_vault(w):
+    """Numbers of credentials change; who waits for a secret asks again."""
+    with places(w) as prefix, Web() as up:
+        def known(*names, at="web"):
+            sources = {"aa": "{env: AA}", "bot": "{vault: bot}"}
+            return policy(w, {
+                "web": web(up.port),
+                "rest": web(up.port, to="rest.internal:80"),
+            }, "credentials:\n" + "".join(
+                f"  {n}:\n    source: {sources[n]}\n"
+                f"    inject: [{{service: {at if n == 'bot' else 'rest'}, "
+                f"as: {{header: x-{n}}}, when: always}}]\n" for n in names))
+        w.popen([*prefix, w.program, "credential", "set", "bot", "--to",
+                 "web.internal:80", "--to", "rest.internal:80"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE).finish(
+                    data=b"canary-of-the-vault").expect(0)
+        live = Live(w, "--policy", known("aa", "bot"), prefix=prefix,
+                    env=w.environment(AA="canary-of-the-env"))
+
+        def ask(name):
+            live.must_open(name, "web.internal", 80)
+            live.say(name, request("/ok/a", "web.internal"))
+
+        def status(name):
+            raw, _ = live.hear(name, 30, 3)
+            return raw[9:12]
+        for path in (None, known("bot"), known("aa", "bot")):
+            live.reload(path)
+            ask("a")
+            equal(status("a"), b"200")
+            equal(up.requests[-1].get("x-bot"), "canary-of-the-vault")
+        vault = live.helper("warder-vault")
+        os.kill(vault, signal.SIGSTOP)
+        live.reload()  # what the vault has said does not count any more
+        ask("b")
+        ask("c")
+        equal(live.hear("b", 1, 0.3), (b"", "silence"))
+        a = live.reload(known("bot"))
+        equal(a["cut"], 0)
+        os.kill(vault, signal.SIGCONT)
+        equal((status("b"), status("c")), (b"200", b"200"))
+        equal([q.get("x-bot") for q in up.requests[-2:]],
+              ["canary-of-the-vault"] * 2)
+        # and without its credential it would be another request: cut
+        os.kill(vault, signal.SIGSTOP)
+        live.reload()
+        sent = len(up.requests)
+        ask("d")
+        equal(live.hear("d", 1, 0.3), (b"", "silence"))
+        check(live.reload(known("bot", at="rest"))["cut"] == 1, "not cut")
+        equal(status("d"), b"503")
+        os.kill(vault, signal.SIGCONT)
+        ask("e")
+        equal(status("e"), b"200")
+        equal(len(up.requests), sent + 1)
+        equal(up.requests[-1].get("x-bot"), None)
         live.end()
 
 

@@ -12,6 +12,7 @@
 #ifndef LIMIT_H
 #define LIMIT_H
 
+#include "agent_record.h"
 #include "http1.h"
 #include "ipc.h"
 #include "limits_api.h"
@@ -109,6 +110,15 @@ enum {
 	X(SPAWN_TEXT_SIZE, "bytes with the NUL", \
 	    "diagnostics that a person still reads", \
 	    "the text is cut") \
+	X(AGENT_ARGS_MAX, "words of an agent's command", \
+	    "the program and what it is told", \
+	    "the agent is refused, with its line") \
+	X(AGENT_ENV_MAX, "variables of an agent", \
+	    "beside those of its policy", \
+	    "the agent is refused, with its line") \
+	X(AGENT_STRINGS_MAX, "bytes", \
+	    "command and variables together", \
+	    "the agent is refused, with its line") \
 	X(SETTINGS_LISTEN_MAX, "listeners", \
 	    "an address of each family and a socket", \
 	    "the file is refused, with its line") \

@@ -85,7 +85,7 @@ $(HTTP1_READ_BIN): $(B)/native/tests/flow/http1_read.o $(B)/libtest.a
 FUZZ_CFLAGS := -std=gnu17 -D_GNU_SOURCE -iquote include -I. -MMD -MP -O1 -g \
 	-fsanitize=address,undefined -fno-sanitize-recover=undefined
 FUZZ_C := $(filter %.c,$(BASE_ALL) $(POLICY_ALL) $(JAIL) $(PROXY_PARTS) \
-	$(CONTROL_PARTS))
+	$(CONTROL_PARTS) $(EGRESS))
 FUZZ_OBJ := $(patsubst %.c,build/fuzz/obj/%.o,$(FUZZ_C))
 
 build/fuzz/obj/%.o: %.c

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """warderd: its life, and control's; the runs that control asks for."""
 
-import json
+
 import os
+import re
 import select
 import signal
 import socket
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from flow import (check, children, descendants, equal, groups, holds, main,
+from flow import (TOP, check, children, descendants, equal, groups, holds, main,
                   mounts, name_of, stat_of, test, wait_until)
 from supervisor import FREEZE, SPAWN, Warderd, agent, digest_of
 
@@ -364,6 +365,35 @@ def directories_and_identities(w):
         for name, owner in (("db", int(uid[0])), ("agents", 0)):
             st = os.stat(os.path.join(d.state, name))
             equal((st.st_uid, st.st_mode & 0o777), (owner, 0o700), name)
+
+
+@test(modes=("root",))
+def the_capabilities_of_the_unit_are_enough(w):
+    with open(os.path.join(TOP, "share", "systemd", "warderd.service"),
+              encoding="utf-8") as f:
+        unit = f.read().replace("\\\n", " ")
+    caps = re.search(r"^CapabilityBoundingSet=(.*)$", unit, re.M).group(1)
+    keep = ",".join(["-all", *("+" + c[4:].lower() for c in caps.split())])
+    popen = w.popen
+    w.popen = lambda argv, **more: popen(
+        ["setpriv", "--bounding-set", keep, "--inh-caps", "-all",
+         "--no-new-privs", *argv], **more)
+    try:
+        d = Warderd(w)
+    finally:
+        w.popen = popen
+    with d:
+        # an image on a loop device, control groups, the freezer
+        out, err, end = d.run(
+            "echo x >/workspace/file && id -u", "policy: {policy: 1, "
+            "filesystem: {write: [{path: /workspace, size: 900MiB}]}}\n")
+        equal((out, end.end), ("1000\n", "EXITED"), err)
+        run = d.spawn(d.deploy(agent("sleep 600")).digest)
+        d.send("FREEZE", FREEZE.pack(run.id, 1))
+        d.receive("FROZEN")
+        d.kill(run.id)
+        equal(d.receive("EXITED", run.id).end, "KILLED")
+        run.close()
 
 
 class Manager:

@@ -7,6 +7,7 @@
 
 struct pool_member {
 	struct jail *jail;
+	void *beside;
 	uint64_t born_ms;
 };
 
@@ -32,40 +33,63 @@ pool_create(const struct pool_options *o, struct pool **ret, struct err *e)
 	return 0;
 }
 
-static int
-pool_launch(struct pool *p, struct jail **ret, struct err *e)
+/* Any half of one. */
+static void
+pool_discard(struct pool *p, struct pool_member *m)
 {
-	struct jail *j;
+	if (m->jail != NULL)
+		(void)jail_destroy(m->jail);
+	if (m->beside != NULL)
+		p->options.beside->end(m->beside);
+}
 
-	if (jail_create(&p->options.jail, &j, e) == -1)
+static int
+pool_make(struct pool *p, struct pool_member *m, struct err *e)
+{
+	const struct pool_beside *b = p->options.beside;
+	struct jail_options o = p->options.jail;
+
+	if ((b != NULL && b->start(b->arg, &o, &m->beside, e) == -1) ||
+	    jail_create(&o, &m->jail, e) == -1 ||
+	    (b != NULL && b->ready(m->beside, e) == -1))
 		return -1;
-	if (jail_launch(j, NULL, NULL, e) == -1) {
-		(void)jail_destroy(j);
+	return jail_launch(m->jail, NULL, NULL, e);
+}
+
+static int
+pool_launch(struct pool *p, struct pool_member *ret, struct err *e)
+{
+	struct pool_member m = { NULL };
+
+	if (pool_make(p, &m, e) == -1) {
+		pool_discard(p, &m);
 		return -1;
 	}
 	p->count.made++;
-	*ret = j;
+	m.born_ms = clock_now_ms();
+	*ret = m;
 	return 0;
 }
 
-static struct jail *
+static struct pool_member
 pool_remove(struct pool *p, unsigned i)
 {
-	struct jail *j = p->members[i].jail;
+	struct pool_member m = p->members[i];
 
 	p->count.parked--;
 	memmove(&p->members[i], &p->members[i + 1],
 	    (p->count.parked - i) * sizeof(p->members[0]));
-	return j;
+	return m;
 }
 
 /* A parked warder-init has nothing to say: anything readable is its end. */
 static int
-pool_is_dead(const struct pool_member *m)
+pool_is_dead(const struct pool *p, const struct pool_member *m)
 {
 	struct pollfd f = { .fd = jail_fd(m->jail), .events = POLLIN };
 
-	return poll(&f, 1, 0) != 0;
+	return poll(&f, 1, 0) != 0 ||
+	       (m->beside != NULL && p->options.beside->dead(m->beside));
 }
 
 static int
@@ -82,8 +106,8 @@ pool_prune(struct pool *p)
 	unsigned i = 0;
 
 	while (i < p->count.parked) {
-		const struct pool_member *m = &p->members[i];
-		int dead = pool_is_dead(m), old = pool_is_old(p, m, now);
+		struct pool_member m = p->members[i];
+		int dead = pool_is_dead(p, &m), old = pool_is_old(p, &m, now);
 
 		if (!dead && !old) {
 			i++;
@@ -91,37 +115,37 @@ pool_prune(struct pool *p)
 		}
 		p->count.died += (uint64_t)dead;
 		p->count.expired += (uint64_t)(!dead && old);
-		(void)jail_destroy(pool_remove(p, i));
+		(void)pool_remove(p, i);
+		pool_discard(p, &m);
 	}
 }
 
 int
 pool_fill(struct pool *p, unsigned most, struct err *e)
 {
-	struct jail *j;
+	struct pool_member m;
 
 	pool_prune(p);
 	while (most-- > 0 && p->count.parked < p->options.size) {
-		if (pool_launch(p, &j, e) == -1)
+		if (pool_launch(p, &m, e) == -1)
 			return -1;
-		p->members[p->count.parked++] = (struct pool_member){
-			.jail = j,
-			.born_ms = clock_now_ms(),
-		};
+		p->members[p->count.parked++] = m;
 	}
 	return 0;
 }
 
 int
-pool_take(struct pool *p, struct jail **ret, struct err *e)
+pool_take(struct pool *p, struct jail **ret, void **ret_beside, struct err *e)
 {
+	struct pool_member m;
+
 	pool_prune(p);
-	if (p->count.parked == 0) {
-		if (pool_launch(p, ret, e) == -1)
-			return -1;
-	} else {
-		*ret = pool_remove(p, 0);
-	}
+	if (p->count.parked > 0)
+		m = pool_remove(p, 0);
+	else if (pool_launch(p, &m, e) == -1)
+		return -1;
+	*ret = m.jail;
+	*ret_beside = m.beside;
 	p->count.taken++;
 	return 0;
 }
@@ -137,7 +161,10 @@ pool_destroy(struct pool *p)
 {
 	if (p == NULL)
 		return;
-	while (p->count.parked > 0)
-		(void)jail_destroy(pool_remove(p, 0));
+	while (p->count.parked > 0) {
+		struct pool_member m = pool_remove(p, 0);
+
+		pool_discard(p, &m);
+	}
 	free(p);
 }

@@ -24,8 +24,24 @@ enum {
 
 struct pool;
 
+/*
+ * What each member has beside its jail, such as a way out, in the order of
+ * its life: start says in *o what the jail needs of it, ready waits until the
+ * jail can be launched, dead looks, end comes after the jail's.  Whoever
+ * takes the jail takes it too, and ends it.
+ */
+struct pool_beside {
+	int (*start)(void *arg, struct jail_options *o, void **ret,
+	    struct err *e);
+	int (*ready)(void *beside, struct err *e);
+	int (*dead)(const void *beside);
+	void (*end)(void *beside);
+	void *arg;
+};
+
 struct pool_options {
 	struct jail_options jail; /* of every member; borrowed */
+	const struct pool_beside *beside; /* borrowed; NULL: nothing */
 	unsigned size; /* jails that are parked, at most */
 	uint64_t max_age_ms; /* of a parked one; 0: none */
 };
@@ -47,9 +63,11 @@ must_check int pool_fill(struct pool *p, unsigned most, struct err *e);
 
 /*
  * The oldest living one, or a new one where none is parked: it is then the
- * caller's, who starts one command in it and destroys it.
+ * caller's, who starts one command in it and destroys it, and then ends what
+ * was beside it (*ret_beside, NULL if there is nothing).
  */
-must_check int pool_take(struct pool *p, struct jail **ret, struct err *e);
+must_check int pool_take(struct pool *p, struct jail **ret, void **ret_beside,
+    struct err *e);
 
 void pool_count(const struct pool *p, struct pool_count *ret);
 

@@ -7,6 +7,7 @@
 #include "warder/warder.h"
 
 #include <dlfcn.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,6 +53,8 @@ struct warder_policy {
 struct warder_pool {
 	struct warder_policy *policy;
 	struct pool *pool;
+	struct pool_beside beside; /* of a policy with services */
+	uint64_t max_age_ms;
 };
 
 struct warder_run {
@@ -318,8 +321,9 @@ library_run(struct warder_run *r, const struct warder_command *c, int launched,
 	};
 	int ours[3] = { -1, -1, -1 };
 
+	/* that of a jail that lives was waited for before */
 	if (r->egress != NULL &&
-	    (egress_ready(r->egress, e) == -1 ||
+	    ((!launched && egress_ready(r->egress, e) == -1) ||
 		egress_environ(r->egress, &r->env, e) == -1))
 		return -1;
 	command.envp = r->env.vector;
@@ -355,28 +359,30 @@ library_environ(struct warder_run *r, const struct warder_command *c,
 
 /* The proxy starts beside the jail's preparation. */
 static int
-library_egress(struct warder_run *r, const struct warder_command *c,
-    struct jail_options *o, struct err *e)
+library_egress(const struct warder_policy *p, const char *const *environment,
+    uint64_t parked_ms, struct jail_options *o, struct egress **ret,
+    struct err *e)
 {
-	const struct warder_policy *p = r->policy;
 	struct egress_options eo = { .proxy_path = p->warder->proxy_path,
 		.vault_path = p->warder->vault_path,
 		.audit_program = p->warder->audit_program,
 		.config_dir = p->warder->places.config,
 		.state_dir = p->warder->places.state_root,
-		.environ = (char *const *)(uintptr_t)c->environment };
+		.environ = (char *const *)(uintptr_t)environment };
 
 	if (p->net == NULL)
 		return 0;
 	eo.net = &p->net->net;
 	eo.policy = p->plan.digest;
-	eo.wall_ms = p->plan.limits.wall_ms;
+	/* its authority lasts as long as both */
+	if (p->plan.limits.wall_ms > 0)
+		eo.wall_ms = p->plan.limits.wall_ms + parked_ms;
 	if (p->plan.rootfs == PLAN_ROOTFS_DIR)
 		eo.root = plan_string(&p->plan, p->plan.rootfs_dir);
-	if (egress_start(&eo, &r->egress, e) == -1)
+	if (egress_start(&eo, ret, e) == -1)
 		return -1;
-	o->capture = egress_capture(r->egress);
-	o->trust = egress_trust(r->egress);
+	o->capture = egress_capture(*ret);
+	o->trust = egress_trust(*ret);
 	return 0;
 }
 
@@ -442,8 +448,9 @@ library_new_jail(struct warder_run *r, const struct warder_command *c,
 	}
 	library_drop_spare(p);
 	library_options(p, &o);
-	return library_egress(r, c, &o, e) == -1 ? -1
-						 : jail_create(&o, &r->jail, e);
+	if (library_egress(p, c->environment, 0, &o, &r->egress, e) == -1)
+		return -1;
+	return jail_create(&o, &r->jail, e);
 }
 
 EXPORT int
@@ -584,6 +591,71 @@ warder_kill(struct warder_run *r)
 
 /* ---- pools ---- */
 
+/* ---- a pool's members with a way out: each has its own proxy ---- */
+
+static int
+member_start(void *arg, struct jail_options *o, void **ret, struct err *e)
+{
+	struct warder_pool *w = arg;
+	struct egress *x = NULL;
+
+	if (library_egress(w->policy, NULL, w->max_age_ms, o, &x, e) == -1)
+		return -1;
+	*ret = x;
+	return 0;
+}
+
+static int
+member_ready(void *beside, struct err *e)
+{
+	return egress_ready(beside, e);
+}
+
+/* Without a jail that runs it has nothing to say: that is its end. */
+static int
+member_is_dead(const void *beside)
+{
+	struct pollfd f[2];
+	int fds[2];
+	size_t i, n = egress_fds(beside, fds);
+
+	for (i = 0; i < n; i++)
+		f[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+	return poll(f, n, 0) != 0;
+}
+
+static void
+member_end(void *beside)
+{
+	egress_end(beside, NULL);
+}
+
+/* The proxies of a pool start before there is a command. */
+static int
+library_may_pool(const struct warder_policy *p, uint64_t max_age_ms,
+    struct err *e)
+{
+	const struct plan_net *net;
+	uint32_t i, n;
+
+	if (p->net == NULL)
+		return 0;
+	if (max_age_ms == 0)
+		return err_set(e, ERR_INVALID,
+		    "jails with services grow old: what their programs trust "
+		    "ends; say an age");
+	net = &p->net->net;
+	n = plan_net_count(net, PLAN_NET_CREDENTIALS);
+	for (i = 0; i < n; i++)
+		if (plan_net_credential(net, i)->source == PLAN_NET_SOURCE_ENV)
+			return err_set(e, ERR_UNSUPPORTED,
+			    "credential %s: a pool knows no command's "
+			    "environment; take it from the vault or a file",
+			    plan_net_string(net,
+				plan_net_credential(net, i)->name));
+	return 0;
+}
+
 EXPORT int
 warder_pool_open(struct warder_policy *p, unsigned size, uint64_t max_age_ms,
     struct warder_pool **ret, struct warder_error *e)
@@ -595,11 +667,18 @@ warder_pool_open(struct warder_policy *p, unsigned size, uint64_t max_age_ms,
 	if (w == NULL)
 		return library_no_memory(e);
 	library_options(p, &o.jail);
-	if (pool_create(&o, &w->pool, &x) == -1) {
+	w->policy = p;
+	w->max_age_ms = max_age_ms;
+	if (p->net != NULL) {
+		w->beside = (struct pool_beside){ member_start, member_ready,
+			member_is_dead, member_end, w };
+		o.beside = &w->beside;
+	}
+	if (library_may_pool(p, max_age_ms, &x) == -1 ||
+	    pool_create(&o, &w->pool, &x) == -1) {
 		free(w);
 		return library_fail(e, &x);
 	}
-	w->policy = p;
 	*ret = w;
 	return 0;
 }
@@ -612,18 +691,28 @@ warder_pool_fill(struct warder_pool *p, unsigned most, struct warder_error *e)
 	return pool_fill(p->pool, most, &x) == -1 ? library_fail(e, &x) : 0;
 }
 
+/* What was beside the jail is the run's from here on, which ends it. */
+static int
+library_run_parked(struct warder_run *r, const struct warder_command *c,
+    void *beside, struct err *e)
+{
+	r->egress = beside;
+	return library_run(r, c, 1, e);
+}
+
 EXPORT int
 warder_pool_start(struct warder_pool *p, const struct warder_command *c,
     struct warder_run **ret, struct warder_error *e)
 {
 	struct warder_run *r = library_new_run(p->policy);
 	struct err x = { 0 };
+	void *beside = NULL;
 
 	if (r == NULL)
 		return library_no_memory(e);
 	if (library_environ(r, c, &x) == -1 ||
-	    pool_take(p->pool, &r->jail, &x) == -1 ||
-	    library_run(r, c, 1, &x) == -1) {
+	    pool_take(p->pool, &r->jail, &beside, &x) == -1 ||
+	    library_run_parked(r, c, beside, &x) == -1) {
 		warder_run_close(r);
 		return library_fail(e, &x);
 	}

@@ -106,7 +106,9 @@ int warder_start(struct warder_policy *p, const struct warder_command *c,
 /*
  * Jails prepared up to the last step.  Each serves one command.  fill makes
  * at most "most" of them, when the program has the time; start takes one, or
- * makes one.  max_age_ms 0: they do not grow old.
+ * makes one.  max_age_ms 0: they do not grow old.  With services each has its
+ * own proxy from the beginning: they must grow old (WARDER_INVALID), and no
+ * credential may come from a command's environment (WARDER_UNSUPPORTED).
  */
 int warder_pool_open(struct warder_policy *p, unsigned size,
     uint64_t max_age_ms, struct warder_pool **ret, struct warder_error *e);

@@ -750,23 +750,139 @@ library_reload__began_without_services__conflict(void **state)
 	(void)close(fd);
 }
 
+/* One command of a pool that says hello to the service; what it was told. */
 static void
-library_pool_open__policy_with_services__refused(void **state)
+pool_talk(struct warder_pool *pool, int fd, struct output *o)
+{
+	const char *argv[] = { "bash", "-c",
+		"exec 3<>/dev/tcp/echo.internal/7000; echo hello >&3; cat <&3",
+		NULL };
+	struct warder_command c;
+	struct warder_report r;
+	struct warder_error e;
+	struct warder_run *run;
+	char line[16] = "";
+	int peer;
+
+	memset(o, 0, sizeof(*o));
+	warder_command_init(&c);
+	c.argv = argv;
+	c.output = on_output;
+	c.context = o;
+	if (warder_pool_start(pool, &c, &run, &e) == -1)
+		fail_msg("%s", e.message);
+	peer = accept(fd, NULL, NULL);
+	assert_int_equal(read(peer, line, sizeof(line) - 1), 6);
+	assert_int_equal(write(peer, "back\n", 5), 5);
+	(void)close(peer);
+	finish(run, &r);
+	assert_int_equal(r.end, WARDER_END_EXITED);
+}
+
+static void
+library_pool_start__policy_with_services__each_its_proxy(void **state)
 {
 	struct warder_policy *p;
-	struct warder_pool *pool = NULL;
+	struct warder_pool *pool;
 	struct warder_error e = { 0 };
+	struct output o;
 	char text[512];
+	int fd, i;
+
+	(void)state;
+	fd = service_open(text, sizeof(text), &p);
+	assert_int_equal(warder_pool_open(p, 2, 60000, &pool, &e), 0);
+	if (warder_pool_fill(pool, 2, &e) == -1)
+		fail_msg("%s", e.message);
+	assert_int_equal(warder_pool_parked(pool), 2);
+	/* two that were parked, and one that was not */
+	for (i = 0; i < 3; i++) {
+		pool_talk(pool, fd, &o);
+		assert_string_equal(o.bytes, "back\n");
+	}
+	assert_int_equal(warder_pool_parked(pool), 0);
+	warder_pool_close(pool);
+	assert_int_equal(child_named("warder-proxy"), 0);
+	warder_policy_close(p);
+	(void)close(fd);
+}
+
+static void
+library_pool_start__parked_members_proxy_killed__a_living_one(void **state)
+{
+	struct warder_policy *p;
+	struct warder_pool *pool;
+	struct warder_error e = { 0 };
+	struct output o;
+	char text[512];
+	pid_t proxy;
 	int fd;
 
 	(void)state;
 	fd = service_open(text, sizeof(text), &p);
-	if (warder_pool_open(p, 1, 60000, &pool, &e) == 0)
-		assert_int_equal(warder_pool_fill(pool, 1, &e), -1);
-	assert_int_equal(e.code, WARDER_UNSUPPORTED);
+	assert_int_equal(warder_pool_open(p, 1, 60000, &pool, &e), 0);
+	assert_int_equal(warder_pool_fill(pool, 1, &e), 0);
+	proxy = child_named("warder-proxy");
+	assert_true(proxy > 0);
+	assert_int_equal(kill(proxy, SIGKILL), 0);
+	while (child_named("warder-proxy") == proxy &&
+	       waitid(P_PID, (id_t)proxy, NULL, WEXITED | WNOWAIT) == -1)
+		;
+	pool_talk(pool, fd, &o);
+	assert_string_equal(o.bytes, "back\n");
+	assert_int_equal(warder_pool_parked(pool), 0);
 	warder_pool_close(pool);
 	warder_policy_close(p);
 	(void)close(fd);
+}
+
+/* Its proxy was ready before the jail was launched. */
+static void
+library_pool_start__inspected_service__authority_and_variables(void **state)
+{
+	static const char text[] =
+	    "policy: 1\nextends: [builtin/default]\nnetwork:\n  services:\n"
+	    "    a: {to: a.example, allow: [{path: /x}]}\n";
+	struct warder_policy *p;
+	struct warder_pool *pool;
+	struct warder_error e = { 0 };
+	struct output o;
+
+	(void)state;
+	assert_int_equal(warder_policy_parse(library, text, sizeof(text) - 1,
+			     "test", "/", &p, &e),
+	    0);
+	assert_int_equal(warder_pool_open(p, 1, 60000, &pool, &e), 0);
+	assert_int_equal(warder_pool_fill(pool, 1, &e), 0);
+	pool_run(pool,
+	    "grep -c BEGIN /etc/ssl/certs/warder.pem; echo $https_proxy", &o);
+	assert_string_equal(o.bytes, "1\nhttp://127.0.0.1:3128\n");
+	warder_pool_close(pool);
+	warder_policy_close(p);
+}
+
+static void
+library_pool_open__services_that_no_pool_can_have__why(void **state)
+{
+	static const char text[] =
+	    "policy: 1\nextends: [builtin/default]\nnetwork:\n  services:\n"
+	    "    a: {to: a.example, allow: [{path: /x}]}\n"
+	    "credentials:\n"
+	    "  k: {source: {env: KEY}, inject: [{service: a, as: bearer}]}\n";
+	struct warder_policy *p;
+	struct warder_pool *pool = NULL;
+	struct warder_error e = { 0 };
+
+	(void)state;
+	assert_int_equal(warder_policy_parse(library, text, sizeof(text) - 1,
+			     "test", "/", &p, &e),
+	    0);
+	assert_int_equal(warder_pool_open(p, 1, 0, &pool, &e), -1);
+	assert_int_equal(e.code, WARDER_INVALID);
+	assert_int_equal(warder_pool_open(p, 1, 60000, &pool, &e), -1);
+	assert_int_equal(e.code, WARDER_UNSUPPORTED);
+	assert_non_null(strstr(e.message, "credential k:"));
+	warder_policy_close(p);
 }
 
 int
@@ -800,7 +916,13 @@ main(void)
 		    library_reload__began_without_services__conflict),
 		cmocka_unit_test(library_wait__proxy_killed__end_proxy),
 		cmocka_unit_test(
-		    library_pool_open__policy_with_services__refused),
+		    library_pool_start__policy_with_services__each_its_proxy),
+		cmocka_unit_test(
+		    library_pool_start__parked_members_proxy_killed__a_living_one),
+		cmocka_unit_test(
+		    library_pool_start__inspected_service__authority_and_variables),
+		cmocka_unit_test(
+		    library_pool_open__services_that_no_pool_can_have__why),
 		cmocka_unit_test(library_start__launcher_executes__spare_goes),
 	};
 

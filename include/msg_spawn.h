@@ -82,7 +82,8 @@ enum {
 	X(LEASE,     "another attempt has its lease") \
 	X(PROTOCOL,  "it does not speak the agent protocol") \
 	X(OUTPUT,    "it wrote more than it may") \
-	X(SHUTDOWN,  "the service stops")
+	X(SHUTDOWN,  "the service stops") \
+	X(DONE,      "its run has ended")
 
 /* clang-format on */
 

@@ -212,8 +212,14 @@ on_metadata(struct run *r, json_t *data)
 static void
 on_end(struct run *r, json_t *data)
 {
-	(void)data;
+	const char *status = json_string_value(json_object_get(data, "status"));
+
 	r->ended = 1;
+	if (status != NULL && strcmp(status, "success") != 0 &&
+	    (strcmp(status, "interrupted") != 0 || r->asked == NULL) &&
+	    r->error[0] == '\0')
+		(void)snprintf(r->error, sizeof(r->error), "it ended as %.32s",
+		    status);
 }
 
 static const struct {

@@ -303,7 +303,7 @@ session__an_endless_line__ends_it_at_the_bound(void **state)
 	}
 	assert_true(o.ended);
 	assert_true(sent <= 2 * (size_t)AGENT_LINE_MAX);
-	assert_int_equal(o.end, SESSION_LOST);
+	assert_int_equal(o.end, SESSION_BROKEN);
 	assert_non_null(strstr(o.why, "1048576"));
 	owner_close(&o);
 }

@@ -39,7 +39,6 @@ static const struct {
 	[RUN_WALL] = { "TimeLimit", "timeout" },
 	[RUN_IDLE] = { "TimeLimit", "timeout" },
 	[RUN_CPU_TIME] = { "TimeLimit", "timeout" },
-	[RUN_LOST] = { "AgentLost", "lost" },
 };
 
 /* ---- life ----------------------------------------------------------------- */
@@ -107,9 +106,10 @@ attempt_end(struct attempt *a, const struct engine_end *end)
 		log_err(LOG_LEVEL_ERROR, "run.end", &e);
 }
 
-void
-attempt_fail(struct attempt *a, const char *name, const char *message,
-    int retry)
+/* It has ended badly: status is error or timeout. */
+static void
+attempt_fail_as(struct attempt *a, const char *status, const char *name,
+    const char *message, int retry)
 {
 	autojson *j =
 	    json_pack("{s:s, s:s}", "error", name, "message", message);
@@ -117,17 +117,26 @@ attempt_fail(struct attempt *a, const char *name, const char *message,
 	struct storage_event event = { .name = "error" };
 	int again;
 
+	if (!attempt_lives(a))
+		return;
 	if (j == NULL || json_text(j, &error, NULL, NULL) == -1)
 		error = NULL;
 	event.data = error != NULL ? error : "{}";
 	/* one that is tried again is no end that followers should see */
-	again = retry && attempt_lives(a) && a->run->retries_left > 0;
-	attempt_end(a, &(struct engine_end){ .status = "error",
+	again = retry && a->run->retries_left > 0;
+	attempt_end(a, &(struct engine_end){ .status = status,
 			   .error = error,
 			   .retry = retry,
 			   .events = &event,
 			   .nevents = again ? 0 : 1 });
 	attempt_kill(a, SPAWN_WHY_PROTOCOL);
+}
+
+void
+attempt_fail(struct attempt *a, const char *name, const char *message,
+    int retry)
+{
+	attempt_fail_as(a, "error", name, message, retry);
 }
 
 static void
@@ -139,6 +148,17 @@ attempt_end_as(struct attempt *a, const char *status)
 		(void)!json_text(a->interrupts, &interrupts, NULL, NULL);
 	attempt_end(a,
 	    &(struct engine_end){ .status = status, .interrupts = interrupts });
+}
+
+/* As the engine wanted it. */
+static void
+attempt_stopped(struct attempt *a)
+{
+	if (a->why == ENGINE_WHY_TIMEOUT)
+		attempt_fail_as(a, "timeout", "TimeLimit",
+		    "the run ran longer than its limit", 0);
+	else
+		attempt_end_as(a, whys[a->why].status);
 }
 
 /* The state after the run, then the end itself: in this order on the disk. */
@@ -168,7 +188,7 @@ static void
 attempt_result(struct attempt *a, json_t *value)
 {
 	if (a->stopping)
-		attempt_end_as(a, whys[a->why].status);
+		attempt_stopped(a);
 	else if (a->interrupts != NULL)
 		attempt_end_as(a, "interrupted");
 	else
@@ -190,7 +210,7 @@ attempt_conclude(struct attempt *a)
 	if (!a->exited || (a->session != NULL && !a->said_all))
 		return;
 	if (a->stopping) {
-		attempt_end_as(a, whys[a->why].status);
+		attempt_stopped(a);
 		return;
 	}
 	if (end == RUN_EXITED && a->result != NULL && WIFEXITED(x->status) &&
@@ -198,8 +218,8 @@ attempt_conclude(struct attempt *a)
 		attempt_succeed(a, a->result);
 		return;
 	}
-	if (ends[end].status != NULL) {
-		attempt_end_as(a, ends[end].status);
+	if (end == RUN_LOST) {
+		attempt_end_as(a, "lost");
 		return;
 	}
 	if (end == RUN_EXITED && WIFEXITED(x->status))
@@ -210,7 +230,9 @@ attempt_conclude(struct attempt *a)
 	else
 		(void)snprintf(text, sizeof(text), "the agent %s",
 		    end_texts[end]);
-	attempt_fail(a, name != NULL ? name : "AgentFailed", text, 1);
+	attempt_fail_as(a,
+	    ends[end].status != NULL ? ends[end].status : "error",
+	    name != NULL ? name : "AgentFailed", text, 1);
 }
 
 /* ---- the session ---------------------------------------------------------- */

@@ -88,7 +88,7 @@ spawned_forget(void *jail)
 	struct spawned *j = jail;
 
 	if (j->run != NULL)
-		spawn_abandon(j->run, SPAWN_WHY_SHUTDOWN);
+		spawn_abandon(j->run, SPAWN_WHY_DONE);
 	free(j);
 }
 

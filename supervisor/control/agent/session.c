@@ -352,8 +352,9 @@ session_line(void *arg, const char *p, size_t n)
 static void
 session_socket_end(void *arg, const struct err *why)
 {
-	session_end(arg,
-	    &(struct session_outcome){ .end = SESSION_LOST, .why = why });
+	session_end(arg, &(struct session_outcome){
+			     .end = why != NULL ? SESSION_BROKEN : SESSION_LOST,
+			     .why = why });
 }
 
 static const struct lines_ops socket_ops = {

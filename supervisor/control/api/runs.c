@@ -124,9 +124,11 @@ on_made(void *arg, const struct storage_run_made *made, const struct err *e)
 		answer_made(r, &made->rows.v[0]);
 	else if (e->code == ERR_NOT_FOUND)
 		request_fail(r, 404, ERR_NOT_FOUND,
-		    "No thread %s, or no assistant %s: make sure that the "
-		    "assistant ID is for a valid assistant or a valid graph ID",
-		    m->thread_id != NULL ? m->thread_id : "is needed",
+		    "No %s%s%sassistant found for \"%s\". Make sure the "
+		    "assistant ID is for a valid assistant or a valid graph ID.",
+		    m->thread_id != NULL ? "thread " : "",
+		    m->thread_id != NULL ? m->thread_id : "",
+		    m->thread_id != NULL ? ", or no " : "",
 		    m->body.assistant_id);
 	else
 		answer_refused(r, e);

@@ -59,6 +59,13 @@ $(BRIDGE_BIN): $(B)/native/tests/flow/bridge.o
 	@mkdir -p $(@D)
 	$(CC) -pie $(NATIVE_LDFLAGS) $^ -o $@
 
+# The API with attempts that are played, for its flow tests.
+CONTROL_STUB_BIN := $(B)/tests/flow/control_stub
+
+$(CONTROL_STUB_BIN): $(B)/native/tests/flow/control_stub.o $(B)/libtest.a
+	@mkdir -p $(@D)
+	$(CC) -pie $(NATIVE_LDFLAGS) $^ $(TEST_LIBS) -o $@
+
 # The proxy's answers to DNS queries, for a test that does the I/O.
 DNS_ANSWER_BIN := $(B)/tests/flow/dns_answer
 
@@ -104,6 +111,7 @@ JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # What the tests run.  A binary whose source is gone must not be run.
 test-programs: all $(UNIT_BIN) $(INJECT_BIN) $(CAPTURED_BIN) $(MINTED_BIN) \
+    $(CONTROL_STUB_BIN) \
     $(HTTP1_READ_BIN) $(DNS_ANSWER_BIN) $(BRIDGE_BIN) $(FUZZ_BIN)
 	@rm -f $(filter-out $(UNIT_BIN) $(UNIT_BIN:%=%.d), \
 	    $(wildcard $(B)/tests/unit/test_*))

@@ -397,7 +397,7 @@ add_env(struct resolve *r)
 	}
 }
 
-/* Has some layer something of its own there, or another root around it? */
+/* Has some grant something of its own there, or another root around it? */
 static int
 is_spoken_for(const struct resolve *r, const char *path)
 {
@@ -406,6 +406,8 @@ is_spoken_for(const struct resolve *r, const char *path)
 	unsigned i, k;
 
 	for (i = 0; i < r->nlayers; i++) {
+		if (r->layers[i].source.ceiling)
+			continue; /* it gives nothing */
 		fs = yaml_get(r->layers[i].root, "filesystem");
 		n = yaml_get(fs, "rootfs");
 		if (n != NULL && n->kind == YAML_MAP)

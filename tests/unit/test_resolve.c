@@ -694,6 +694,93 @@ resolve_manager__its_lines__hosts_with_their_places(void **state)
 	policy_done();
 }
 
+#define SHOWN_POLICY                                            \
+	"policy: 1\nnetwork: {services: {"                      \
+	"apt: {to: {manager: apt}, allow: [{methods: read}]}, " \
+	"too: {to: {manager: apt}, allow: [{methods: read}]}}}\n"
+#define SHOWN_LINES                                           \
+	"plain m.example:80\t/etc/apt/sources.list:1\n"       \
+	"file /etc/apt/sources.list\t/etc/apt/sources.list\n" \
+	"file /.cargo/config.toml\t/home/someone/.cargo/config.toml\n"
+
+/* A manager that reads no variable is shown its files, once. */
+static void
+resolve_manager__files__read_only_mounts(void **state)
+{
+	static const struct policy_file files[] = { { "apt", SHOWN_LINES },
+		{ NULL, NULL } };
+	const struct plan_mount *m;
+
+	(void)state;
+	policy_good(SHOWN_POLICY, files);
+	m = policy_mount("/.cargo/config.toml");
+	assert_non_null(m);
+	assert_int_equal(PLAN_MOUNT_READ, m->kind);
+	assert_string_equal("/home/someone/.cargo/config.toml",
+	    policy_string(m->from));
+	assert_non_null(policy_mount("/etc/apt/sources.list"));
+	policy_done();
+}
+
+/* What the policy itself has there, or a root of its own, goes first. */
+static void
+resolve_manager__files_where_the_policy_speaks__its_word(void **state)
+{
+	static const struct policy_file files[] = { { "apt", SHOWN_LINES },
+		{ NULL, NULL } };
+	const struct plan_mount *m;
+
+	(void)state;
+	policy_good(SHOWN_POLICY
+	    "filesystem: {read: [{from: ./mine, path: /etc/apt/sources.list}], "
+	    "tmpfs: [{path: /.cargo}]}\n",
+	    files);
+	m = policy_mount("/etc/apt/sources.list");
+	assert_non_null(m);
+	assert_string_equal("/srv/mine", policy_string(m->from));
+	assert_null(policy_mount("/.cargo/config.toml"));
+	policy_done();
+	policy_good(SHOWN_POLICY "filesystem: {rootfs: {dir: /srv/root}}\n",
+	    files);
+	assert_null(policy_mount("/etc/apt/sources.list"));
+	policy_done();
+}
+
+static void
+resolve_manager__files_under_a_ceiling__cut_as_any(void **state)
+{
+	static const struct policy_file files[] = { { "apt", SHOWN_LINES },
+		{ "ceiling",
+		    "policy: 1\nkind: ceiling\n"
+		    "filesystem: {read: [{from: /etc/apt, path: /etc/apt}]}\n" },
+		{ NULL, NULL } };
+
+	(void)state;
+	policy_good(SHOWN_POLICY, files);
+	assert_non_null(policy_mount("/etc/apt/sources.list"));
+	assert_null(policy_mount("/.cargo/config.toml"));
+	policy_done();
+}
+
+static void
+resolve_manager__too_many_files__refused(void **state)
+{
+	static char text[8192];
+	const struct policy_file files[] = { { "apt", text }, { NULL, NULL } };
+	struct text t;
+	int i;
+
+	(void)state;
+	text_init(&t, text, sizeof(text));
+	text_add(&t, "plain m.example:80\t/etc/apt/sources.list:1\n");
+	for (i = 0; i < RESOLVE_SHOWN_MAX; i++)
+		text_addf(&t, "file /x/%d\t/y/%d\n", i, i);
+	policy_good(SHOWN_POLICY, files);
+	policy_done();
+	text_add(&t, "file /x/more\t/y/more\n");
+	policy_bad(SHOWN_POLICY, files, "the hosts of apt cannot be read");
+}
+
 /* The launcher is believed, but not more than any author. */
 static void
 resolve_manager__lines_that_are_none__refused(void **state)
@@ -757,6 +844,12 @@ main(void)
 		    merge_services__splice_under_rules_of_a_ceiling__refused),
 		cmocka_unit_test(
 		    resolve_manager__its_lines__hosts_with_their_places),
+		cmocka_unit_test(resolve_manager__files__read_only_mounts),
+		cmocka_unit_test(
+		    resolve_manager__files_where_the_policy_speaks__its_word),
+		cmocka_unit_test(
+		    resolve_manager__files_under_a_ceiling__cut_as_any),
+		cmocka_unit_test(resolve_manager__too_many_files__refused),
 		cmocka_unit_test(resolve_manager__lines_that_are_none__refused),
 		cmocka_unit_test(merge_net_host_covers__labels__exactly_one),
 		cmocka_unit_test(

@@ -154,6 +154,7 @@ BENCH_BIN := $(BENCH:%=$(B)/tests/bench/%) $(B)/tests/bench/idle
 # It compiles policies, the others must start as any program does.
 $(B)/tests/bench/authorize $(B)/tests/bench/ways: BENCH_LIBS := -lyaml
 $(B)/tests/bench/load: BENCH_LIBS := -lssl -lcrypto
+$(B)/tests/bench/storage: BENCH_LIBS := -lsqlite3 -ljansson -levent_core -lcrypto
 
 $(BENCH:%=$(B)/tests/bench/%): $(B)/tests/bench/%: \
     $(B)/native/tests/bench/%.o $(B)/libtest.a

@@ -22,7 +22,7 @@ struct db_parameter {
 struct db_statement {
 	const char *sql;
 	sqlite3_stmt *st;
-	int nparameters;
+	int nparameters, asks; /* asks: some are of the request */
 	struct db_parameter parameters[DB_PARAMETERS_MAX];
 	const struct record_shape *bound; /* the request's, of the above */
 	const struct record_shape *read; /* the record's, of the below */
@@ -229,11 +229,13 @@ db_match_parameters(struct db *d, struct db_statement *s)
 {
 	int i;
 
+	s->asks = 0;
 	for (i = 0; i < s->nparameters; i++) {
 		struct db_parameter *p = &s->parameters[i];
 		const char *name = sqlite3_bind_parameter_name(s->st, i + 1);
 
 		p->own = name[0] == '$';
+		s->asks |= !p->own;
 		p->field = record_find(p->own ? &vars : d->shape, name + 1);
 		assert(p->field != -1);
 	}
@@ -269,7 +271,7 @@ db_bind(struct db *d, struct db_statement *s)
 {
 	int i, rc = SQLITE_OK;
 
-	if (s->bound != d->shape)
+	if (s->bound == NULL || (s->asks && s->bound != d->shape))
 		db_match_parameters(d, s);
 	for (i = 0; i < s->nparameters && rc == SQLITE_OK; i++) {
 		const struct db_parameter *p = &s->parameters[i];

@@ -244,10 +244,10 @@ lane_start(struct lane *l, struct err *e)
 }
 
 void
-lane_put(struct lane *l, struct job *j)
+lane_put(struct lane *l, struct jobs *jobs)
 {
 	(void)pthread_mutex_lock(&l->lock);
-	STAILQ_INSERT_TAIL(&l->queue, j, next);
+	STAILQ_CONCAT(&l->queue, jobs);
 	(void)pthread_cond_signal(&l->wake);
 	(void)pthread_mutex_unlock(&l->lock);
 }

@@ -70,8 +70,8 @@ struct lane {
 /* The connection is open (but LANE_SIDE's); start the thread. */
 must_check int lane_start(struct lane *l, struct err *e);
 
-/* Takes the job. */
-void lane_put(struct lane *l, struct job *j);
+/* Takes all of them; the list is empty then. */
+void lane_put(struct lane *l, struct jobs *jobs);
 
 /* Carry out what waits, end the thread, close. */
 void lane_stop(struct lane *l);

@@ -97,7 +97,8 @@ op_checkpoint_values(struct db *d, const char *tenant, const char *thread_id,
 struct put {
 	const struct storage_checkpoint_put_request *q;
 	struct pack pack;
-	int64_t replaces; /* the row with this id; 0: none */
+	int64_t row; /* 0: none yet */
+	int made; /* it is new */
 	struct pack_pieces pieces; /* of the row */
 	struct pack_places places; /* of the row */
 	struct pack_places before; /* of the parent */
@@ -132,28 +133,14 @@ put_allowed(struct db *d, const char *tenant, const char *thread_id,
 	return busy ? err_set(e, ERR_CONFLICT, "Thread is busy") : 0;
 }
 
-/* What the row and its parent have already. */
+/* What its parent has. */
 static int
 put_look(struct db *d, struct put *p, struct err *e)
 {
 	const struct storage_checkpoint_put_request *q = p->q;
-	struct storage_journal row, pack;
+	struct storage_journal row;
 	int rc;
 
-	rc = checkpoint_row(d, q->tenant, q->thread_id, q->ns, q->checkpoint_id,
-	    &row, e);
-	if (rc == -1)
-		return -1;
-	if (rc == 1) {
-		/* its pieces stay: others may be differences to them */
-		p->replaces = row.found;
-		d->v.n = row.found;
-		if (db_one(d,
-			"SELECT pack AS data FROM checkpoint WHERE id = $n",
-			record_journal(), &pack, e) != 1 ||
-		    pack_read_pieces(d, &pack.data, &p->pieces, e) == -1)
-			return -1;
-	}
 	if (q->parent_id == NULL)
 		return 0;
 	rc = checkpoint_row(d, q->tenant, q->thread_id, q->ns, q->parent_id,
@@ -292,33 +279,67 @@ put_values(struct db *d, struct put *p, struct err *e)
 	return in.bad ? err_set(e, ERR_INVALID, "values is no JSON") : 0;
 }
 
-/* Leaves the row in $n. */
-static int
-put_row(struct db *d, const struct put *p, struct err *e)
+static void
+put_bind(struct db *d, const struct put *p)
 {
 	const char *ns = p->q->ns;
 
 	pack_write_pieces(d, &p->pieces, &d->v.pack);
-	pack_write_places(d, &p->places, p->replaces, &d->v.blob);
+	pack_write_places(d, &p->places, p->row, &d->v.blob);
 	d->v.a = ns == NULL ? "" : ns;
-	d->v.n = p->replaces;
-	if (p->replaces != 0)
-		return db_exec(d,
-		    "UPDATE checkpoint SET parent_id = :parent_id,"
-		    " run_id = :run_id, metadata = :metadata, next = :next,"
-		    " tasks = :tasks, interrupts = :interrupts, type = :type,"
-		    " places = $blob, data = :data, pack = $pack WHERE id = $n",
-		    e);
+	d->v.n = p->row;
+}
+
+static int put_pieces(struct db *d, struct put *p, struct err *e);
+
+/*
+ * The same id again: its new pieces come behind those that are there, since
+ * others may be differences to them.
+ */
+static int
+put_again(struct db *d, struct put *p, struct err *e)
+{
+	const struct storage_checkpoint_put_request *q = p->q;
+	struct storage_journal row, pack;
+
+	if (checkpoint_row(d, q->tenant, q->thread_id, q->ns, q->checkpoint_id,
+		&row, e) != 1)
+		return -1;
+	p->row = row.found;
+	d->v.n = row.found;
+	memset(&p->places, 0, sizeof(p->places));
+	if (db_one(d, "SELECT pack AS data FROM checkpoint WHERE id = $n",
+		record_journal(), &pack, e) != 1 ||
+	    pack_read_pieces(d, &pack.data, &p->pieces, e) == -1 ||
+	    put_pieces(d, p, e) == -1)
+		return -1;
+	put_bind(d, p);
+	return db_exec(d,
+	    "UPDATE checkpoint SET parent_id = :parent_id,"
+	    " run_id = :run_id, metadata = :metadata, next = :next,"
+	    " tasks = :tasks, interrupts = :interrupts, type = :type,"
+	    " places = $blob, data = :data, pack = $pack WHERE id = $n",
+	    e);
+}
+
+static int
+put_row(struct db *d, struct put *p, struct err *e)
+{
+	put_bind(d, p);
 	if (db_exec(d,
 		"INSERT INTO checkpoint (tenant, thread_id, ns,"
 		" checkpoint_id, parent_id, run_id, created_at_ms,"
 		" metadata, next, tasks, interrupts, type, places, data,"
 		" pack) VALUES (:tenant, :thread_id, $a, :checkpoint_id,"
 		" :parent_id, :run_id, $now, :metadata, :next, :tasks,"
-		" :interrupts, :type, $blob, :data, $pack)",
+		" :interrupts, :type, $blob, :data, $pack)"
+		" ON CONFLICT DO NOTHING",
 		e) == -1)
 		return -1;
-	d->v.n = sqlite3_last_insert_rowid(d->h);
+	if (db_changes(d) == 0)
+		return put_again(d, p, e);
+	p->row = sqlite3_last_insert_rowid(d->h);
+	p->made = 1;
 	return 0;
 }
 
@@ -328,7 +349,8 @@ put_thread(struct db *d, const struct put *p, struct err *e)
 	const char *ns = p->q->ns;
 	int root = ns == NULL || ns[0] == '\0';
 
-	d->v.k = root && p->replaces == 0;
+	d->v.k = root && p->made;
+	d->v.n = p->row;
 	if (db_exec(d,
 		"UPDATE thread SET state_updated_at_ms = $now,"
 		" head = iif($k, $n, head)"
@@ -380,6 +402,14 @@ checkpoint_writes(struct db *d,
 }
 
 static int
+put_pieces(struct db *d, struct put *p, struct err *e)
+{
+	if (put_channels(d, p, e) == -1)
+		return -1;
+	return put_values(d, p, e);
+}
+
+static int
 put_rest(struct db *d, const struct put *p, struct storage_appended *ret,
     struct err *e)
 {
@@ -417,9 +447,8 @@ op_checkpoint_put(struct db *d, const struct storage_checkpoint_put_request *q,
 		put_bytes(q), e) == -1)
 		return -1;
 	pack_init(&p.pack, d, q->tenant, q->thread_id);
-	if (put_look(d, &p, e) == -1 || put_channels(d, &p, e) == -1 ||
-	    put_values(d, &p, e) == -1 || put_row(d, &p, e) == -1 ||
-	    put_thread(d, &p, e) == -1)
+	if (put_look(d, &p, e) == -1 || put_pieces(d, &p, e) == -1 ||
+	    put_row(d, &p, e) == -1 || put_thread(d, &p, e) == -1)
 		return -1;
 	return put_rest(d, &p, ret, e);
 }

@@ -57,7 +57,7 @@ static const char version_1[] =
     " WHERE expires_at_ms > 0;"
 
     "CREATE TABLE run ("
-    " seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " seq INTEGER PRIMARY KEY,"
     " tenant TEXT NOT NULL, run_id TEXT NOT NULL, thread_id TEXT NOT NULL,"
     " assistant_id TEXT NOT NULL, graph_id TEXT NOT NULL,"
     " status TEXT NOT NULL, blocked INTEGER NOT NULL, due_at INTEGER NOT NULL,"
@@ -92,7 +92,7 @@ static const char version_1[] =
     " PRIMARY KEY (tenant, run_id, seq)) STRICT;"
 
     "CREATE TABLE checkpoint ("
-    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id INTEGER PRIMARY KEY,"
     " tenant TEXT NOT NULL, thread_id TEXT NOT NULL, ns TEXT NOT NULL,"
     " checkpoint_id TEXT NOT NULL, parent_id TEXT, run_id TEXT,"
     " created_at_ms INTEGER NOT NULL, metadata TEXT, next TEXT, tasks TEXT,"

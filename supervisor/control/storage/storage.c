@@ -23,7 +23,10 @@ struct storage {
 	pthread_mutex_t lock; /* of done */
 	struct jobs done;
 
-	struct jobs_asked asked; /* this and what follows: the loop's alone */
+	/* this and what follows: the loop's alone */
+	struct jobs out[LANE__MAX]; /* until this turn of the loop is over */
+	struct loop_call *flush;
+	struct jobs_asked asked;
 	size_t pending, bytes;
 	int failed;
 	struct err why;
@@ -157,15 +160,31 @@ storage_admit(const struct storage *s, const struct record_shape *shape,
 	return op_check_tenant(*tenant, e);
 }
 
+/*
+ * All that one turn of the loop asked for goes to the threads together: the
+ * writer would begin with the first alone, and the others would wait for two
+ * commits.
+ */
+static void
+storage_flush(void *arg)
+{
+	struct storage *s = arg;
+	unsigned mode;
+
+	for (mode = 0; mode < LANE__MAX; mode++)
+		if (!STAILQ_EMPTY(&s->out[mode]))
+			lane_put(&s->lanes[mode], &s->out[mode]);
+}
+
 static int
 storage_submit(struct storage *s, const struct job_kind *kind,
     const void *request, void (*fn)(void), void *arg, struct err *e)
 {
 	const struct record_shape *shape = kind->request();
-	struct lane *l = &s->lanes[kind->lane];
 	struct job *j;
 
-	if (storage_admit(s, shape, request, e) == -1)
+	if (storage_admit(s, shape, request, e) == -1 ||
+	    loop_call_set(s->flush, e) == -1)
 		return -1;
 	j = calloc(1, sizeof(*j));
 	if (j == NULL)
@@ -179,7 +198,7 @@ storage_submit(struct storage *s, const struct job_kind *kind,
 	TAILQ_INSERT_TAIL(&s->asked, j, asked);
 	s->pending++;
 	s->bytes += j->bytes;
-	lane_put(l, j);
+	STAILQ_INSERT_TAIL(&s->out[kind->lane], j, next);
 	return 0;
 }
 
@@ -265,6 +284,7 @@ storage_open(struct storage *s, struct loop *l, struct err *e)
 	if (loop_fd_create(l, s->event_fd, storage_ready, s, &s->watch, e) ==
 		-1 ||
 	    loop_fd_want(s->watch, LOOP_READ, e) == -1 ||
+	    loop_call_create(l, storage_flush, s, &s->flush, e) == -1 ||
 	    storage_lock(s, e) == -1)
 		return -1;
 	for (mode = 0; mode < LANE__MAX; mode++)
@@ -278,6 +298,7 @@ storage_create(struct loop *l, const struct storage_config *c,
     struct storage **ret, struct err *e)
 {
 	struct storage *s;
+	unsigned mode;
 
 	if (strlen(c->path) >= sizeof(s->path))
 		return err_set(e, ERR_INVALID, "the database's path is long");
@@ -288,6 +309,8 @@ storage_create(struct loop *l, const struct storage_config *c,
 	(void)snprintf(s->path, sizeof(s->path), "%s", c->path);
 	s->lock_fd = s->event_fd = -1;
 	STAILQ_INIT(&s->done);
+	for (mode = 0; mode < LANE__MAX; mode++)
+		STAILQ_INIT(&s->out[mode]);
 	TAILQ_INIT(&s->asked);
 	(void)pthread_mutex_init(&s->lock, NULL);
 	if (storage_open(s, l, e) == -1) {
@@ -307,6 +330,7 @@ storage_destroy(struct storage *s)
 	if (s == NULL)
 		return;
 	s->dead = 1;
+	storage_flush(s);
 	/* readers first: the last to close brings the log home */
 	for (mode = LANE__MAX; mode-- > 0;)
 		lane_stop(&s->lanes[mode]);
@@ -314,6 +338,7 @@ storage_destroy(struct storage *s)
 		STAILQ_REMOVE_HEAD(&s->done, next);
 		job_destroy(j);
 	}
+	loop_call_destroy(s->flush);
 	loop_fd_destroy(s->watch);
 	fd_closep(&s->event_fd);
 	fd_closep(&s->lock_fd);

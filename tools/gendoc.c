@@ -18,6 +18,8 @@
 #include "proxy/vault/entry.h"
 #include "proxy/vault/limits_vault.h"
 #include "proxy/vault/oauth_answer.h"
+#include "supervisor/control/runs/engine.h"
+#include "supervisor/control/storage/pack.h"
 #include "text.h"
 
 struct limit {
@@ -77,6 +79,9 @@ gendoc_limits(void)
 	LIMITS_GROUPS(GROUP)
 	GROUP("Names in a jail", LIMITS_DNS)
 	GROUP("The vault", LIMITS_VAULT)
+	GROUP("Storage", LIMITS_STORAGE)
+	GROUP("Checkpoints in storage", LIMITS_PACK)
+	GROUP("Runs", LIMITS_ENGINE)
 }
 
 static void

@@ -26,7 +26,6 @@
 
 enum {
 	ENGINE_LEASE_MS = 30 * 1000,
-	ENGINE_RENEW_MS = 10 * 1000, /* three chances a lease */
 	ENGINE_GRACE_MS = 5 * 1000, /* between stop() and kill() */
 	ENGINE_KILL_MS = 10 * 1000, /* from kill() until it is given up */
 	ENGINE_WALL_MS = 60 * 60 * 1000, /* of an attempt, where none is said */
@@ -37,6 +36,32 @@ enum {
 	ENGINE_EVENTS_KEPT_MS = 120 * 1000, /* after the end of a run */
 	ENGINE_RUNNING_MAX = 64, /* attempts at once, where none is said */
 };
+
+/* clang-format off */
+#define LIMITS_ENGINE(X) \
+	X(ENGINE_LEASE_MS, "ms", \
+	    "a host that stands still for that long has lost its runs", \
+	    "the run is pending again, and the attempt's writes are refused") \
+	X(ENGINE_GRACE_MS, "ms", \
+	    "an agent may store what it has when it is told to end", \
+	    "its jail is killed") \
+	X(ENGINE_KILL_MS, "ms", \
+	    "longer than a jail takes to die", \
+	    "the run ends without it: its writes are refused") \
+	X(ENGINE_WALL_MS, "ms", \
+	    "what nobody waits for any more must end by itself", \
+	    "the attempt is ended: timeout") \
+	X(ENGINE_BACKOFF_MAX_MS, "ms", \
+	    "between retries, doubled each time", \
+	    "the wait grows no more") \
+	X(ENGINE_EVENTS_KEPT_MS, "ms after the end of a run", \
+	    "a client comes back within minutes", \
+	    "the events are gone, and a stream says so") \
+	X(ENGINE_RUNNING_MAX, "attempts at once", \
+	    "each is a jail", \
+	    "runs wait")
+
+/* clang-format on */
 
 struct engine;
 struct engine_attempt;

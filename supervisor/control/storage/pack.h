@@ -36,6 +36,20 @@ enum {
 	PACK_NAME_MAX = 1024, /* bytes of a channel's name or version */
 };
 
+/* clang-format off */
+#define LIMITS_PACK(X) \
+	X(PACK_WHOLE_BYTES, "bytes of a piece", \
+	    "a difference of less costs more than it saves", \
+	    "it is stored as the difference to an earlier one") \
+	X(PACK_PLACES_MAX, "channels and members of a checkpoint", \
+	    "each is compared with each that is looked for", \
+	    "the checkpoint is refused: limit") \
+	X(PACK_NAME_MAX, "bytes of a channel's name, version or type", \
+	    "each checkpoint has all of them", \
+	    "the checkpoint is refused: limit")
+
+/* clang-format on */
+
 struct pack_place {
 	int kind;
 	const char *name, *version;

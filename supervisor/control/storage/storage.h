@@ -52,6 +52,51 @@ enum {
 	STORAGE_NAMESPACE_MAX = 1024, /* bytes of all labels of a namespace */
 };
 
+/* clang-format off */
+/*   name, unit, reason, one past it */
+#define LIMITS_STORAGE(X) \
+	X(STORAGE_QUEUE_MAX, "operations that wait", \
+	    "a second's work of the disk", \
+	    "refused: limit, to be tried again") \
+	X(STORAGE_QUEUE_BYTES_MAX, "bytes of their requests", \
+	    "memory that requests hold until they are durable", \
+	    "refused: limit, to be tried again") \
+	X(STORAGE_BATCH_MAX, "operations of one commit", \
+	    "nobody waits for a transaction without end", \
+	    "they are in the next commit") \
+	X(STORAGE_LIMIT_MAX, "rows of an answer", \
+	    "what the API's limit may say", \
+	    "refused: invalid") \
+	X(STORAGE_REPLY_BYTES_MAX, "bytes of an answer", \
+	    "states are large, and are put together in memory", \
+	    "refused: limit; ask for fewer rows") \
+	X(STORAGE_DEPTH_MAX, "runs inside runs", \
+	    "an agent that starts itself ends", \
+	    "the run is not made: limit") \
+	X(STORAGE_CHILDREN_MAX, "runs that a run starts", \
+	    "more than a plan of work has parts", \
+	    "the run is not made: limit") \
+	X(STORAGE_LOSSES_MAX, "attempts that ended with their host", \
+	    "a run that takes its host down must not do so for ever", \
+	    "the run ends: error, RunLost") \
+	X(STORAGE_PENDING_MAX, "runs that wait on a thread", \
+	    "each is looked at when one before it ends", \
+	    "the run is not made: limit") \
+	X(STORAGE_IDEMPOTENT_MS, "ms", \
+	    "longer than any client tries again", \
+	    "the key makes a new run") \
+	X(STORAGE_TENANT_MAX, "bytes of a tenant's name", \
+	    "it is a directory's name as well", \
+	    "refused: invalid") \
+	X(STORAGE_KEY_MAX, "bytes of a key", \
+	    "it is part of an index", \
+	    "refused: invalid") \
+	X(STORAGE_NAMESPACE_MAX, "bytes of a namespace", \
+	    "it is part of an index", \
+	    "refused: limit")
+
+/* clang-format on */
+
 struct storage;
 
 struct storage_blob {

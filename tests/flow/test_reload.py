@@ -2,6 +2,7 @@
 """Another policy for a jail that runs: what is cut, what goes on, who may."""
 
 import base64
+import errno
 import glob
 import json
 import os
@@ -14,6 +15,7 @@ import time
 from driver import SCRIPT, policy, request, tcp, web
 from flow import (Failed, Skip, check, descendants, equal, holds, main,
                   name_of, test, wait_until)
+from lacking import without
 from private import places
 from upstream import Authority, Echo, Reader, Server, Web, response
 
@@ -619,6 +621,25 @@ def a_jail_without_a_way_out(w):
         holds(a["text"], "network")
         equal(live.reload()["answer"], "reloaded")
         live.why("tcp:echo.internal:7000").expect(3)
+        live.end()
+
+
+@test
+def a_port_without_a_listener(w):
+    """Without nf_tables the jail has listeners for the named ports alone."""
+    with Echo() as up:
+        path = policy(w, {"echo": tcp(up.port)})
+        live = Live(w, "--policy", path,
+                    preexec_fn=without(errno.EPROTONOSUPPORT))
+        a = live.reload(policy(w, {
+            "echo": tcp(up.port), "new": tcp(up.port, "new.internal:7001"),
+        }), 1)
+        equal(a["answer"], "needs_restart")
+        holds(a["text"], "port 7001")
+        live.changed(policy(w, {"new": tcp(up.port, "new.internal:7000")}),
+                     0, 0)
+        live.must_open("a", "new.internal", 7000)
+        live.alive("a")
         live.end()
 
 

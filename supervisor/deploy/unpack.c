@@ -143,7 +143,7 @@ unpack_run(struct unpack *u, struct jail *j, const struct jail_command *c,
     struct err *e)
 {
 	static struct run run;
-	struct run_report report;
+	struct run_report report = { 0 };
 	int ours[3], r;
 
 	run_init(&run, j, &u->plan, c->id);

@@ -37,22 +37,22 @@ enum jailed_news {
 };
 
 struct jailed {
-	enum jailed_state state;
-	enum jailed_news news;
-	int muted; /* control has gone: nothing is said any more */
 	uint64_t id;
 	uint64_t arrived_us;
 	uint64_t wall_ms;
 	uint64_t start_us;
-	char run[SPAWN_RUN_SIZE];
-	uint32_t attempt;
 	struct warderd *w;
 	struct agent *agent;
 	struct jail *jail;
 	struct egress *egress;
 	struct outcome outcome;
+	enum jailed_state state;
+	enum jailed_news news;
+	int muted; /* control has gone: nothing is said any more */
+	uint32_t attempt;
 	int ours[JAILED_STREAMS];
 	struct err why; /* REFUSED, or why the proxy failed */
+	char run[SPAWN_RUN_SIZE];
 };
 
 static struct jailed jailed_rows[SPAWN_IDS_MAX];

@@ -42,6 +42,8 @@ enum {
 
 #define UNPACK_PLACE "/tree" /* in its jail */
 
+static const char unpack_directory[] = "--directory=" UNPACK_PLACE;
+
 /* What an agent runs by whose agent.yaml has no policy. */
 static const char unpack_default[] =
     "policy: 1\n"
@@ -168,9 +170,8 @@ static int
 unpack_jail(struct unpack *u, struct jail *j, struct err *e)
 {
 	static struct environ env;
-	const char *argv[] = { "tar", "--extract", "--file=-",
-		"--directory=" UNPACK_PLACE, "--no-same-owner",
-		"--no-same-permissions", "--keep-old-files",
+	const char *argv[] = { "tar", "--extract", "--file=-", unpack_directory,
+		"--no-same-owner", "--no-same-permissions", "--keep-old-files",
 		"--delay-directory-restore", "--no-acls", "--no-xattrs",
 		"--no-selinux", "--warning=no-timestamp",
 		unpack_is_gzip() ? "--gzip" : NULL, NULL };

@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 
 #include "clock.h"
 #include "control.h"
@@ -254,6 +255,8 @@ main_prepare(struct warderd *w, struct err *e)
 	for (i = 0; i < countof(w->listeners); i++)
 		w->listeners[i] = -1;
 	notify_init();
+	/* what jails inherit must not depend on who started us */
+	(void)umask(022);
 	/* a jail's descriptors are many */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;

@@ -373,8 +373,9 @@ set_listen(const struct settings_listen *l, int *ret, struct err *e)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one,
 		    sizeof(one));
 	if (bind(fd, &a.any, size) == -1 || listen(fd, SET_BACKLOG) == -1)
-		return err_set(e, ERR_SYSTEM, "%s%s%u", l->address,
-		    tcp ? ":" : " ", l->port);
+		return tcp ? err_set(e, ERR_SYSTEM, "%s port %u", l->address,
+				 l->port)
+			   : err_set(e, ERR_SYSTEM, "%s", l->address);
 	if (!tcp && set_socket_mode(l->address, e) == -1)
 		return -1;
 	*ret = take_fd(&fd);

@@ -11,8 +11,8 @@
 
 /*
  * Where things are, what the configuration file says (--config's, or the
- * usual one if it is there), and the operator's ceiling.  Changes nothing on
- * disk.  state: --state's directory, or NULL.  Diagnostics are in text.
+ * usual one if it is there), and the operator's ceiling.  Makes nothing on
+ * disk but the directories that every launcher makes (places.h).  state: --state's directory, or NULL.  Diagnostics are in text.
  */
 must_check int set_read(struct warderd *w, const char *state, char *text,
     size_t size, struct err *e);

@@ -126,8 +126,10 @@ put_state(struct played *p, const json_t *values, const json_t *asked)
 static void
 set_state(struct played *p, json_t *values)
 {
-	json_decref(p->values);
-	p->values = json_incref(values);
+	json_t *old = p->values;
+
+	p->values = json_incref(values); /* perhaps the same */
+	json_decref(old);
 	put_state(p, values, NULL);
 	emit(p, "values", values);
 }
@@ -216,6 +218,7 @@ stub_start(void *arg, struct engine_attempt *a, const struct storage_claim *c,
 	const struct storage_run *run = engine_attempt_run(a);
 	struct played *p = calloc(1, sizeof(*p));
 	autojson *kwargs = NULL;
+	json_t *answer;
 
 	(void)arg;
 	(void)c;
@@ -229,11 +232,11 @@ stub_start(void *arg, struct engine_attempt *a, const struct storage_claim *c,
 	p->input = json_incref(json_object_get(kwargs, "input"));
 	p->script = json_incref(json_object_get(p->input, "script"));
 	/* an answer to what was asked is the result */
-	if (json_object_get(json_object_get(kwargs, "command"), "resume") !=
-	    NULL)
-		p->input = json_pack("{s:O}", "answer",
-		    json_object_get(json_object_get(kwargs, "command"),
-			"resume"));
+	answer = json_object_get(json_object_get(kwargs, "command"), "resume");
+	if (answer != NULL) {
+		json_decref(p->input);
+		p->input = json_pack("{s:O}", "answer", answer);
+	}
 	*ret = p;
 	return 0;
 }
@@ -269,7 +272,6 @@ stub_release(void *session)
 static const struct runs_starter starter = { stub_start, stub_stop, stub_kill,
 	stub_release };
 
-/* The timer of a script that goes on is the same one, with another end. */
 static void
 deployed(void *arg, const struct storage_agent *a, const struct err *e)
 {

@@ -153,7 +153,7 @@ $(B)/libexec/warder/warder-audit: $(call native,$(AUDIT) $(BASE_PLAIN) \
 $(B)/lib/libwarder.so.0: $(call native,$(LIBWARDER) $(EGRESS) $(JAIL) $(POLICY_PLAIN) \
     $(BASE_PLAIN)) lib/libwarder.map
 	@mkdir -p $(@D)
-	$(CC) -shared -Wl,-soname,libwarder.so.0 \
+	$(CC) -shared -Wl,-soname,libwarder.so.0 -Wl,-z,nodelete \
 	    -Wl,--version-script=lib/libwarder.map $(NATIVE_LDFLAGS) \
 	    $(filter %.o,$^) -o $@
 	ln -sf libwarder.so.0 $(@D)/libwarder.so

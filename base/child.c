@@ -25,7 +25,9 @@ struct child {
 	const struct child_spec *spec;
 	int exe; /* O_PATH, above CHILD_HIGH_FD, as are these: */
 	int null;
+	int dir; /* -1: "/" */
 	int fds[CHILD_FDS_MAX];
+	pid_t parent;
 	char *argv[CHILD_ARGS_MAX + 2];
 };
 
@@ -93,12 +95,16 @@ child_run(const struct child *c)
 
 	child_signals();
 	child_mortal(c->spec);
-	if (setsid() == -1 || chdir("/") == -1 || child_descriptors(c) == -1 ||
-	    child_identity(c->spec) == -1 ||
+	if (setsid() == -1 || chdir("/") == -1 ||
+	    (c->dir != -1 && fchdir(c->dir) == -1) ||
+	    child_descriptors(c) == -1 || child_identity(c->spec) == -1 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		_exit(126);
-	/* the change of identity has cleared it */
+	/* the change of identity has cleared it, and it tells nothing of who
+	 * has ended before */
 	child_mortal(c->spec);
+	if (c->spec->dies_with_us && getppid() != c->parent)
+		_exit(126);
 	(void)syscall(SYS_execveat, c->exe, "", c->argv, envp, AT_EMPTY_PATH);
 	_exit(126);
 }
@@ -110,6 +116,7 @@ child_close(struct child *c)
 
 	fd_closep(&c->exe);
 	fd_closep(&c->null);
+	fd_closep(&c->dir);
 	for (i = 0; i < CHILD_FDS_MAX; i++)
 		fd_closep(&c->fds[i]);
 }
@@ -146,16 +153,38 @@ child_prepare(struct child *c, struct err *e)
 	if (child_open(s->path, O_PATH, &c->exe, e) == -1 ||
 	    child_open("/dev/null", O_RDWR, &c->null, e) == -1)
 		return -1;
+	if (s->dir > 0 && (c->dir = child_high(s->dir, e)) == -1)
+		return -1;
 	for (i = 0; i < s->nfds; i++)
 		if ((c->fds[i] = child_high(s->fds[i], e)) == -1)
 			return -1;
 	return 0;
 }
 
+static child_start_fn *child_starter;
+
+void
+child_set_starter(child_start_fn *fn)
+{
+	child_starter = fn;
+}
+
 int
 child_start(const struct child_spec *s, pid_t *ret_pid, struct err *e)
 {
-	struct child c = { .spec = s, .exe = -1, .null = -1 };
+	return s->dies_with_us && child_starter != NULL
+		   ? child_starter(s, ret_pid, e)
+		   : child_start_here(s, ret_pid, e);
+}
+
+int
+child_start_here(const struct child_spec *s, pid_t *ret_pid, struct err *e)
+{
+	struct child c = { .spec = s,
+		.exe = -1,
+		.null = -1,
+		.dir = -1,
+		.parent = getpid() };
 	pid_t pid = -1;
 	int i, rc;
 

@@ -295,7 +295,7 @@ send_tokens(struct egress *x, const struct plan_net *net, struct err *e)
 
 /* ---- the audit log --------------------------------------------------------- */
 
-/* The next file for it. */
+/* A file for it: without one nothing goes out, so without it nothing starts. */
 static int
 send_segment(struct egress *x, struct err *e)
 {
@@ -305,16 +305,6 @@ send_segment(struct egress *x, struct err *e)
 	if (segment_open(&x->segments, &fd, e) == -1)
 		return -1;
 	return send_message(x, PROXY_JAIL_AUDIT, &m, sizeof(m), fd, e);
-}
-
-/* Without it nothing goes out, so without it nothing starts. */
-static int
-send_audit(struct egress *x, struct err *e)
-{
-	if (segment_init(&x->segments, x->o.state_dir, x->o.audit_program,
-		x->run, e) == -1)
-		return -1;
-	return send_segment(x, e);
 }
 
 /* ---- secrets of the vault ----------------------------------------------------- */
@@ -330,6 +320,7 @@ start_keeper(struct egress *x, struct err *e)
 		.state_dir = x->o.state_dir,
 		.net = x->o.net,
 		.run = x->run,
+		.dir = x->segments.empty,
 		.dies_with_us = x->o.dies_with_us,
 	};
 	autofd proxy = -1;
@@ -351,6 +342,7 @@ start_proxy(struct egress *x, struct err *e)
 		.uid = child_uid("_warderproxy", EGRESS_UID),
 		.locks_memory = 1,
 		.nfds = 1,
+		.dir = x->segments.empty,
 		.dies_with_us = x->o.dies_with_us };
 	struct timeval patience = { .tv_sec = EGRESS_READY_MS / 1000 };
 	int pair[2], rc;
@@ -372,7 +364,7 @@ send_all(struct egress *x, struct err *e)
 {
 	struct proxy_jail_prepare m = { .jail = EGRESS_JAIL };
 
-	if (send_plan(x, e) == -1 || send_audit(x, e) == -1 ||
+	if (send_plan(x, e) == -1 || send_segment(x, e) == -1 ||
 	    send_cas(x, x->o.net, e) == -1 ||
 	    send_tokens(x, x->o.net, e) == -1 || start_keeper(x, e) == -1)
 		return -1;
@@ -391,9 +383,12 @@ egress_start(const struct egress_options *o, struct egress **ret, struct err *e)
 	x->first = o->net;
 	x->fd = -1;
 	x->segments.now.fd = x->segments.ended.fd = x->segments.signing.fd = -1;
+	x->segments.empty = -1;
 	find_ports(x);
-	if (make_run(x->run, e) == -1 || start_proxy(x, e) == -1 ||
-	    send_all(x, e) == -1) {
+	if (make_run(x->run, e) == -1 ||
+	    segment_init(&x->segments, x->o.state_dir, x->o.audit_program,
+		x->run, e) == -1 ||
+	    start_proxy(x, e) == -1 || send_all(x, e) == -1) {
 		egress_end(x, NULL);
 		return -1;
 	}

@@ -48,8 +48,8 @@ struct egress_options {
 	const char *root; /* the jail's, on the host; borrowed; NULL: "/" */
 	uint64_t wall_ms; /* the run's limit; 0: none */
 	/*
-	 * 1: proxy and vault are killed when the calling thread ends, as
-	 * child.h says; for a program without other threads.
+	 * 1: proxy and vault are killed when the calling thread ends, or the
+	 * one that child_set_starter() names, as child.h says.
 	 */
 	int dies_with_us;
 };

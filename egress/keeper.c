@@ -67,6 +67,7 @@ keeper_child(struct keeper *k, const struct keeper_options *o, int ours,
 		.uid = child_uid(VAULT_USER_NAME, VAULT_UID_RESERVED),
 		.locks_memory = 1,
 		.nfds = 4,
+		.dir = o->dir,
 		.dies_with_us = o->dies_with_us };
 	autofd dir = -1, key = -1;
 

@@ -29,7 +29,8 @@ struct keeper_options {
 	const char *state_dir; /* has vault/ */
 	const struct plan_net *net; /* checked */
 	const char *run; /* its id */
-	int dies_with_us; /* as in child.h */
+	int dir; /* its working directory, as in child.h */
+	int dies_with_us; /* the same */
 };
 
 /* Whether the plan needs it. */

@@ -69,6 +69,19 @@ segment_key(const struct segments *s, int create, int *ret, struct err *e)
 	return 0;
 }
 
+/* What is relative to where a helper is must lead nowhere. */
+static int
+segment_empty(struct segments *s, struct err *e)
+{
+	char path[SEGMENT_PATH_MAX];
+
+	if (segment_in(s, "empty", path, sizeof(path)) == -1)
+		return err_set(e, ERR_INVALID, "%s: path too long", s->dir);
+	(void)mkdir(path, 0500);
+	s->empty = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return s->empty == -1 ? err_set(e, ERR_SYSTEM, "%s", path) : 0;
+}
+
 int
 segment_init(struct segments *s, const char *state_dir, const char *program,
     const char *run, struct err *e)
@@ -77,6 +90,7 @@ segment_init(struct segments *s, const char *state_dir, const char *program,
 	int n;
 
 	*s = (struct segments){ .program = program,
+		.empty = -1,
 		.now = { .fd = -1 },
 		.ended = { .fd = -1 },
 		.signing = { .fd = -1 } };
@@ -89,7 +103,9 @@ segment_init(struct segments *s, const char *state_dir, const char *program,
 	if (segment_stem(s, run, e) == -1)
 		return -1;
 	segment_make_dirs(s);
-	return segment_key(s, 1, &key, e);
+	if (segment_key(s, 1, &key, e) == -1)
+		return -1;
+	return segment_empty(s, e);
 }
 
 /* ---- files -------------------------------------------------------------------- */
@@ -167,7 +183,8 @@ segment_start_signer(struct segments *s, struct err *e)
 		.name = "warder-audit",
 		.args = { "--sign", s->signing.name, s->signing.head },
 		.uid = child_uid(AUDIT_USER_NAME, AUDIT_UID_RESERVED),
-		.nfds = 3 };
+		.nfds = 3,
+		.dir = s->empty };
 	autofd heads = -1, key = -1;
 
 	if (segment_heads(s, &heads, e) == -1 ||
@@ -269,6 +286,7 @@ segment_finish(struct segments *s, uint64_t lines,
 		segment_sign(s, &s->now);
 	}
 	segment_settle(s);
+	fd_closep(&s->empty);
 }
 
 void

@@ -10,6 +10,7 @@
  *	STATE/audit/2026-01-31T120000Z-RUN.2.jsonl	the next one
  *	STATE/audit/heads.jsonl				signed heads of all
  *	STATE/audit/key
+ *	STATE/audit/empty/				where helpers are
  *
  * A segment that is being written holds a shared flock(2), by its writer's
  * descriptor: so nobody else signs or removes it.
@@ -41,6 +42,7 @@ struct segments {
 	const char *program; /* warder-audit; borrowed */
 	char dir[SEGMENT_PATH_MAX];
 	char stem[SEGMENT_STEM_MAX]; /* of the names */
+	int empty; /* a directory with nothing in it, for helpers; -1 */
 	unsigned n; /* that were made */
 	unsigned unsigned_n; /* that could not be signed */
 	struct segment now; /* being written */

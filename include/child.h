@@ -2,7 +2,7 @@
  * child.h: start one of Warder's own helper programs.
  *
  * Runs in a launcher, perhaps one with threads (libwarder).  The helper gets
- * no environment, no group, "/" as its directory, /dev/null as standard input
+ * no environment, no group, its directory, /dev/null as standard input
  * and output, the launcher's standard error, the given descriptors from 3 on,
  * and as root an identity of its own.  libc only, no allocation.
  */
@@ -27,10 +27,11 @@ struct child_spec {
 	int locks_memory; /* as root without a limit: for mlockall(2) */
 	int fds[CHILD_FDS_MAX]; /* borrowed; they become 3, 4, … */
 	int nfds;
+	int dir; /* borrowed: its working directory; 0: "/" */
 	/*
 	 * 1: killed when the thread that starts it ends, whatever it does.
-	 * Not for a child that outlives the call: threads come and go, and
-	 * its socket's end of file tells it more surely.
+	 * Where threads come and go, child_set_starter() says which one
+	 * starts it.
 	 */
 	int dies_with_us;
 };
@@ -41,6 +42,16 @@ struct child_spec {
  * Signals are as if nobody had ever touched them.
  */
 must_check int child_start(const struct child_spec *s, pid_t *ret_pid,
+    struct err *e);
+
+/*
+ * From now on, in this process, children that die with us are started by fn,
+ * which calls child_start_here() in a thread that lasts.
+ */
+typedef int child_start_fn(const struct child_spec *s, pid_t *ret_pid,
+    struct err *e);
+void child_set_starter(child_start_fn *fn);
+must_check int child_start_here(const struct child_spec *s, pid_t *ret_pid,
     struct err *e);
 
 /* Kill it, whatever it does, and wait: as waitpid(2) says, -1 if it cannot.

@@ -23,6 +23,7 @@
 #include "msg_config.h"
 #include "policy/find.h"
 #include "policy/load.h"
+#include "starter.h"
 #include "version.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -139,6 +140,7 @@ warder_open(const char *libexec, struct warder **ret, struct warder_error *e)
 
 	if (w == NULL)
 		return library_no_memory(e);
+	child_set_starter(warder_starter_start);
 	if (library_places(w, libexec, &x) == -1) {
 		free(w);
 		return library_fail(e, &x);
@@ -366,6 +368,7 @@ library_egress(const struct warder_policy *p, const char *const *environment,
 	struct egress_options eo = { .proxy_path = p->warder->proxy_path,
 		.vault_path = p->warder->vault_path,
 		.audit_program = p->warder->audit_program,
+		.dies_with_us = 1,
 		.config_dir = p->warder->places.config,
 		.state_dir = p->warder->places.state_root,
 		.environ = (char *const *)(uintptr_t)environment };

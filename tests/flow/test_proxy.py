@@ -211,6 +211,9 @@ def it_is_locked_down(w):
               "CapEff:\t0000000000000000")
         if w.root:
             check("Uid:\t0\t" not in text, text)
+        cwd = f"/proc/{proxy_of(p)}/cwd"
+        check(os.readlink(cwd).endswith("/audit/empty"), os.readlink(cwd))
+        equal(os.listdir(cwd), [], "where it is")
         p.finish(10).expect(0)
 
 

@@ -1,8 +1,11 @@
 /*
  * test_library.c: libwarder's interface, on real jails.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -597,16 +600,16 @@ library_start__policy_with_services__reached_by_name(void **state)
 	(void)close(fd);
 }
 
-/* Of this process's children the one with that name; 0: none. */
+/* Of a thread's children the one with that name; 0: none. */
 static pid_t
-child_named(const char *name)
+child_of(const char *thread, const char *name)
 {
-	char path[64], comm[32];
+	char path[300], comm[32];
 	FILE *list, *f;
 	int pid;
 
-	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children",
-	    (int)getpid());
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%s/children",
+	    thread);
 	list = fopen(path, "re");
 	assert_non_null(list);
 	while (fscanf(list, "%d", &pid) == 1) {
@@ -624,6 +627,149 @@ child_named(const char *name)
 	}
 	(void)fclose(list);
 	return 0;
+}
+
+/* The same of this process. */
+static pid_t
+child_named(const char *name)
+{
+	DIR *threads = opendir("/proc/self/task");
+	const struct dirent *d;
+	pid_t found = 0;
+
+	assert_non_null(threads);
+	while (found == 0 && (d = readdir(threads)) != NULL)
+		if (d->d_name[0] != '.')
+			found = child_of(d->d_name, name);
+	(void)closedir(threads);
+	return found;
+}
+
+/* A start in a thread of its own, which then ends. */
+struct start {
+	struct warder_policy *policy;
+	struct warder_command *command;
+	struct warder_run *run;
+	int rc;
+};
+
+static void *
+start_in_thread(void *arg)
+{
+	struct start *s = arg;
+	struct warder_error e;
+
+	s->rc = warder_start(s->policy, s->command, &s->run, &e);
+	return NULL;
+}
+
+static void
+library_start__by_a_thread_that_ends__its_proxy_stays(void **state)
+{
+	struct warder_command c;
+	struct warder_report r;
+	struct output o;
+	struct start s = { .command = &c };
+	const char *argv[4];
+	char text[512], line[16] = "";
+	pthread_t t;
+	int fd, peer;
+
+	(void)state;
+	fd = service_open(text, sizeof(text), &s.policy);
+	shell(&c, argv,
+	    "sleep 0.3; exec 3<>/dev/tcp/echo.internal/7000 && echo hello >&3",
+	    &o);
+	argv[0] = "bash";
+	assert_int_equal(pthread_create(&t, NULL, start_in_thread, &s), 0);
+	assert_int_equal(pthread_join(t, NULL), 0);
+	assert_int_equal(s.rc, 0);
+	assert_true(child_named("warder-proxy") > 0);
+	peer = accept(fd, NULL, NULL);
+	assert_int_equal(read(peer, line, sizeof(line) - 1), 6);
+	(void)close(peer);
+	finish(s.run, &r);
+	assert_int_equal(r.end, WARDER_END_EXITED);
+	assert_int_equal(r.exit_status, 0);
+	warder_policy_close(s.policy);
+	(void)close(fd);
+}
+
+/* 1 within two seconds: it is gone, or a zombie that nobody waits for. */
+static int
+is_gone(pid_t pid)
+{
+	char path[64], line[256];
+	int i;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	for (i = 0; i < 200; i++) {
+		FILE *f = fopen(path, "re");
+		const char *end;
+
+		if (f == NULL)
+			return 1;
+		if (fgets(line, sizeof(line), f) == NULL)
+			line[0] = '\0';
+		(void)fclose(f);
+		end = strrchr(line, ')');
+		if (end == NULL || end[2] == 'Z' || end[2] == 'X')
+			return 1;
+		(void)usleep(10000);
+	}
+	return 0;
+}
+
+/* A host of its own, which tells its proxy's pid and waits to be killed. */
+static pid_t
+start_host(int *ret_proxy)
+{
+	struct warder_policy *p;
+	struct warder_command c;
+	struct warder_error e;
+	struct warder_run *run;
+	struct output o;
+	const char *argv[4];
+	char text[512];
+	int pipe[2], proxy = 0;
+	pid_t host;
+
+	assert_int_equal(pipe2(pipe, O_CLOEXEC), 0);
+	host = fork();
+	if (host == 0) {
+		(void)service_open(text, sizeof(text), &p);
+		shell(&c, argv, "sleep 60", &o);
+		if (warder_start(p, &c, &run, &e) == 0)
+			proxy = child_named("warder-proxy");
+		(void)!write(pipe[1], &proxy, sizeof(proxy));
+		(void)pause();
+		_exit(1);
+	}
+	assert_int_equal(read(pipe[0], &proxy, sizeof(proxy)), sizeof(proxy));
+	(void)close(pipe[0]);
+	(void)close(pipe[1]);
+	*ret_proxy = proxy;
+	return host;
+}
+
+/* One that was taken over does not look for the end of its socket. */
+static void
+library_start__host_killed__a_proxy_that_reads_nothing_ends_too(void **state)
+{
+	int status, proxy, gone;
+	pid_t host;
+
+	(void)state;
+	host = start_host(&proxy);
+	assert_true(proxy > 0);
+	assert_int_equal(kill(proxy, SIGSTOP), 0);
+	assert_int_equal(kill(proxy, 0), 0);
+	assert_int_equal(kill(host, SIGKILL), 0);
+	assert_int_equal(waitpid(host, &status, 0), host);
+	gone = is_gone(proxy);
+	if (!gone)
+		(void)kill(proxy, SIGKILL);
+	assert_true(gone);
 }
 
 static void
@@ -923,6 +1069,10 @@ main(void)
 		    library_pool_start__inspected_service__authority_and_variables),
 		cmocka_unit_test(
 		    library_pool_open__services_that_no_pool_can_have__why),
+		cmocka_unit_test(
+		    library_start__by_a_thread_that_ends__its_proxy_stays),
+		cmocka_unit_test(
+		    library_start__host_killed__a_proxy_that_reads_nothing_ends_too),
 		cmocka_unit_test(library_start__launcher_executes__spare_goes),
 	};
 

@@ -109,8 +109,20 @@ $(FUZZ_BIN): build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o build/fuzz/libfuzz.a
 # As many jobs as processors, unless the caller has said.
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
+# The service with numbered points at which it can be killed, beside the other
+# programs as they are.
+CRASH_PROGRAMS := build/crash/sbin/warderd build/crash/libexec/warder/warder-control
+
+crash: all
+	@$(MAKE) --no-print-directory CRASH=1 $(CRASH_PROGRAMS)
+	@cd build && for p in libexec/warder/*; do \
+	    [ "$$p" = libexec/warder/warder-control ] || cp -u $$p crash/$$p; done
+	@ln -sfn ../share build/crash/share
+
+.PHONY: crash
+
 # What the tests run.  A binary whose source is gone must not be run.
-test-programs: all $(UNIT_BIN) $(INJECT_BIN) $(CAPTURED_BIN) $(MINTED_BIN) \
+test-programs: all $(if $(SAN),,crash) $(UNIT_BIN) $(INJECT_BIN) $(CAPTURED_BIN) $(MINTED_BIN) \
     $(CONTROL_STUB_BIN) \
     $(HTTP1_READ_BIN) $(DNS_ANSWER_BIN) $(BRIDGE_BIN) $(FUZZ_BIN)
 	@rm -f $(filter-out $(UNIT_BIN) $(UNIT_BIN:%=%.d), \

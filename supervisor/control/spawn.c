@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "crash.h"
 #include "ipc.h"
 #include "memfd.h"
 
@@ -171,6 +172,7 @@ spawn_flush(struct spawn *s, struct err *e)
 {
 	struct spawn_letter *l;
 
+	CRASH_POINT();
 	while ((l = STAILQ_FIRST(&s->letters)) != NULL) {
 		if (ipc_send(s->fd, l->type, l->body, l->size, &l->fd,
 			l->fd != -1, e) == -1)
@@ -191,6 +193,7 @@ spawn_post(struct spawn *s, uint32_t type, const void *body, size_t size,
 {
 	struct spawn_letter *l = malloc(sizeof(*l) + size);
 
+	CRASH_POINT();
 	if (l == NULL) {
 		fd_closep(&fd);
 		return err_sys(e, ENOMEM, "spawn");
@@ -236,6 +239,7 @@ spawn_deploy(struct spawn *s, const char *tenant, int archive,
 	struct spawn_job *j;
 	int fd;
 
+	CRASH_POINT();
 	if (!settings_is_tenant(tenant, sizeof(m.tenant)))
 		return err_set(e, ERR_INVALID, "no name of a tenant");
 	(void)snprintf(m.tenant, sizeof(m.tenant), "%s", tenant);
@@ -276,6 +280,7 @@ spawn_start(struct spawn *s, const struct spawn_request *q,
 	struct spawn_spawn m = { 0 };
 	struct spawn_run *r;
 
+	CRASH_POINT();
 	if (spawn_fill(&m, q, e) == -1 || spawn_take_id(s, &m.id, e) == -1)
 		return -1;
 	r = calloc(1, sizeof(*r));
@@ -308,6 +313,7 @@ spawn_kill(struct spawn_run *r, enum spawn_why why)
 void
 spawn_abandon(struct spawn_run *r, enum spawn_why why)
 {
+	CRASH_POINT();
 	r->hooks = NULL;
 	spawn_kill(r, why);
 }
@@ -347,6 +353,7 @@ spawn_find_job(struct spawn *s, uint64_t id)
 static void
 spawn_end_run(struct spawn *s, struct spawn_run *r)
 {
+	CRASH_POINT();
 	TAILQ_REMOVE(&s->runs, r, next);
 	free(r);
 	s->nids--;
@@ -355,6 +362,7 @@ spawn_end_run(struct spawn *s, struct spawn_run *r)
 static void
 spawn_end_job(struct spawn *s, struct spawn_job *j)
 {
+	CRASH_POINT();
 	TAILQ_REMOVE(&s->jobs, j, next);
 	free(j);
 	s->nids--;
@@ -520,6 +528,7 @@ spawn_receive(struct spawn *s, struct err *e)
 {
 	int n = ipc_recv(s->fd, &s->msg, e);
 
+	CRASH_POINT();
 	if (n == -1)
 		return e->code == ERR_SYSTEM && e->sys == EAGAIN ? 0 : -1;
 	if (n == 0)

@@ -8,6 +8,7 @@
 
 #include "child.h"
 #include "clock.h"
+#include "crash.h"
 #include "deploy.h"
 #include "ipc.h"
 #include "jailed.h"
@@ -45,6 +46,7 @@ control_send_start(struct warderd *w, struct err *e)
 	int fds[WARDERD_SOCKETS_MAX + 2], n = 0;
 	uint32_t i;
 
+	CRASH_POINT();
 	memset(&m, 0, sizeof(m));
 	m.version = SPAWN_VERSION;
 	m.restarts = control.restarts;
@@ -73,6 +75,7 @@ control_start(struct warderd *w, struct err *e)
 	};
 	int pair[2], r;
 
+	CRASH_POINT();
 	if (ipc_pair(pair, e) == -1)
 		return -1;
 	s.fds[0] = pair[1];
@@ -107,6 +110,7 @@ control_end(void)
 static void
 control_lose(struct warderd *w, uint64_t now_ms)
 {
+	CRASH_POINT();
 	if (now_ms - control.begun_ms >= CONTROL_GOOD_MS)
 		control.failures = 0;
 	control.next_ms = now_ms + control_back_off(w);
@@ -143,6 +147,7 @@ control_is_gone(void)
 void
 control_drain(struct warderd *w)
 {
+	CRASH_POINT();
 	(void)w;
 	control.drain = control.pid != 0;
 }
@@ -224,6 +229,7 @@ static const struct {
 static int
 control_dispatch(struct warderd *w, struct ipc_msg *m)
 {
+	CRASH_POINT();
 	if (m->type >= SPAWN__MAX || control_table[m->type].handle == NULL ||
 	    m->size != control_table[m->type].size ||
 	    m->nfds < control_table[m->type].least ||
@@ -335,6 +341,7 @@ control_say_drain(struct warderd *w, uint64_t now_ms)
 static void
 control_say_all(struct warderd *w, uint64_t now_ms)
 {
+	CRASH_POINT();
 	control.blocked = 0;
 	if (control.reply_size > 0 &&
 	    control_say(control.reply_type, control.reply, control.reply_size,

@@ -8,6 +8,7 @@
 #include "child.h"
 #include "clock.h"
 #include "control.h"
+#include "crash.h"
 #include "ipc.h"
 #include "jailed.h"
 #include "log.h"
@@ -154,6 +155,7 @@ deploy_begin(struct warderd *w, const struct spawn_deploy *m, int archive)
 	struct deploy *d = deploy_find(0);
 	struct err e;
 
+	CRASH_POINT();
 	if (m->id == 0 || deploy_has(m->id) || jailed_has(m->id) ||
 	    !settings_is_tenant(m->tenant, sizeof(m->tenant)))
 		return -1;
@@ -241,6 +243,7 @@ deploy_say_one(struct deploy *d)
 	struct spawn_refused no = { .id = d->id, .what = SPAWN_DEPLOY };
 	int r;
 
+	CRASH_POINT();
 	if (a->code == ERR_OK && d->card != -1) {
 		memcpy(m.digest, a->digest, sizeof(m.digest));
 		memcpy(m.policy, a->policy, sizeof(m.policy));

@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "control.h"
+#include "crash.h"
 #include "deploy.h"
 #include "egress/egress.h"
 #include "jail/environ.h"
@@ -95,6 +96,7 @@ jailed_new(struct warderd *w, const struct spawn_spawn *m)
 	struct jailed *j = jailed_living[jailed_n];
 	int i;
 
+	CRASH_POINT();
 	if (j == NULL)
 		j = jailed_living[jailed_n] = &jailed_rows[jailed_n];
 	jailed_n++;
@@ -144,6 +146,7 @@ jailed_close_streams(struct jailed *j)
 {
 	int i;
 
+	CRASH_POINT();
 	for (i = 0; i < JAILED_STREAMS; i++)
 		fd_closep(&j->ours[i]);
 }
@@ -154,6 +157,7 @@ jailed_remove(struct jailed *j)
 {
 	static struct egress_summary summary;
 
+	CRASH_POINT();
 	if (j->outcome.ended)
 		outcome_settle(&j->outcome, 0, 0);
 	outcome_finish(&j->outcome);
@@ -168,6 +172,7 @@ jailed_remove(struct jailed *j)
 static void
 jailed_refuse(struct jailed *j)
 {
+	CRASH_POINT();
 	j->w->refused++;
 	j->news = JAILED_REFUSED;
 	jailed_close_streams(j);
@@ -177,6 +182,7 @@ jailed_refuse(struct jailed *j)
 static void
 jailed_die(struct jailed *j, enum run_end end)
 {
+	CRASH_POINT();
 	if (j->state == JAILED_WAITING) {
 		(void)err_set(&j->why, ERR_CONFLICT,
 		    "it was ended before it began");
@@ -263,6 +269,7 @@ jailed_step(struct warderd *w, uint64_t now_us)
 {
 	unsigned i;
 
+	CRASH_POINT();
 	(void)w;
 	for (i = 0; i < jailed_n; i++)
 		jailed_check(jailed_living[i], now_us);
@@ -374,6 +381,7 @@ jailed_launch(struct jailed *j, struct err *e)
 	autofd theirs = -1;
 	struct jail_command c = { .id = JAILED_COMMAND, .argv = argv };
 
+	CRASH_POINT();
 	agent_record_split(&j->agent->record, argv, more);
 	if (jailed_environ(j, &env, more, e) == -1 ||
 	    jailed_socket(j, &theirs, e) == -1)
@@ -447,6 +455,7 @@ jailed_begin(struct jailed *j, const struct spawn_spawn *m, struct err *e)
 	struct jail_options o;
 	int net;
 
+	CRASH_POINT();
 	if (agent_get(&j->w->store, m->tenant, m->digest, &j->agent, e) == -1 ||
 	    agent_judge(j->w->ceiling, &j->agent->judged, &j->agent->net, e) ==
 		-1)
@@ -518,6 +527,7 @@ jailed_spawn(struct warderd *w, const struct spawn_spawn *m)
 	struct jailed *j;
 	struct err e;
 
+	CRASH_POINT();
 	if (m->id == 0 || jailed_has(m->id) || deploy_has(m->id) ||
 	    !settings_is_tenant(m->tenant, sizeof(m->tenant)) ||
 	    !jailed_is_run(m->run))
@@ -544,6 +554,7 @@ jailed_kill(struct warderd *w, const struct spawn_kill *m)
 	};
 	struct jailed *j = jailed_find(m->id);
 
+	CRASH_POINT();
 	(void)w;
 	if (m->why >= SPAWN_WHY__MAX)
 		return -1;
@@ -601,6 +612,7 @@ jailed_say_spawned(struct jailed *j)
 	const struct plan_limits *l;
 	int n = j->ours[3] == -1 ? 3 : 4;
 
+	CRASH_POINT();
 	/* it may have ended meanwhile: control reads what it left */
 	if (j->agent != NULL) {
 		l = &j->agent->plan.limits;
@@ -652,6 +664,7 @@ jailed_say_exited(struct jailed *j)
 		.oom_kills = r->usage.oom_kills,
 	};
 
+	CRASH_POINT();
 	if (r->end == RUN_PROXY)
 		(void)snprintf(m.text, sizeof(m.text), "%.255s", j->why.msg);
 	if (control_say(SPAWN_EXITED, &m, sizeof(m), NULL, 0) == -1)

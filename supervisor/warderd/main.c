@@ -17,6 +17,7 @@
 
 #include "clock.h"
 #include "control.h"
+#include "crash.h"
 #include "deploy.h"
 #include "jailed.h"
 #include "log.h"
@@ -274,6 +275,7 @@ main_serve(struct warderd *w, const struct main_options *o, struct err *e)
 	if (set_make(w, e) == -1 || main_signals(w, e) == -1)
 		return -1;
 	log_init("warderd", o->format, o->level);
+	crash_begin("warderd");
 	log_text(LOG_LEVEL_INFO, "start",
 	    "warderd " WARDER_VERSION ", state %s", w->state);
 	if (main_loop(w, e) == -1)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "crash.h"
 #include "json.h"
 #include "log.h"
 
@@ -98,6 +99,7 @@ attempt_end(struct attempt *a, const struct engine_end *end)
 {
 	struct err e;
 
+	CRASH_POINT();
 	if (!attempt_lives(a))
 		return;
 	a->ended = 1;
@@ -171,6 +173,7 @@ attempt_succeed(struct attempt *a, json_t *values)
 	autofree char *output = NULL;
 	struct err e;
 
+	CRASH_POINT();
 	if (state == NULL || json_text(state, &output, NULL, &e) == -1 ||
 	    attempt_put(a,
 		&(struct attempt_put){ .source = "loop",
@@ -243,6 +246,7 @@ on_request(void *arg, enum agent_method m, const json_t *params,
 {
 	struct attempt *a = arg;
 
+	CRASH_POINT();
 	a->moved++;
 	if (attempt_lives(a)) {
 		attempt_call(a, m, params, call);
@@ -258,6 +262,7 @@ on_notification(void *arg, enum agent_method m, const json_t *params,
 {
 	struct attempt *a = arg;
 
+	CRASH_POINT();
 	a->moved++;
 	if (m == AGENT_EVENT)
 		attempt_event(a, params, bytes);
@@ -271,6 +276,7 @@ on_log(void *arg, int stream, const char *line, size_t n)
 	struct attempt *a = arg;
 	json_t *j;
 
+	CRASH_POINT();
 	a->moved++;
 	a->output += n + 1;
 	if (a->limits.output_bytes != 0 && a->output > a->limits.output_bytes) {
@@ -295,6 +301,7 @@ on_ended(void *arg, const struct session_outcome *o)
 {
 	struct attempt *a = arg;
 
+	CRASH_POINT();
 	a->said_all = 1;
 	if (o->end == SESSION_BROKEN)
 		attempt_fail(a, "ProtocolError", o->why->msg, 0);
@@ -323,6 +330,7 @@ attempt_go_on(struct attempt *a)
 	autojson *params = NULL;
 	struct err e = a->trouble;
 
+	CRASH_POINT();
 	if (a->gathering > 0 || a->session == NULL || a->started ||
 	    !attempt_lives(a))
 		return;
@@ -371,6 +379,7 @@ on_started(void *owner, const struct session_fds *fds,
 	struct attempt *a = owner;
 	struct err e;
 
+	CRASH_POINT();
 	a->limits = *l;
 	if (session_create(a->host->host.loop, fds, &session_ops, a,
 		&a->session, &e) == -1 ||
@@ -395,6 +404,7 @@ on_exited(void *owner, const struct jails_exit *x)
 {
 	struct attempt *a = owner;
 
+	CRASH_POINT();
 	a->exited = 1;
 	a->exit = *x;
 	attempt_conclude(a);
@@ -448,6 +458,7 @@ attempt_begin(struct attempt *a, const struct storage_claim *claim,
 {
 	const char *protocol;
 
+	CRASH_POINT();
 	a->run = engine_attempt_run(a->engine);
 	a->digest = strdup(claim->digest);
 	a->kwargs = text_json(a->run->kwargs);
@@ -476,6 +487,7 @@ starter_start(void *arg, struct engine_attempt *engine,
 	struct attempt *a = calloc(1, sizeof(*a));
 	struct jails_spec jail;
 
+	CRASH_POINT();
 	if (a == NULL)
 		return err_set(e, ERR_SYSTEM, "memory for an attempt");
 	*a = (struct attempt){ .host = host, .engine = engine, .refs = 1 };
@@ -504,6 +516,7 @@ starter_stop(void *session, enum engine_why why)
 {
 	struct attempt *a = session;
 
+	CRASH_POINT();
 	a->stopping = 1;
 	a->why = why;
 	if (a->session != NULL && a->started)
@@ -527,6 +540,7 @@ starter_release(void *session)
 {
 	struct attempt *a = session;
 
+	CRASH_POINT();
 	a->engine = NULL;
 	a->run = NULL;
 	session_destroy(take_ptr(&a->session));

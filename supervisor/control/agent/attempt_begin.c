@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "attempt_private.h"
+#include "crash.h"
 #include "json.h"
 
 static void gather_next(struct attempt *a);
@@ -131,6 +132,7 @@ gather_checkpoint(void *arg, const struct storage_checkpoint *c,
 {
 	struct attempt *a = arg;
 
+	CRASH_POINT();
 	if (error != NULL && error->code != ERR_NOT_FOUND)
 		gather_fail(a, error);
 	if (c != NULL && attempt_lives(a)) {
@@ -194,6 +196,7 @@ gather_journal(void *arg, const struct storage_steps *steps,
 {
 	struct attempt *a = arg;
 
+	CRASH_POINT();
 	if (error != NULL && error->code != ERR_NOT_FOUND)
 		gather_fail(a, error);
 	if (attempt_lives(a)) {
@@ -217,6 +220,7 @@ gather_input(void *arg, const struct storage_run *run, const struct err *error)
 	struct attempt *a = arg;
 	autojson *kwargs = NULL;
 
+	CRASH_POINT();
 	if (error != NULL && error->code != ERR_NOT_FOUND)
 		gather_fail(a, error);
 	if (run != NULL && run->kwargs != NULL &&
@@ -237,6 +241,7 @@ gather_next(struct attempt *a)
 	struct err e;
 	int rc = 0;
 
+	CRASH_POINT();
 	/* a run that was never attempted has no journal */
 	if (run_id != NULL && a->run->attempt == 1 &&
 	    strcmp(run_id, a->run->run_id) == 0)
@@ -436,6 +441,7 @@ attempt_start_params(struct attempt *a, json_t **ret, struct err *e)
 	    start_merged(a, a->context, "context"));
 	json_t *j;
 
+	CRASH_POINT();
 	if (resumes == NULL || start_resumes(a, resumes, e) == -1) {
 		json_decref(input);
 		json_decref(assistant);

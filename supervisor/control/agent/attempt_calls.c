@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "attempt_private.h"
+#include "crash.h"
 #include "json.h"
 
 /* A call that waits for storage. */
@@ -40,6 +41,7 @@ asked_answer(struct asked *q, json_t *result, const struct err *error)
 	static const struct err memory = { .code = ERR_SYSTEM,
 		.msg = "no memory" };
 
+	CRASH_POINT();
 	if (error != NULL || result == NULL)
 		session_fail(q->call, error != NULL ? error : &memory);
 	else
@@ -144,6 +146,7 @@ put_done(void *arg, const struct storage_appended *r, const struct err *error)
 {
 	struct asked *q = arg;
 
+	CRASH_POINT();
 	(void)r;
 	asked_answer(q, json_incref(q->keep), error);
 }
@@ -178,6 +181,7 @@ call_checkpoint_put(struct attempt *a, const json_t *params,
 	struct attempt_put p;
 	struct err e;
 
+	CRASH_POINT();
 	if (json_read(params, put_members, countof(put_members), &m, &e) ==
 		-1 ||
 	    (!put_source_is_right(m.source) &&
@@ -438,6 +442,7 @@ call_interrupt(struct attempt *a, const json_t *params,
 	struct attempt_put p;
 	struct err e;
 
+	CRASH_POINT();
 	if (q == NULL ||
 	    json_read(params, interrupt_members, countof(interrupt_members), &m,
 		&e) == -1 ||
@@ -507,6 +512,7 @@ call_journal_put(struct attempt *a, const json_t *params,
 	size_t n;
 	struct err e;
 
+	CRASH_POINT();
 	if (q == NULL ||
 	    json_read(params, journal_members, countof(journal_members), &m,
 		&e) == -1 ||

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "attempt_private.h"
+#include "crash.h"
 #include "json.h"
 #include "log.h"
 #include "text.h"
@@ -195,6 +196,7 @@ attempt_put(struct attempt *a, const struct attempt_put *p,
 	autoput t = { 0 };
 	struct storage_checkpoint_put_request q;
 
+	CRASH_POINT();
 	/* nothing has changed since the last one, and nobody asks for it */
 	if (p->last && a->checkpoint_id[0] != '\0' && a->is_put &&
 	    json_equal(a->values, p->values))
@@ -311,6 +313,7 @@ event_stored(void *arg, const struct storage_appended *r,
 {
 	struct shown *w = arg;
 
+	CRASH_POINT();
 	(void)r;
 	/* a lost fence is the engine's to act on */
 	if (error != NULL && error->code != ERR_CONFLICT)

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "attempt_private.h"
+#include "crash.h"
 #include "json.h"
 
 enum {
@@ -86,6 +87,7 @@ batch_end(struct batch *b, const struct err *error)
 {
 	json_t *result = json_pack("{s:O}", "results", b->results);
 
+	CRASH_POINT();
 	if (error != NULL)
 		session_fail(b->call, error);
 	else
@@ -100,6 +102,7 @@ batch_end(struct batch *b, const struct err *error)
 static void
 batch_done(struct batch *b, json_t *result, const struct err *error)
 {
+	CRASH_POINT();
 	if (error == NULL && attempt_lives(b->attempt)) {
 		(void)json_array_append_new(b->results,
 		    result != NULL ? result : json_null());

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "api.h"
+#include "crash.h"
 #include "json.h"
 #include "log.h"
 #include "page.h"
@@ -67,6 +68,7 @@ on_described(void *arg, const json_t *result, const struct err *e)
 	autofree char *text = NULL;
 	struct err why;
 
+	CRASH_POINT();
 	if (result == NULL)
 		log_err(LOG_LEVEL_WARN, "agent.describe", e);
 	else if (!json_is_object(result) ||
@@ -128,6 +130,7 @@ on_put(void *arg, const struct storage_agent *a, const struct err *e)
 {
 	struct request *r = arg;
 
+	CRASH_POINT();
 	if (a == NULL) {
 		request_refused(r, e, "Agent", "");
 		return;
@@ -160,6 +163,7 @@ on_deployed(void *arg, const struct spawn_version *v, const struct err *error,
 	const char *name;
 	struct err e;
 
+	CRASH_POINT();
 	if (v == NULL) {
 		request_fail(r,
 		    error->code == ERR_INVALID
@@ -185,6 +189,7 @@ agents_deploy(struct request *r)
 {
 	struct err e;
 
+	CRASH_POINT();
 	if (r->file == -1)
 		request_fail(r, 422, ERR_INVALID, "an archive is missing");
 	else if (r->api->spawn == NULL)

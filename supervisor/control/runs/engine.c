@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "crash.h"
 #include "engine_parts.h"
 
 static void engine_claim(struct engine *en);
@@ -71,6 +72,7 @@ engine_claimed(void *arg, const struct storage_claims *r,
 	struct engine *en = arg;
 	size_t i;
 
+	CRASH_POINT();
 	en->claiming = 0;
 	if (r == NULL) {
 		engine_trouble(en, "claim", error);
@@ -97,6 +99,7 @@ engine_claim(struct engine *en)
 			  : 0;
 	struct err e;
 
+	CRASH_POINT();
 	if (en->claiming) {
 		en->wanted = 1;
 		return;
@@ -124,6 +127,7 @@ engine_wake(struct engine *en)
 {
 	struct err e;
 
+	CRASH_POINT();
 	if (loop_call_set(en->wake, &e) == -1)
 		engine_trouble(en, "wake", &e);
 }
@@ -150,6 +154,7 @@ engine_expired(void *arg, const struct storage_recovery *r,
 {
 	struct engine *en = arg;
 
+	CRASH_POINT();
 	en->renewing = 0;
 	if (r == NULL)
 		engine_trouble(en, "leases", error);
@@ -167,6 +172,7 @@ engine_renewed(void *arg, const struct storage_leases *r,
 	struct err e;
 	size_t i;
 
+	CRASH_POINT();
 	if (r == NULL) {
 		en->renewing = 0;
 		engine_trouble(en, "leases", error);
@@ -239,6 +245,7 @@ engine_sweep(void *arg)
 		.limit = ENGINE_SWEEP_ROWS,
 	};
 
+	CRASH_POINT();
 	engine_timer(en, en->sweep, en->config.sweep_ms);
 	if (en->sweeping > 0)
 		return;
@@ -260,6 +267,7 @@ engine_recovered(void *arg, const struct storage_recovery *r,
 {
 	struct engine *en = arg;
 
+	CRASH_POINT();
 	if (r == NULL) {
 		/* no claim before it: two attempts could have one run */
 		engine_trouble(en, "recovery", error);
@@ -279,6 +287,7 @@ engine_recover(void *arg)
 	struct storage_run_recover_request q = { en->holder };
 	struct err e;
 
+	CRASH_POINT();
 	if (storage_run_recover(en->storage, &q, engine_recovered, en, &e) ==
 	    -1)
 		engine_recovered(en, NULL, &e);

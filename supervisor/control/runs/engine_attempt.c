@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "crash.h"
 #include "engine_parts.h"
 #include "text.h"
 
@@ -77,6 +78,7 @@ attempt_gone(struct engine_attempt *a)
 void
 engine_attempt_destroy(struct engine_attempt *a)
 {
+	CRASH_POINT();
 	if (a->session != NULL && a->phase < ENGINE_KILLING) {
 		a->phase = ENGINE_KILLING;
 		a->en->config.starter->kill(a->session, ENGINE_WHY_DRAIN);
@@ -114,6 +116,7 @@ attempt_store(struct engine_attempt *a)
 	struct engine *en = a->en;
 	struct err e;
 
+	CRASH_POINT();
 	if (storage_run_finish(en->storage, &a->end, attempt_stored, a, &e) ==
 	    -1)
 		attempt_stored(a, NULL, &e);
@@ -159,6 +162,7 @@ engine_end(struct engine_attempt *a, const struct engine_end *end,
 		.backoff_ms = attempt_backoff(a),
 	};
 
+	CRASH_POINT();
 	if (a->phase == ENGINE_ENDING)
 		return err_set(e, ERR_CONFLICT, "this attempt has ended");
 	q.events.v = end->events;
@@ -286,6 +290,7 @@ attempt_create(struct engine *en, const struct storage_claim *c, struct err *e)
 {
 	struct engine_attempt *a = calloc(1, sizeof(*a));
 
+	CRASH_POINT();
 	if (a == NULL) {
 		(void)err_sys(e, ENOMEM, "attempt");
 		return NULL;
@@ -309,6 +314,7 @@ engine_attempt_begin(struct engine *en, const struct storage_claim *c)
 	struct engine_attempt *a;
 	struct err e;
 
+	CRASH_POINT();
 	/* an older one that a lost lease left alive */
 	a = engine_attempt_find(en, r->tenant, r->run_id, 0);
 	if (a != NULL)

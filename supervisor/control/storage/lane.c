@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "crash.h"
 #include "lane.h"
 
 enum {
@@ -14,6 +15,7 @@ enum {
 static void
 lane_run(struct lane *l, struct job *j)
 {
+	CRASH_POINT();
 	hold_finish(&j->out);
 	j->reply = hold_alloc(&j->out, j->kind->reply_size);
 	memset(&j->err, 0, sizeof(j->err));
@@ -62,6 +64,7 @@ lane_quickly(struct lane *l, struct jobs *batch, struct err *e)
 	struct job *j;
 	int64_t before;
 
+	CRASH_POINT();
 	STAILQ_FOREACH(j, batch, next)
 	{
 		before = sqlite3_total_changes64(l->db.h);
@@ -104,6 +107,7 @@ lane_transaction(struct lane *l, struct jobs *batch, struct err *e)
 {
 	enum batch did;
 
+	CRASH_POINT();
 	if (db_script(&l->db, "BEGIN IMMEDIATE", e) == -1)
 		return BATCH_FAILED;
 	did = lane_quickly(l, batch, e);
@@ -125,6 +129,7 @@ lane_write(struct lane *l, struct jobs *batch)
 	enum batch did;
 	struct err e;
 
+	CRASH_POINT();
 	if (l->db.broken) {
 		lane_fail_all(batch, &l->db.why);
 		return;
@@ -142,6 +147,7 @@ lane_checkpoint(struct lane *l)
 {
 	int rc, left;
 
+	CRASH_POINT();
 	if (l->wal_pages < LANE_WAL_PAGES || l->db.broken)
 		return;
 	rc = sqlite3_wal_checkpoint_v2(l->db.h, NULL, SQLITE_CHECKPOINT_PASSIVE,
@@ -170,6 +176,7 @@ lane_read(struct lane *l, struct jobs *batch)
 {
 	struct job *j = STAILQ_FIRST(batch);
 
+	CRASH_POINT();
 	if (!l->open) {
 		if (db_open(&l->db, l->path, l->vfs, 1, 0, &j->err) == -1) {
 			j->rc = -1;
@@ -187,6 +194,7 @@ lane_take(struct lane *l, struct jobs *ret)
 	size_t most = l->mode == LANE_WRITE ? STORAGE_BATCH_MAX : 1;
 	struct job *j;
 
+	CRASH_POINT();
 	STAILQ_INIT(ret);
 	(void)pthread_mutex_lock(&l->lock);
 	while (STAILQ_EMPTY(&l->queue) && !l->stop)

@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""The service, killed at each of its numbered points (include/crash.h).
+
+	tests/fault/test_service.py [--all]
+
+A run with journalled steps, nodes and checkpoints is asked for again and
+again, while warder-control or warderd dies at one point after the other, at
+its first, second, ... pass; what died is started again, as it would be.  The
+client repeats a request that was not answered under the same idempotency key.
+Whatever was killed when: each key has exactly one run, it ends well, what its
+nodes did to the state is there once, and nothing is left of any jail.
+
+Without --all a few points of each.  Needs build/crash: "make crash".
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import uuid
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "tests", "flow"))
+sys.dont_write_bytecode = True
+
+import flow  # noqa: E402
+from daemon import Daemon  # noqa: E402
+from flow import check, equal, test, wait_until  # noqa: E402
+
+CRASH = os.path.join(TOP, "build", "crash")
+SETTLE_S = 60  # until a run must have ended, whatever was killed
+PASSES = {"warder-control": (1, 2, 3, 4, 5, 8), "warderd": (1, 2, 3, 5, 8, 13)}
+ALL = "--all" in sys.argv
+SLICE = 4  # points of each program, without --all
+
+AGENT = """
+import warder
+
+@warder.agent(reducers={"log": warder.append})
+def main(run):
+    run.step("one", lambda: 1)
+    run.node("two", lambda v: {"log": "two"})
+    run.emit({"n": 1})
+    run.node("three", lambda v: {"log": "three"})
+    return {"done": True}
+
+main.serve()
+"""
+
+
+def points(program):
+    """How many the binary has: its section's size."""
+    path = os.path.join(CRASH, "sbin" if program == "warderd" else
+                        "libexec/warder", program)
+    out = subprocess.run(["readelf", "-SW", path], capture_output=True,
+                         check=True).stdout.decode()
+    size = re.search(r"crash_points\s+PROGBITS\s+\w+\s+\w+\s+(\w+)", out)
+    return int(size.group(1), 16) // 16
+
+
+class Crashing(Daemon):
+    """A daemon of the other build, in a /run of its own."""
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = self.w.popen(
+                ["unshare", "-m", "--propagation", "private", "sh", "-c",
+                 "mount -t tmpfs none /run && exec \"$0\" \"$@\"",
+                 os.path.join(CRASH, "sbin", "warderd"), "--config",
+                 self.file, "--state", self.state],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=log)
+        self.pid = self.process.pid
+        self.wait_ready(30)
+        if self.key is None:
+            self.key = self.verb("keys", "create").expect(0).text.strip()
+
+    def arm(self, text):
+        path = f"/proc/{self.pid}/root/run/warder-crash"
+        with open(path + ".new", "w", encoding="ascii") as f:
+            f.write(text)
+        os.rename(path + ".new", path)
+
+    def again(self):
+        """After warderd has died: the next one, with nothing armed."""
+        self.process.popen.wait(10)
+        self.start()
+
+
+def ask(d, method, path, body, key=None):
+    """A request until it is answered, as a client with a key does it."""
+    end = time.monotonic() + SETTLE_S
+    while True:
+        argv = ["curl", "-s", "-m", "20", "-X", method, "-w",
+                "\n%{http_code}", f"http://127.0.0.1:{d.port}{path}", "-H",
+                "x-api-key: " + d.key]
+        if body is not None:
+            argv += ["-H", "content-type: application/json", "-d",
+                     json.dumps(body)]
+        if key is not None:
+            argv += ["-H", "idempotency-key: " + key]
+        done = subprocess.run(argv, capture_output=True, check=False)
+        text, _, status = done.stdout.decode().rpartition("\n")
+        if done.returncode == 0 and status not in ("500", "503"):
+            equal(status, "200", f"{method} {path}: {text}")
+            return json.loads(text)
+        check(time.monotonic() < end, f"{method} {path} is not answered: "
+              f"{done.returncode} {text}; log {d.said()[-1500:]}")
+        if d.process.popen.poll() is not None:
+            d.again()
+        time.sleep(0.05)
+
+
+def one_run(d):
+    """A run from its request to its end; True if something died meanwhile."""
+    before = (d.pid, d.said().count("ev=control.end"))
+    thread = str(uuid.uuid4())
+    key = str(uuid.uuid4())
+    body = {"assistant_id": "crash", "input": {"log": []},
+            "if_not_exists": "create", "stream_resumable": True}
+    run = ask(d, "POST", f"/threads/{thread}/runs", body, key)["run_id"]
+    end = time.monotonic() + SETTLE_S
+    while True:
+        now = ask(d, "GET", f"/v1/runs/{run}", None)
+        if now["status"] not in ("pending", "running"):
+            break
+        check(time.monotonic() < end, f"the run hangs: {now}; "
+              f"log {d.said()[-1500:]}")
+        time.sleep(0.03)
+    equal(now["status"], "success", f"{now}; log {d.said()[-1500:]}")
+    equal(len(ask(d, "GET", f"/threads/{thread}/runs", None)), 1,
+          "runs of one key")
+    values = ask(d, "GET", f"/threads/{thread}/state", None)["values"]
+    equal(values, {"log": ["two", "three"], "done": True}, "state")
+    return before != (d.pid, d.said().count("ev=control.end"))
+
+
+def sweep(w, program):
+    fired = total = 0
+    count = points(program)
+    step = 1 if ALL else max(1, count // SLICE)
+    d = Crashing(w)
+    d.agent("crash", AGENT)
+    for number in range(0, count, step):
+        for at in PASSES[program] if ALL else (1, 3):
+            total += 1
+            d.arm(f"{program} {number} {at}\n")
+            # read at the start: begin anew, armed
+            if program == "warderd":
+                os.kill(d.pid, signal.SIGTERM)
+                d.process.popen.wait(30)
+                rearm(d, f"{program} {number} {at}\n")
+            else:
+                kill_control(d)
+            fired += one_run(d)
+    d.arm("nothing 0 0\n")
+    if d.process.popen.poll() is None:
+        d.stop()
+    print(f"# {program}: {count} points; {fired} of {total} deaths came "
+          "during a run")
+    check(fired > total // 4, f"only {fired} of {total} fired")
+    nothing_left(d)
+
+
+def kill_control(d):
+    """So that the next one reads what is armed; that one alone."""
+    pid = wait_until(d.control, 10, "warder-control")
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: d.control() not in (None, pid), 10, "the next")
+    # it has read its file before it listens; whoever comes after it is safe
+    time.sleep(0.02)
+    d.arm("nothing 0 0\n")
+
+
+def rearm(d, text):
+    """A warderd that finds its file at once."""
+    with open(d.log, "ab") as log:
+        d.process = d.w.popen(
+            ["unshare", "-m", "--propagation", "private", "sh", "-c",
+             "mount -t tmpfs none /run && printf '%s' \"$ARMED\" "
+             ">/run/warder-crash && exec \"$0\" \"$@\"",
+             os.path.join(CRASH, "sbin", "warderd"), "--config", d.file,
+             "--state", d.state], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=log,
+            env=d.w.environment(ARMED=text))
+    d.pid = d.process.pid
+    try:
+        d.wait_ready(30)
+    except flow.Failed:
+        check(d.process.popen.poll() is not None, d.said()[-1500:])
+        d.again()
+
+
+def nothing_left(d):
+    left = subprocess.run(["pgrep", "-f", d.folder], capture_output=True,
+                          check=False).stdout.split()
+    equal(left, [], "processes")
+
+
+def of_program(program):
+    if not os.path.exists(os.path.join(CRASH, "sbin", "warderd")):
+        raise flow.Skip("build/crash is not there: make crash")
+    return program
+
+
+@test(modes=("root",))
+def control_is_killed_at_each_point(w):
+    sweep(w, of_program("warder-control"))
+
+
+@test(modes=("root",))
+def warderd_is_killed_at_each_point(w):
+    sweep(w, of_program("warderd"))
+
+
+if __name__ == "__main__":
+    sys.exit(flow.main(*[a for a in sys.argv[1:] if a != "--all"]))

@@ -26,7 +26,7 @@ crash_begin(const char *program)
 
 	if (fd == -1 || read(fd, text, sizeof(text) - 1) <= 0 ||
 	    sscanf(text, "%63s %ld %ld", name, &point, &pass) != 3 ||
-	    strcmp(name, program) != 0)
+	    strcmp(name, program) != 0 || unlink(CRASH_FILE) == -1)
 		return;
 	chosen = point;
 	atomic_store(&passes, pass);

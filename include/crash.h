@@ -5,15 +5,16 @@
  * "crash_points", numbered by its place there: a sweep reads their count from
  * the binary.  Elsewhere it is nothing at all.
  *
- * Which point it is to be stands in the file CRASH_FILE, read once by
- * crash_begin(): "PROGRAM NUMBER PASS", the program's name, the point from 0,
- * and at which pass of it, from 1.  Death is by an instruction that cannot be
+ * Which point it is to be stands in the file CRASH_FILE, read by crash_begin():
+ * "PROGRAM NUMBER PASS", the program's name, the point from 0, and at which
+ * pass of it, from 1.  The first that it names takes the file away: whoever is
+ * started in its place goes on.  Death is by an instruction that cannot be
  * executed: no handler, no system call, nothing is tidied up.
  */
 #ifndef CRASH_H
 #define CRASH_H
 
-#define CRASH_FILE "/run/warder-crash"
+#define CRASH_FILE "/run/warder-crash/point"
 
 #ifdef CRASH_POINTS
 

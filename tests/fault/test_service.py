@@ -34,6 +34,9 @@ from flow import check, equal, test, wait_until  # noqa: E402
 CRASH = os.path.join(TOP, "build", "crash")
 SETTLE_S = 60  # until a run must have ended, whatever was killed
 PASSES = {"warder-control": (1, 2, 3, 4, 5, 8), "warderd": (1, 2, 3, 5, 8, 13)}
+# A /run of its own; whoever is named by the file takes it away.
+PRIVATE = ("mount -t tmpfs none /run && mkdir -m 777 /run/warder-crash && "
+           "chmod 777 /run/warder-crash && ")
 ALL = "--all" in sys.argv
 SLICE = 4  # points of each program, without --all
 
@@ -69,9 +72,9 @@ class Crashing(Daemon):
         with open(self.log, "ab") as log:
             self.process = self.w.popen(
                 ["unshare", "-m", "--propagation", "private", "sh", "-c",
-                 "mount -t tmpfs none /run && exec \"$0\" \"$@\"",
+                 PRIVATE + "exec \"$0\" \"$@\"",
                  os.path.join(CRASH, "sbin", "warderd"), "--config",
-                 self.file, "--state", self.state],
+                 self.file, "--state", self.state, "--back-off", "50ms"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 stderr=log)
         self.pid = self.process.pid
@@ -80,7 +83,7 @@ class Crashing(Daemon):
             self.key = self.verb("keys", "create").expect(0).text.strip()
 
     def arm(self, text):
-        path = f"/proc/{self.pid}/root/run/warder-crash"
+        path = f"/proc/{self.pid}/root/run/warder-crash/point"
         with open(path + ".new", "w", encoding="ascii") as f:
             f.write(text)
         os.rename(path + ".new", path)
@@ -157,7 +160,6 @@ def sweep(w, program):
             else:
                 kill_control(d)
             fired += one_run(d)
-    d.arm("nothing 0 0\n")
     if d.process.popen.poll() is None:
         d.stop()
     print(f"# {program}: {count} points; {fired} of {total} deaths came "
@@ -167,13 +169,10 @@ def sweep(w, program):
 
 
 def kill_control(d):
-    """So that the next one reads what is armed; that one alone."""
-    pid = wait_until(d.control, 10, "warder-control")
-    os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: d.control() not in (None, pid), 10, "the next")
-    # it has read its file before it listens; whoever comes after it is safe
-    time.sleep(0.02)
-    d.arm("nothing 0 0\n")
+    """So that the next one reads what is armed."""
+    os.kill(wait_until(d.control, 10, "warder-control"), signal.SIGKILL)
+    path = f"/proc/{d.pid}/root/run/warder-crash/point"
+    wait_until(lambda: not os.path.exists(path), 10, "the next to be armed")
 
 
 def rearm(d, text):
@@ -181,10 +180,10 @@ def rearm(d, text):
     with open(d.log, "ab") as log:
         d.process = d.w.popen(
             ["unshare", "-m", "--propagation", "private", "sh", "-c",
-             "mount -t tmpfs none /run && printf '%s' \"$ARMED\" "
-             ">/run/warder-crash && exec \"$0\" \"$@\"",
+             PRIVATE + "printf '%s' \"$ARMED\" >/run/warder-crash/point && "
+             "exec \"$0\" \"$@\"",
              os.path.join(CRASH, "sbin", "warderd"), "--config", d.file,
-             "--state", d.state], stdin=subprocess.DEVNULL,
+             "--state", d.state, "--back-off", "50ms"], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=log,
             env=d.w.environment(ARMED=text))
     d.pid = d.process.pid

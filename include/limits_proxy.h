@@ -20,7 +20,7 @@ enum {
 	PROXY_HELLO_MS = 10 * 1000,
 	PROXY_HEAD_MS = 30 * 1000,
 	PROXY_KEEP_MS = 2 * 60 * 1000,
-	PROXY_KEPT_JAIL = 256,
+	PROXY_KEPT_JAIL = 128,
 	PROXY_KEPT = 768,
 	PROXY_KEPT_MS = 2 * 60 * 1000,
 	PROXY_IDLE_MS = 10 * 60 * 1000,
@@ -83,7 +83,7 @@ enum {
 	    "above what clients keep a connection for", \
 	    "the connection is closed") \
 	X(PROXY_KEPT_JAIL, "connections to services a jail keeps", \
-	    "as many as it may have of its own", \
+	    "half of what it may have of its own; 26 KiB each", \
 	    "those used least recently are closed, or none is kept") \
 	X(PROXY_KEPT, "kept connections of all jails", \
 	    "descriptors: jails that wait must not starve others", \

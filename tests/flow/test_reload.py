@@ -3,7 +3,6 @@
 
 import base64
 import errno
-import glob
 import json
 import os
 import signal
@@ -177,12 +176,12 @@ def closed(w):
     return w.file("closed.yaml", "policy: 1\nname: closed\n")
 
 
-def audit_lines(w):
-    """Of the one run that this user made since the last call."""
-    top = "/var/lib/warder" if w.root else f"{w.home}/.local/state/warder"
-    newest = max(glob.glob(f"{top}/audit/2*.jsonl"), key=os.path.getmtime)
-    w.verb("audit", "verify", newest).expect(0)
-    with open(newest, encoding="utf-8") as f:
+def audit_lines(w, report):
+    """Of the run that wrote this report: other runs have logs beside it."""
+    with open(report, encoding="utf-8") as f:
+        log = json.load(f)["network"]["audit"]["file"]
+    w.verb("audit", "verify", log).expect(0)
+    with open(log, encoding="utf-8") as f:
         return [json.loads(x) for x in f]
 
 
@@ -194,7 +193,8 @@ def tcp_services(w):
     with Echo() as one, Echo() as two:
         both = {"one": tcp(one.port, "one.internal:7000"),
                 "two": tcp(two.port, "two.internal:7001")}
-        live = Live(w, "--policy", policy(w, both))
+        report = os.path.join(w.scratch("report"), "r.json")
+        live = Live(w, "--policy", policy(w, both), "--report", report)
         live.must_open("a", "one.internal", 7000)
         live.must_open("b", "one.internal", 7000, way="connect")
         live.must_open("c", "two.internal", 7001)
@@ -210,7 +210,7 @@ def tcp_services(w):
         live.must_open("e", "one.internal", 7000)
         live.alive("c", "e")
         live.end()
-        lines = audit_lines(w)
+        lines = audit_lines(w, report)
         changes = [x for x in lines if x["kind"] == "reloaded"]
         equal([(x["kept"], x["cut"]) for x in changes],
               [(3, 0), (1, 2), (1, 0)])
@@ -761,8 +761,9 @@ def two_hundred_times_under_load(w):
             "when: always}]\n"))
     with Web() as up:
         a, b = one("a", "b"), one("b", "a")
+        report = os.path.join(w.scratch("report"), "r.json")
         jail = w.start(["python3", "-c", LOAD], "-i", "--policy", a,
-                       stdin=subprocess.PIPE,
+                       "--report", report, stdin=subprocess.PIPE,
                        env=w.environment(KA="canary-aaaa", KB="canary-bbbb"))
         equal(jail.line(), "up\n")
         digest = {}
@@ -781,7 +782,7 @@ def two_hundred_times_under_load(w):
             x, other = ("a", "b") if q.target[1] == "a" else ("b", "a")
             equal(q.get(f"x-{x}"), f"canary-{x * 4}", q.target)
             equal(q.get(f"x-{other}"), None, q.target)
-        lines = audit_lines(w)
+        lines = audit_lines(w, report)
         for line in lines:
             if line["kind"] == "allowed":
                 equal(line["policy"], digest[line["path"][1]], line["path"])

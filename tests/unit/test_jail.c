@@ -72,6 +72,7 @@ launch(const struct jail_options *o, const char *script, int sock, int stdio[3])
 	struct err e = { 0 };
 	struct jail *j = NULL;
 
+	stdio[0] = stdio[1] = stdio[2] = -1;
 	if (jail_create(o, &j, &e) == -1 || jail_launch(j, &c, stdio, &e) == -1)
 		fail_msg("%s", e.msg);
 	return j;

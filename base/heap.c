@@ -47,7 +47,7 @@ heap_realloc(void *p, size_t n)
 		explicit_bzero((char *)p + n, old - n);
 		return p;
 	}
-	to = malloc(n);
+	to = malloc(n > 0 ? n : 1);
 	if (to == NULL)
 		return NULL;
 	if (p != NULL)

@@ -14,7 +14,7 @@ DEPS_CHECK := $(DEPS) clang-14 libclang-rt-14-dev libcmocka-dev \
 DEPS_LINT := clang-format-14 clang-tidy-14 cppcheck mandoc shellcheck
 DEPS_TEST := $(DEPS_CHECK) $(DEPS_LINT) strace qemu-system-x86 busybox-static \
 	bindfs linux-image-amd64 bubblewrap crun runc curl wget git \
-	gnutls-bin nodejs openjdk-17-jdk-headless python3-requests \
+	gnutls-bin nodejs npm python3-venv openjdk-17-jdk-headless python3-requests \
 	python3-httpx nginx-light haproxy squid-openssl mitmproxy
 
 # NO_DEPS=1: the machine has what is needed, by other names.

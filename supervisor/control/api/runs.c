@@ -499,7 +499,9 @@ read_modes(struct request *r, unsigned *ret, struct err *e)
 
 	*ret = 0;
 	for (i = 0; i < r->query.n; i++)
-		if (strcmp(r->query.params[i].name, "stream_mode") == 0) {
+		/* some clients send an empty one for none */
+		if (strcmp(r->query.params[i].name, "stream_mode") == 0 &&
+		    r->query.params[i].value[0] != '\0') {
 			unsigned m = follow_mode(r->query.params[i].value);
 
 			if (m == 0)

@@ -165,7 +165,7 @@ thread_extract(struct writer *w, const struct storage_thread *t,
 static void
 thread_ttl(struct writer *w, const struct storage_thread *t)
 {
-	if (t->ttl_ms == 0) {
+	if (t->expires_at_ms == 0) {
 		writer_null(w, "ttl");
 		return;
 	}

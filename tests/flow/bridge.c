@@ -123,6 +123,7 @@ main(void)
 {
 	const struct spawn_start *s =
 	    (const void *)(buffer.bytes + sizeof(struct ipc_header));
+	pid_t parent = getpid();
 	int test;
 
 	if (receive(SPAWN_FD, &buffer) == -1)
@@ -136,6 +137,8 @@ main(void)
 		return 1;
 	case 0:
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(0);
 		carry(SPAWN_FD, test);
 	default:
 		carry(test, SPAWN_FD);

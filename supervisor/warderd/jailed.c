@@ -160,7 +160,9 @@ jailed_remove(struct jailed *j)
 	CRASH_POINT();
 	if (j->outcome.ended)
 		outcome_settle(&j->outcome, 0, 0);
-	outcome_finish(&j->outcome);
+	/* there is one from the launch on */
+	if (j->outcome.jail != NULL)
+		outcome_finish(&j->outcome);
 	if (jail_destroy(take_ptr(&j->jail)) == -1)
 		jailed_log(j, LOG_LEVEL_ERROR, "run.leftover", "msg",
 		    "the jail left something behind");

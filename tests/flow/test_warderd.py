@@ -303,6 +303,9 @@ def kill_9_ends_every_jail_and_leaves_nothing(w):
 def a_control_that_does_not_read_loses_nothing(w):
     with Warderd(w) as d:
         digest = d.deploy(agent("exit 7")).digest
+        d.spawn(digest).finish()
+        d.receive("EXITED")
+        before = len(os.listdir(f"/proc/{d.pid}/fd"))
         ids = [d.new_id() for _ in range(100)]
         for id_ in ids:
             d.send("SPAWN", SPAWN.pack(id_, digest, b"default", b"r", 1, 0))
@@ -311,6 +314,8 @@ def a_control_that_does_not_read_loses_nothing(w):
             m.close()
             end = d.receive("EXITED", id_, 60)
             equal(os.waitstatus_to_exitcode(end.status), 7)
+        equal(len(os.listdir(f"/proc/{d.pid}/fd")), before, "descriptors")
+        equal([name_of(p) for p in children(d.pid)], ["bridge"])
 
 
 @test
@@ -394,6 +399,49 @@ def the_capabilities_of_the_unit_are_enough(w):
         d.kill(run.id)
         equal(d.receive("EXITED", run.id).end, "KILLED")
         run.close()
+
+
+@test
+def check_config_says_every_defect(w):
+    def said(text, status, ceiling=None):
+        folder = w.scratch("etc")
+        file = w.file("warder.yaml", text, folder=folder)
+        if ceiling is not None:
+            w.file("ceiling.yaml", ceiling, folder=folder)
+        program = os.path.join(os.path.dirname(w.program), "..", "sbin",
+                               "warderd")
+        r = w.popen([program, "--config", file, "--check-config"],
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE).finish()
+        equal(r.status, status, r.said)
+        return r.said
+    equal(said("warder: 1\n", 0), "")
+    equal(said("warder: 1\nlisten: [\"[::1]:0\", /run/x.sock, {address: "
+               "\"0.0.0.0:1\", tls: true}]\ntls: {cert: /a, key: /b}\n"
+               "tenants: [a, b-1]\norigins: [\"https://x.example:8443\"]\n"
+               "workers: 4000\nagents: {roots: [/srv]}\nlimits: {jails: 1, "
+               "jails_per_tenant: 1, queue: 1, streams: 1, body: 1KiB, "
+               "archive: 1GiB, agent: 1MiB}\nretention: {events: 1h, runs: "
+               "none, threads: 365d}\n", 0), "")
+    for text, *parts in (
+            ("listen: []\n", "\"warder\" is missing", ":1:9"),
+            ("warder: 2\n", ":1:9"),
+            ("warder: 1\nlisten: [localhost:80]\n", ":2:10", "ADDRESS:PORT"),
+            ("warder: 1\nlisten: [{address: \"1.2.3.4:1\", tls: true}]\n",
+             ":2:9", "needs \"tls\""),
+            ("warder: 1\nlisten: [{address: /x, tls: true}]\n", ":2:"),
+            ("warder: 1\ntls: {cert: a, key: /b}\n", ":2:13"),
+            ("warder: 1\ntenants: [Default]\n", ":2:11", "tenant"),
+            ("warder: 1\ntenants: []\n", ":2:10"),
+            ("warder: 1\norigins: [\"*\"]\n", ":2:11", "origin"),
+            ("warder: 1\nworker: 3\n", "did you mean \"workers\""),
+            ("warder: 1\nlimits: {jails: 4001, body: 1}\n", ":2:17",
+             ":2:29"),
+            ("warder: 1\nretention: {runs: 5}\n", ":2:19")):
+        holds(said(text, 125), *parts)
+    # the ceiling is looked at too, and a grant is none
+    holds(said("warder: 1\n", 125, "policy: 1\nkind: ceiling\nlimit: {}\n"),
+          "ceiling.yaml:3:1", "limits")
+    holds(said("warder: 1\n", 125, "policy: 1\n"), "not a ceiling")
 
 
 class Manager:

@@ -38,6 +38,8 @@ PASSES = {"warder-control": (1, 2, 3, 4, 5, 8), "warderd": (1, 2, 3, 5, 8, 13)}
 PRIVATE = ("mount -t tmpfs none /run && mkdir -m 777 /run/warder-crash && "
            "chmod 777 /run/warder-crash && ")
 ALL = "--all" in sys.argv
+if ALL:
+    sys.argv.remove("--all")
 SLICE = 4  # points of each program, without --all
 
 AGENT = """
@@ -217,4 +219,4 @@ def warderd_is_killed_at_each_point(w):
 
 
 if __name__ == "__main__":
-    sys.exit(flow.main(*[a for a in sys.argv[1:] if a != "--all"]))
+    sys.exit(flow.main())

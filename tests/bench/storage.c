@@ -3,6 +3,7 @@
  *
  *	storage commits DIR ROUNDS MS
  *	storage growth DIR STEPS
+ *	storage recovery DIR RUNS
  *
  * commits: in turn, MS milliseconds each, ROUNDS times: rows of a checkpoint's
  * size put into one table by SQLite alone (WAL, synchronous FULL, WRITERS rows
@@ -297,6 +298,81 @@ growth(const char *dir, int steps)
 	free(text);
 }
 
+/* ---- recovery ---- */
+
+static void
+recovery_claimed(void *arg, const struct storage_claims *r,
+    const struct err *error)
+{
+	struct host *h = arg;
+
+	if (r == NULL)
+		bench_die("claim", error->msg);
+	h->put += (long)r->rows.n;
+	loop_stop(h->loop);
+}
+
+/* Claim all that is due, a thousand at a time as the engine would. */
+static void
+recovery_claim(struct host *h, const char *holder, int runs)
+{
+	struct storage_run_claim_request q = { holder, 600000,
+		STORAGE_LIMIT_MAX };
+	long before;
+
+	h->put = 0;
+	do {
+		before = h->put;
+		need(storage_run_claim(h->storage, &q, recovery_claimed, h, &e),
+		    "claim");
+		need(loop_run(h->loop, &e), "loop");
+	} while (h->put != before);
+	if (h->put != runs)
+		bench_die("claim", "not all were due");
+}
+
+static void
+recovery_make(struct host *h, int runs)
+{
+	struct storage_run_create_request q = { .tenant = "default",
+		.assistant_id = "agent",
+		.kwargs = "{\"input\":{}}" };
+	struct storage_agent_put_request agent = { .tenant = "default",
+		.name = "agent",
+		.digest = "d" };
+	int i;
+
+	need(storage_agent_put(h->storage, &agent, NULL, NULL, &e), "agent");
+	for (i = 0; i < runs; i++)
+		need(storage_run_create(h->storage, &q, NULL, NULL, &e), "run");
+	recovery_claim(h, "killed", runs);
+}
+
+static void
+recovery(const char *dir, int runs)
+{
+	struct storage_run_recover_request q = { "next" };
+	struct storage_config c = { 0 };
+	struct host h = { 0 };
+	uint64_t begin;
+	char path[256];
+
+	if (runs > STORAGE_QUEUE_MAX / 2)
+		bench_die("recovery", "too many runs");
+	(void)snprintf(path, sizeof(path), "%s/recovery", dir);
+	c.path = path;
+	need(loop_create(&h.loop, &e), "loop");
+	need(storage_create(h.loop, &c, &h.storage, &e), "storage");
+	recovery_make(&h, runs);
+	storage_destroy(h.storage);
+	begin = bench_now_ns();
+	need(storage_create(h.loop, &c, &h.storage, &e), "storage");
+	need(storage_run_recover(h.storage, &q, NULL, NULL, &e), "recover");
+	recovery_claim(&h, "next", runs);
+	printf("%ju\n", (uintmax_t)((bench_now_ns() - begin) / 1000));
+	host_close(&h);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -304,8 +380,11 @@ main(int argc, char **argv)
 		commits(argv[2], bench_count(argv[3]), bench_count(argv[4]));
 	else if (argc == 4 && strcmp(argv[1], "growth") == 0)
 		growth(argv[2], bench_count(argv[3]) / 10 * 10);
+	else if (argc == 4 && strcmp(argv[1], "recovery") == 0)
+		recovery(argv[2], bench_count(argv[3]));
 	else
 		bench_die("storage",
-		    "commits DIR ROUNDS MS | growth DIR STEPS");
+		    "commits DIR ROUNDS MS | growth DIR STEPS | recovery DIR "
+		    "RUNS");
 	return 0;
 }

@@ -517,6 +517,49 @@ run_finish__interrupted__the_thread_waits_for_a_person(void **state)
 	assert_string_equal(thread_status(w, "t1"), "interrupted");
 }
 
+/* What sqlite3 does to a database that nobody has open. */
+static void
+meddle(struct world *w, const char *sql)
+{
+	sqlite3 *h;
+
+	world_close(w);
+	assert_int_equal(sqlite3_open(w->path, &h), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(h, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(h), SQLITE_OK);
+	assert_int_equal(world_open(w), 0);
+}
+
+static void
+run_write__stored_bytes__bounded_over_attempts_but_for_the_end(void **state)
+{
+	struct world *w = *state;
+	struct storage_event ev = { .name = "custom", .data = "\"123456789\"" };
+	struct storage_run_end end;
+	struct storage_run r;
+	char sql[128];
+
+	world_agent(w, "default", "agent");
+	r = made(w, "t1", NULL);
+	r = claim_it(w, r.run_id);
+	(void)snprintf(sql, sizeof(sql), "UPDATE lease SET stored_bytes = %d",
+	    STORAGE_RUN_BYTES_MAX - 100);
+	meddle(w, sql);
+	/* of an attempt that is lost, and of the one after it */
+	assert_int_equal(finished(w, &r, "lost").again, 1);
+	r = claim_it(w, r.run_id);
+	call(event_append, NULL, .tenant = "default", .run_id = r.run_id,
+	    .fence = 2, .events = { &ev, 1 });
+	refuse(event_append, ERR_LIMIT, "stored", .tenant = "default",
+	    .run_id = r.run_id, .fence = 2, .events = { &ev, 1 });
+	refuse(event_append, ERR_CONFLICT, "does not have", .tenant = "default",
+	    .run_id = r.run_id, .fence = 1, .events = { &ev, 1 });
+	call(run_finish, &end, .tenant = "default", .run_id = r.run_id,
+	    .fence = 2, .status = "success", .events = { &ev, 1 });
+	assert_in_range(end.rows.v[0].stored_bytes, STORAGE_RUN_BYTES_MAX - 100,
+	    STORAGE_RUN_BYTES_MAX);
+}
+
 /* ---- leases ---- */
 
 static void
@@ -617,17 +660,11 @@ run_claim__no_agent__an_error_not_a_wait(void **state)
 	struct world *w = *state;
 	struct storage_claims c;
 	struct storage_run r;
-	sqlite3 *h;
 
 	world_agent(w, "default", "agent");
 	r = made(w, "t1", NULL);
 	/* nothing removes an agent: as after a restored backup */
-	world_close(w);
-	assert_int_equal(sqlite3_open(w->path, &h), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(h, "DELETE FROM agent", NULL, NULL, NULL),
-	    SQLITE_OK);
-	assert_int_equal(sqlite3_close(h), SQLITE_OK);
-	assert_int_equal(world_open(w), 0);
+	meddle(w, "DELETE FROM agent");
 	c = claimed(w, 10);
 	assert_int_equal(c.rows.n, 0);
 	assert_int_equal(c.ended.n, 1);
@@ -783,6 +820,8 @@ main(void)
 		    run_cancel__by_name_and_by_status__pending_now_running_later),
 		world_test(
 		    run_finish__interrupted__the_thread_waits_for_a_person),
+		world_test(
+		    run_write__stored_bytes__bounded_over_attempts_but_for_the_end),
 		world_test(
 		    run_recover__another_process_had_them__claimed_again),
 		world_test(run_recover__lost_too_often__an_error),

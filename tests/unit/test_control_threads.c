@@ -4,10 +4,10 @@
  */
 #include "unit_storage.h"
 
-#include "../../supervisor/control/json.h"
 #include "../../supervisor/control/storage/db.h"
 #include "../../supervisor/control/storage/members.h"
 #include "../../supervisor/control/storage/pack.h"
+#include "json.h"
 
 #define T1 .tenant = "default", .thread_id = "t1"
 

@@ -1,7 +1,7 @@
 #include <string.h>
 
-#include "../json.h"
 #include "function.h"
+#include "json.h"
 
 /* ---- arguments ---- */
 

@@ -28,8 +28,7 @@ lane_fail_all(struct jobs *batch, const struct err *e)
 {
 	struct job *j;
 
-	STAILQ_FOREACH(j, batch, next)
-	{
+	for (j = STAILQ_FIRST(batch); j != NULL; j = STAILQ_NEXT(j, next)) {
 		j->rc = -1;
 		j->err = *e;
 	}
@@ -65,8 +64,7 @@ lane_quickly(struct lane *l, struct jobs *batch, struct err *e)
 	int64_t before;
 
 	CRASH_POINT();
-	STAILQ_FOREACH(j, batch, next)
-	{
+	for (j = STAILQ_FIRST(batch); j != NULL; j = STAILQ_NEXT(j, next)) {
 		before = sqlite3_total_changes64(l->db.h);
 		lane_run(l, j);
 		if (j->rc == 0)
@@ -86,8 +84,7 @@ lane_carefully(struct lane *l, struct jobs *batch, struct err *e)
 {
 	struct job *j;
 
-	STAILQ_FOREACH(j, batch, next)
-	{
+	for (j = STAILQ_FIRST(batch); j != NULL; j = STAILQ_NEXT(j, next)) {
 		if (db_script(&l->db, "SAVEPOINT job", e) == -1)
 			return BATCH_FAILED;
 		lane_run(l, j);

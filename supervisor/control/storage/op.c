@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "../json.h"
+#include "json.h"
 #include "op.h"
 #include "uuid.h"
 

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../json.h"
+#include "json.h"
 #include "members.h"
 #include "op.h"
 #include "pack.h"

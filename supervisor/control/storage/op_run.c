@@ -71,10 +71,11 @@ run_lease(struct db *d, struct storage_run *r, const struct op_step *how,
 	d->v.fence = r->fence;
 	d->v.a = how->holder;
 	d->v.n = d->v.steady + how->lease_ms;
+	d->v.m = r->stored_bytes;
 	return db_exec(d,
 	    "INSERT INTO lease (tenant, run_id, thread_id, fence, holder,"
 	    " until_at, stored_bytes)"
-	    " VALUES ($tenant, $run_id, $thread_id, $fence, $a, $n, 0)",
+	    " VALUES ($tenant, $run_id, $thread_id, $fence, $a, $n, $m)",
 	    e);
 }
 
@@ -82,15 +83,10 @@ run_lease(struct db *d, struct storage_run *r, const struct op_step *how,
 static int
 run_free(struct db *d, struct storage_run *r, struct err *e)
 {
-	int64_t bytes;
-
-	if (db_number(d,
-		"DELETE FROM lease WHERE tenant = $tenant AND run_id = $run_id"
-		" RETURNING stored_bytes",
-		&bytes, e) == -1)
-		return -1;
-	r->stored_bytes += bytes;
-	return 0;
+	return db_number(d,
+	    "DELETE FROM lease WHERE tenant = $tenant AND run_id = $run_id"
+	    " RETURNING stored_bytes",
+	    &r->stored_bytes, e);
 }
 
 /* A rollback asked for is not taken back by an interrupt. */
@@ -284,6 +280,25 @@ op_run_step(struct db *d, struct storage_run *r, const struct op_step *how,
 	return 0;
 }
 
+/* Which of the two was it? */
+static int
+fence_refused(struct db *d, struct err *e)
+{
+	int64_t ours;
+
+	if (db_number(d,
+		"SELECT count(*) FROM lease WHERE tenant = $tenant"
+		" AND run_id = $run_id AND fence = $fence"
+		" AND ($thread_id IS NULL OR thread_id = $thread_id)",
+		&ours, e) == -1)
+		return -1;
+	if (ours)
+		return err_set(e, ERR_LIMIT, "the run has stored %d bytes",
+		    STORAGE_RUN_BYTES_MAX);
+	return err_set(e, ERR_CONFLICT,
+	    "this attempt does not have the run any more");
+}
+
 int
 op_fence(struct db *d, const char *tenant, const char *thread_id,
     const char *run_id, int64_t fence, int64_t bytes, struct err *e)
@@ -293,17 +308,15 @@ op_fence(struct db *d, const char *tenant, const char *thread_id,
 	d->v.run_id = run_id;
 	d->v.fence = fence;
 	d->v.n = bytes;
+	d->v.m = STORAGE_RUN_BYTES_MAX;
 	if (db_exec(d,
 		"UPDATE lease SET stored_bytes = stored_bytes + $n"
 		" WHERE tenant = $tenant AND run_id = $run_id"
-		" AND fence = $fence"
+		" AND fence = $fence AND stored_bytes + $n <= $m"
 		" AND ($thread_id IS NULL OR thread_id = $thread_id)",
 		e) == -1)
 		return -1;
-	if (db_changes(d) != 1)
-		return err_set(e, ERR_CONFLICT,
-		    "this attempt does not have the run any more");
-	return 0;
+	return db_changes(d) == 1 ? 0 : fence_refused(d, e);
 }
 
 /* ---- making ---- */

@@ -1,7 +1,7 @@
 /* Threads. */
 #include <string.h>
 
-#include "../json.h"
+#include "json.h"
 #include "op.h"
 #include "uuid.h"
 

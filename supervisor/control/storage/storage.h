@@ -44,6 +44,7 @@ enum {
 	STORAGE_REPLY_BYTES_MAX = 64 << 20, /* of one answer */
 	STORAGE_DEPTH_MAX = 8, /* runs inside runs */
 	STORAGE_CHILDREN_MAX = 256, /* runs that one run starts */
+	STORAGE_RUN_BYTES_MAX = 1 << 30, /* that a run's attempts write */
 	STORAGE_LOSSES_MAX = 20, /* attempts that ended with their host */
 	STORAGE_PENDING_MAX = 1000, /* runs waiting on one thread */
 	STORAGE_IDEMPOTENT_MS = 24 * 60 * 60 * 1000,
@@ -76,6 +77,9 @@ enum {
 	X(STORAGE_CHILDREN_MAX, "runs that a run starts", \
 	    "more than a plan of work has parts", \
 	    "the run is not made: limit") \
+	X(STORAGE_RUN_BYTES_MAX, "bytes that a run stores", \
+	    "checkpoints, events, journal and items of all its attempts", \
+	    "what would exceed it is refused: limit") \
 	X(STORAGE_LOSSES_MAX, "attempts that ended with their host", \
 	    "a run that takes its host down must not do so for ever", \
 	    "the run ends: error, RunLost") \

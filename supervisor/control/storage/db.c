@@ -79,8 +79,9 @@ db_error(struct db *d, int rc, const char *what, struct err *e)
 		mine.code = meanings[i].code;
 		mine.sys = meanings[i].sys;
 		if (meanings[i].broken && !d->broken) {
-			d->broken = 1;
 			d->why = mine;
+			/* the loop's thread looks at it */
+			__atomic_store_n(&d->broken, 1, __ATOMIC_RELEASE);
 		}
 	}
 	if (e != NULL)

@@ -74,6 +74,8 @@ op_json_list(struct db *d, const struct storage_texts *t, const char **ret,
 	return 0;
 }
 
+#undef op_not_found
+
 int
 op_not_found(const char *what, const char *id, struct err *e)
 {

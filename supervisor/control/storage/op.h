@@ -50,6 +50,11 @@ must_check int op_order(struct db *d, const char *sort_by,
 
 int op_not_found(const char *what, const char *id, struct err *e);
 
+#ifdef __clang_analyzer__
+/* As in err.h: it does not see that this returns -1. */
+#	define op_not_found(...) (op_not_found(__VA_ARGS__), -1)
+#endif
+
 /* Statements of a helper take this record's fields for ":name" meanwhile. */
 struct op_with {
 	const struct record_shape *shape;

@@ -495,7 +495,7 @@ inject_strip_query(const struct inject_set *s, const struct verdict *v,
 	autofree char *to = NULL;
 	size_t before, n;
 
-	if (query++ == NULL || !credential_in_query(s->net, v->rule, query))
+	if (query == NULL || !credential_in_query(s->net, v->rule, ++query))
 		return 0;
 	to = malloc(strlen(target) + 1);
 	if (to == NULL)

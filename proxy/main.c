@@ -106,8 +106,8 @@ static int
 main_run(struct proxy *p, struct err *e)
 {
 	p->locked = heap_lock();
-	if (main_prepare(p, e) == -1 ||
-	    main_via(p, e) == -1 || loop_create(&p->loop, e) == -1 ||
+	if (main_prepare(p, e) == -1 || main_via(p, e) == -1 ||
+	    loop_create(&p->loop, e) == -1 ||
 	    locals_create(p->loop, &p->locals, e) == -1 ||
 	    names_create(p->loop, &p->names, e) == -1 ||
 	    upstream_create(p->loop, p->nkept_max, &p->upstream, e) == -1 ||

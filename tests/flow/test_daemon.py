@@ -76,6 +76,25 @@ def somebody_is_asked_and_answers(w):
 
 
 @test
+def what_a_person_changes_is_joined_as_the_agent_does_it(w):
+    with Daemon(w) as d:
+        d.deploy("approve")
+        d.run("approve", {"to": "Ann"}, expect=3)
+        thread = d.json("threads", "list", "interrupted")[0]["thread_id"]
+        status, made = d.api("POST", f"/threads/{thread}/state",
+                             {"values": {"log": "edited", "note": 1}})
+        equal(status, 200, made)
+        values = d.json("threads", "state", thread)["values"]
+        # "log" has a reducer in the agent, "note" has none
+        equal((values["log"], values["note"]), (["drafted", "edited"], 1))
+        done = d.verb("run", "approve", "--thread", thread, "--resume",
+                      '{"type": "approve"}').expect(0)
+        values = json.loads(done.text)
+        equal(values["log"], ["drafted", "edited", "sent"])
+        equal(values["note"], 1)
+
+
+@test
 def a_killed_control_loses_nothing_and_repeats_nothing(w):
     with Daemon(w) as d:
         d.agent("counted", COUNTED)

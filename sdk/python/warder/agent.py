@@ -72,8 +72,11 @@ class Agent:
 
     def update(self, params):
         """What the state is after somebody's update, by the reducers."""
-        return {"values": merged(self.reducers, params.get("state") or {},
-                                 params.get("values") or {})}
+        updates = params.get("values") or {}
+        values = params.get("state") or {}
+        for update in updates if isinstance(updates, list) else [updates]:
+            values = merged(self.reducers, values, update)
+        return {"values": values}
 
 
 def agent(fn=None, **options):

@@ -11,6 +11,7 @@
 #include "page.h"
 #include "routes.h"
 #include "shape.h"
+#include "supervisor/control/agent/ask.h"
 #include "supervisor/control/storage/uuid.h"
 
 /* ---- bodies --------------------------------------------------------------- */
@@ -73,7 +74,23 @@ struct place {
 	int64_t step; /* of the state that is put */
 	struct state_body body;
 	int listed; /* a history, not one state */
+
+	/* an update, as the agent's own reducers join it */
+	char base_id[UUID_SIZE]; /* of the state that it was joined to */
+	char graph[API_ARG_BYTES]; /* whose state it is; "": nobody's */
+	int asked; /* how often the agent was */
+	json_t *joined; /* the state after it; NULL: not asked, or no need */
 };
+
+enum {
+	STATE_ASKS_MAX = 3, /* while others change the same thread */
+};
+
+static void
+place_drop(void *state)
+{
+	json_decref(((struct place *)state)->joined);
+}
 
 static struct place *
 place_create(struct request *r)
@@ -87,6 +104,7 @@ place_create(struct request *r)
 	p->ns = "";
 	p->body.limit = PAGE_LIMIT;
 	r->state = p;
+	r->drop = place_drop;
 	return p;
 }
 
@@ -326,23 +344,43 @@ merge_values(json_t *into, const json_t *values, struct err *e)
 }
 
 /* The step behind that of a state; the first one of a thread is -1. */
-static int64_t
-step_after(const struct storage_checkpoint *base)
+/* NULL: there is none. */
+static json_t *
+base_metadata(const struct storage_checkpoint *base)
 {
-	autojson *old = NULL;
+	json_t *old;
 
 	if (base == NULL || base->metadata == NULL ||
 	    json_parse(base->metadata, strlen(base->metadata), NULL, &old,
 		NULL) == -1)
+		return NULL;
+	return old;
+}
+
+static int64_t
+step_after(const struct storage_checkpoint *base)
+{
+	autojson *old = base_metadata(base);
+
+	if (old == NULL)
 		return -1;
 	return json_integer_value(json_object_get(old, "step")) + 1;
 }
 
-/* {"source": "update", "step": n, "parents": {}, ...} */
+/*
+ * {"source": "update", "step": n, "parents": {}, ...}.  What the attempt that
+ * made the state wrote down for the next one stays true of it: see "warder" in
+ * docs/protocol-agent.md.
+ */
 static json_t *
-update_metadata(int64_t step, const struct state_body *b)
+update_metadata(int64_t step, const struct state_body *b,
+    const struct storage_checkpoint *base)
 {
-	json_t *m;
+	static const char *const kept[] = { "warder", "graph_id",
+		"assistant_id" };
+	autojson *old = base_metadata(base);
+	json_t *m, *v;
+	size_t i;
 
 	m = json_pack("{s:s,s:I,s:{}}", "source",
 	    b->values == NULL ? "fork" : "update", "step", (json_int_t)step,
@@ -350,12 +388,15 @@ update_metadata(int64_t step, const struct state_body *b)
 	if (m != NULL && b->as_node != NULL)
 		(void)json_object_set_new(m, "as_node",
 		    json_string(b->as_node));
+	for (i = 0; m != NULL && i < countof(kept); i++)
+		if ((v = json_object_get(old, kept[i])) != NULL)
+			(void)json_object_set(m, kept[i], v);
 	return m;
 }
 
 /*
- * Values are put over the old ones by their names: an agent that keeps its
- * state in channels of its own has to do that itself.
+ * Values are put over the old ones by their names, unless the agent has joined
+ * them by its own reducers.
  */
 static int
 put_state(struct request *r, const struct storage_checkpoint *base,
@@ -377,9 +418,12 @@ put_state(struct request *r, const struct storage_checkpoint *base,
 		return -1;
 	if (!json_is_object(values))
 		return err_set(e, ERR_CONFLICT, "the state is no object");
-	if (merge_values(values, p->body.values, e) == -1)
+	if (p->joined != NULL) {
+		json_decref(values);
+		values = json_incref(p->joined);
+	} else if (merge_values(values, p->body.values, e) == -1)
 		return -1;
-	metadata = update_metadata(step_after(base), &p->body);
+	metadata = update_metadata(step_after(base), &p->body, base);
 	id = request_keep(r, UUID_SIZE);
 	if (id == NULL)
 		return err_sys(e, ENOMEM, "a checkpoint");
@@ -406,31 +450,136 @@ put_state(struct request *r, const struct storage_checkpoint *base,
 		   : -1;
 }
 
+static void ask_base(struct request *r);
+
+static void
+on_joined(void *arg, const json_t *result, const struct err *e)
+{
+	struct request *r = arg;
+	struct place *p = r->state;
+	json_t *values = json_object_get(result, "values");
+
+	if (!json_is_object(values)) {
+		request_fail(r, 422, ERR_INVALID,
+		    "the agent does not take these values: %s",
+		    e != NULL ? e->msg : "it answered none");
+		return;
+	}
+	json_decref(p->joined);
+	p->joined = json_incref(values);
+	ask_base(r);
+}
+
+/* Programs that only print have no reducers. */
+static int
+agent_has_reducers(const struct storage_agent *a)
+{
+	autojson *card = NULL;
+	const char *protocol;
+
+	if (json_parse(a->manifest, strlen(a->manifest), NULL, &card, NULL) ==
+	    -1)
+		return 0;
+	protocol = json_string_value(json_object_get(card, "protocol"));
+	return protocol != NULL && strcmp(protocol, "native") == 0;
+}
+
+static void
+on_owner(void *arg, const struct storage_agent *a, const struct err *e)
+{
+	struct request *r = arg;
+	struct place *p = r->state;
+	struct ask *ask;
+	struct err why;
+
+	if (a == NULL && e->code != ERR_NOT_FOUND)
+		request_error(r, e);
+	else if (a == NULL || !agent_has_reducers(a)) {
+		p->graph[0] = '\0'; /* nobody to ask */
+		ask_base(r);
+	} else if (ask_start(r->api->jails, r->who.tenant, a->digest,
+		       AGENT_COMMAND_STATE_UPDATE, p->joined, on_joined, r,
+		       &ask, &why) == -1)
+		request_error(r, &why);
+}
+
+/* Whose state this is, and what it is to be joined with. */
+static int
+join_begin(struct request *r, const struct storage_checkpoint *base,
+    struct err *e)
+{
+	struct place *p = r->state;
+	autojson *metadata = base_metadata(base);
+	const char *graph = text_of(metadata, "graph_id");
+	autojson *state = NULL;
+
+	p->graph[0] = '\0';
+	p->asked++;
+	if (graph == NULL || r->api->jails == NULL || p->body.values == NULL)
+		return 0;
+	if (base->values != NULL &&
+	    json_parse(base->values, strlen(base->values), NULL, &state, e) ==
+		-1)
+		return -1;
+	(void)snprintf(p->graph, sizeof(p->graph), "%s", graph);
+	(void)snprintf(p->base_id, sizeof(p->base_id), "%s",
+	    base->checkpoint_id);
+	json_decref(p->joined);
+	p->joined = json_pack("{s:O, s:O, s:s?}", "state",
+	    state != NULL ? state : json_null(), "values", p->body.values,
+	    "as_node", p->body.as_node);
+	return storage_agent_get(r->api->storage,
+		   &(struct storage_agent_get_request){ .tenant = r->who.tenant,
+		       .name = p->graph },
+		   on_owner, r, e) == -1
+		   ? -1
+		   : 1;
+}
+
+/* 1: the agent is asked; 0: it was, about this very state, or need not be. */
+static int
+join(struct request *r, const struct storage_checkpoint *base, struct err *e)
+{
+	struct place *p = r->state;
+	int rc;
+
+	if (base == NULL || (p->asked > 0 && p->graph[0] == '\0') ||
+	    (p->asked > 0 && strcmp(p->base_id, base->checkpoint_id) == 0))
+		return 0;
+	if (p->asked == STATE_ASKS_MAX)
+		return err_set(e, ERR_CONFLICT,
+		    "the thread's state changes all the time");
+	rc = join_begin(r, base, e);
+	return rc;
+}
+
 static void
 on_base(void *arg, const struct storage_checkpoint *c, const struct err *e)
 {
 	struct request *r = arg;
-	const struct place *p = r->state;
+	struct place *p = r->state;
 	struct err why = { 0 };
+	int rc;
 
-	if (c == NULL && (e->code != ERR_NOT_FOUND || p->id != NULL))
+	if (c == NULL && (e->code != ERR_NOT_FOUND || p->id != NULL)) {
 		request_refused(r, e, "Checkpoint",
 		    p->id != NULL ? p->id : r->args.text[0]);
-	else if (put_state(r, c, &why) == -1)
+		return;
+	}
+	rc = join(r, c, &why);
+	if (rc == 0 && p->graph[0] == '\0') {
+		json_decref(p->joined);
+		p->joined = NULL;
+	}
+	if (rc == -1 || (rc == 0 && put_state(r, c, &why) == -1))
 		request_refused(r, &why, "Thread", r->args.text[0]);
 }
 
-void
-state_update(struct request *r)
+/* The state that is changed: the newest, or the one that was named. */
+static void
+ask_base(struct request *r)
 {
-	struct place *p = place_create(r);
-	struct err e = { 0 };
-
-	if (p == NULL || request_read(r, &p->body) == -1)
-		return;
-	place_take(p, p->body.checkpoint);
-	if (p->body.checkpoint_id != NULL)
-		p->id = p->body.checkpoint_id;
+	const struct place *p = r->state;
 	const struct storage_checkpoint_get_request q = {
 		.tenant = r->who.tenant,
 		.thread_id = r->args.text[0],
@@ -438,9 +587,23 @@ state_update(struct request *r)
 		.checkpoint_id = p->id,
 		.full = 1,
 	};
+	struct err e = { 0 };
 
 	if (storage_checkpoint_get(r->api->storage, &q, on_base, r, &e) == -1)
 		request_error(r, &e);
+}
+
+void
+state_update(struct request *r)
+{
+	struct place *p = place_create(r);
+
+	if (p == NULL || request_read(r, &p->body) == -1)
+		return;
+	place_take(p, p->body.checkpoint);
+	if (p->body.checkpoint_id != NULL)
+		p->id = p->body.checkpoint_id;
+	ask_base(r);
 }
 
 static void

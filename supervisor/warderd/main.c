@@ -135,6 +135,18 @@ main_stop(struct warderd *w)
 }
 
 static void
+main_again(struct warderd *w)
+{
+	static char text[MAIN_TEXT_MAX];
+	struct err e;
+
+	if (set_again(w, text, sizeof(text), &e) == -1)
+		log_err(LOG_LEVEL_ERROR, "reload", &e);
+	else
+		log_text(LOG_LEVEL_INFO, "reload", "the ceiling is read again");
+}
+
+static void
 main_on_signal(void *ctx, short events)
 {
 	static struct signalfd_siginfo s;
@@ -143,8 +155,7 @@ main_on_signal(void *ctx, short events)
 	(void)events;
 	while (read(w->signals_fd, &s, sizeof(s)) == sizeof(s)) {
 		if (s.ssi_signo == SIGHUP)
-			log_text(LOG_LEVEL_WARN, "reload",
-			    "the configuration is read at the start only");
+			main_again(w);
 		else
 			main_stop(w);
 	}

@@ -1,6 +1,5 @@
 #include "set.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -8,13 +7,12 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "child.h"
 #include "jail/cgroup.h"
 #include "jail/leftover.h"
+#include "listener.h"
 #include "memfd.h"
 #include "policy/builtin.h"
 #include "policy/client.h"
@@ -22,7 +20,6 @@
 #include "text.h"
 
 enum {
-	SET_BACKLOG = 1024,
 	SET_PEM_MAX = 1024 * 1024,
 };
 
@@ -191,23 +188,58 @@ set_ceiling(struct warderd *w, char *buf, char *text, size_t size,
 	return 0;
 }
 
+static char set_buf[CONFIG_FILE_MAX];
+
+/* A new one, in its memfd too, in place of what is there. */
+static int
+set_new_ceiling(struct warderd *w, char *text, size_t size, struct err *e)
+{
+	void *p = mmap(NULL, sizeof(*w->ceiling), PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return err_set(e, ERR_SYSTEM, "mmap");
+	w->ceiling = p;
+	w->dirs.ceiling[0] = '\0';
+	if (set_ceiling(w, set_buf, text, size, e) == -1)
+		return -1;
+	w->ceiling_fd =
+	    memfd_create_sealed("warder-ceiling", p, sizeof(*w->ceiling), e);
+	return w->ceiling_fd == -1 ? -1 : 0;
+}
+
+int
+set_again(struct warderd *w, char *text, size_t size, struct err *e)
+{
+	struct ceiling *old = w->ceiling, *new;
+	struct find_dirs dirs = w->dirs;
+	autofd fd = w->ceiling_fd;
+
+	w->ceiling_fd = -1;
+	if (set_new_ceiling(w, text, size, e) == 0) {
+		w->store.ceiling = w->ceiling;
+		(void)munmap(old, sizeof(*old));
+		return 0;
+	}
+	new = w->ceiling;
+	w->ceiling = old;
+	w->dirs = dirs;
+	w->ceiling_fd = take_fd(&fd);
+	if (new != old)
+		(void)munmap(new, sizeof(*new));
+	return -1;
+}
+
 int
 set_read(struct warderd *w, const char *state, char *text, size_t size,
     struct err *e)
 {
-	static char buf[CONFIG_FILE_MAX];
-	void *p = mmap(NULL, sizeof(*w->ceiling), PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
 	text[0] = '\0';
-	if (p == MAP_FAILED)
-		return err_set(e, ERR_SYSTEM, "mmap");
-	w->ceiling = p;
 	w->control_uid = child_uid(SPAWN_USER_NAME, SPAWN_UID_RESERVED);
 	if (set_places(w, state, e) == -1 ||
-	    set_settings(w, buf, text, size, e) == -1)
+	    set_settings(w, set_buf, text, size, e) == -1)
 		return -1;
-	return set_ceiling(w, buf, text, size, e);
+	return set_new_ceiling(w, text, size, e);
 }
 
 /* ---- directories ---- */
@@ -287,99 +319,16 @@ set_lock(struct warderd *w, struct err *e)
 
 /* ---- listeners ---- */
 
-union set_address {
-	struct sockaddr any;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-	struct sockaddr_un path;
-};
-
-static socklen_t
-set_address(const struct settings_listen *l, union set_address *a)
-{
-	memset(a, 0, sizeof(*a));
-	if (l->kind == SETTINGS_LISTEN_UNIX) {
-		a->path.sun_family = AF_UNIX;
-		(void)snprintf(a->path.sun_path, sizeof(a->path.sun_path), "%s",
-		    l->address);
-		return sizeof(a->path);
-	}
-	if (inet_pton(AF_INET, l->address, &a->v4.sin_addr) == 1) {
-		a->v4.sin_family = AF_INET;
-		a->v4.sin_port = htons((uint16_t)l->port);
-		return sizeof(a->v4);
-	}
-	if (inet_pton(AF_INET6, l->address, &a->v6.sin6_addr) == 1) {
-		a->v6.sin6_family = AF_INET6;
-		a->v6.sin6_port = htons((uint16_t)l->port);
-		return sizeof(a->v6);
-	}
-	return 0;
-}
-
-/* A socket's file that nobody answers is left over; any other is not ours. */
-static int
-set_clear_path(const char *path, const union set_address *a, struct err *e)
-{
-	autofd fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct stat st;
-
-	if (lstat(path, &st) == -1)
-		return errno == ENOENT ? 0 : err_set(e, ERR_SYSTEM, "%s", path);
-	if (!S_ISSOCK(st.st_mode))
-		return err_set(e, ERR_CONFLICT, "%s: it is no socket", path);
-	if (fd == -1)
-		return err_set(e, ERR_SYSTEM, "socket");
-	if (connect(fd, &a->any, sizeof(a->path)) == 0 || errno != ECONNREFUSED)
-		return err_set(e, ERR_CONFLICT, "%s: somebody listens there",
-		    path);
-	if (unlink(path) == -1 && errno != ENOENT)
-		return err_set(e, ERR_SYSTEM, "%s", path);
-	return 0;
-}
-
-/* Whoever may write to it may speak to the API, with a key. */
-static int
-set_socket_mode(const char *path, struct err *e)
-{
-	const struct group *g = geteuid() == 0 ? getgrnam(set_group) : NULL;
-
-	if ((g != NULL && lchown(path, 0, g->gr_gid) == -1) ||
-	    chmod(path, 0660) == -1)
-		return err_set(e, ERR_SYSTEM, "%s", path);
-	return 0;
-}
-
+/* Whoever may write to the socket may speak to the API, with a key. */
 static int
 set_listen(const struct settings_listen *l, int *ret, struct err *e)
 {
-	union set_address a;
-	socklen_t size = set_address(l, &a);
-	int one = 1, tcp = l->kind == SETTINGS_LISTEN_TCP;
-	autofd fd = -1;
+	const struct group *g = geteuid() == 0 ? getgrnam(set_group) : NULL;
 
-	if (size == 0)
-		return err_set(e, ERR_INVALID, "%s: no address", l->address);
-	if (!tcp && set_clear_path(l->address, &a, e) == -1)
-		return -1;
-	fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-	    0);
-	if (fd == -1)
-		return err_set(e, ERR_SYSTEM, "socket");
-	if (tcp)
-		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one,
-		    sizeof(one));
-	if (a.any.sa_family == AF_INET6)
-		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one,
-		    sizeof(one));
-	if (bind(fd, &a.any, size) == -1 || listen(fd, SET_BACKLOG) == -1)
-		return tcp ? err_set(e, ERR_SYSTEM, "%s port %u", l->address,
-				 l->port)
-			   : err_set(e, ERR_SYSTEM, "%s", l->address);
-	if (!tcp && set_socket_mode(l->address, e) == -1)
-		return -1;
-	*ret = take_fd(&fd);
-	return 0;
+	if (l->kind == SETTINGS_LISTEN_TCP)
+		return listener_tcp(l->address, (uint16_t)l->port, ret, e);
+	return listener_unix(l->address, 0660,
+	    g != NULL ? g->gr_gid : (gid_t)-1, ret, e);
 }
 
 /* ---- TLS ---- */
@@ -424,9 +373,7 @@ set_make(struct warderd *w, struct err *e)
 		if (set_listen(&w->settings.listen[i], &w->listeners[i], e) ==
 		    -1)
 			return err_wrap(e, "listen");
-	w->ceiling_fd = memfd_create_sealed("warder-ceiling", w->ceiling,
-	    sizeof(*w->ceiling), e);
-	return w->ceiling_fd == -1 ? -1 : set_tls(w, e);
+	return set_tls(w, e);
 }
 
 void

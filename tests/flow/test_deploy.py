@@ -8,11 +8,11 @@ not there afterwards; beside each stands one that is fine.
 import gzip
 import io
 import os
-import subprocess
+import signal
 import sys
 import tarfile
 
-from flow import check, equal, holds, main, test
+from flow import check, equal, holds, main, test, wait_until
 from supervisor import (DEPLOY, Warderd, agent, archive, digest_of, sealed)
 
 YAML = "name: tried\nprotocol: plain\ncommand: [sh, /agent/run.sh]\n"
@@ -406,6 +406,32 @@ def a_ceiling_that_is_lowered_counts_at_the_next_start(w):
                 holds(no.text, "ceiling", part)
             else:
                 equal(d.spawn(digest).finish()[0], "ran\n")
+
+
+@test
+def a_ceiling_is_read_again_at_sighup(w):
+    head = "policy: 1\nkind: ceiling\n"
+    policy = "policy: {policy: 1, limits: {pids: 50}}\n"
+    with Warderd(w, ceiling=head) as d:
+        digest = d.deploy(agent("echo ran; read x", policy)).digest
+        lives = d.spawn(digest)
+
+        def again(text, said):
+            w.file("ceiling.yaml", text, folder=d.etc)
+            before = d.said().count(said)
+            os.kill(d.pid, signal.SIGHUP)
+            wait_until(lambda: d.said().count(said) > before, 10, said)
+        again(head + "limits: {pids: 40}\n", "read again")
+        equal(d.spawn(digest, expect="REFUSED").code, "DENIED")
+        m = d.deploy(agent("echo cut", policy))
+        equal(d.spawn(m.digest).finish()[0], "cut\n")
+        # one with a defect changes nothing
+        again(head + "limit: {pids: 60}\n", "did you mean")
+        equal(d.spawn(digest, expect="REFUSED").code, "DENIED")
+        again(head, "read again")
+        equal(d.spawn(digest).finish(b"\n")[0], "ran\n")
+        # what runs goes on
+        equal(lives.finish(b"\n")[0], "ran\n")
 
 
 @test

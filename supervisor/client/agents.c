@@ -103,6 +103,9 @@ archive(const char *path, int *ret, struct err *e)
 		*ret = take_fd(&fd);
 		return 0;
 	}
+	/* a mistaken directory may be large */
+	if (faccessat(fd, "agent.yaml", R_OK, 0) == -1)
+		return err_set(e, ERR_SYSTEM, "%s/agent.yaml", path);
 	packed = memfd_create("agent.tar", MFD_CLOEXEC);
 	if (packed == -1)
 		return err_set(e, ERR_SYSTEM, "memfd_create");

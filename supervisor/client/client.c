@@ -19,16 +19,6 @@ client_set_json(void *ctx, const char *value, struct err *e)
 }
 
 int
-client_set_tenant(void *ctx, const char *value, struct err *e)
-{
-	struct client *c = ctx;
-
-	(void)e;
-	c->service.tenant = value;
-	return 0;
-}
-
-int
 client_operands(const struct opt_verb *v, void *ctx, int argc, char **argv,
     char *ret_words[], int most, int *ret_n, struct err *e)
 {

@@ -26,18 +26,16 @@ enum {
 struct client {
 	struct request_service service;
 	int json; /* answers as they are, for scripts */
+	const char *tenant; /* of a key; NULL: "default" */
 };
 
 int client_set_json(void *ctx, const char *value, struct err *e);
-int client_set_tenant(void *ctx, const char *value, struct err *e);
 
-/* Rows of a verb's options that all have. */
-#define CLIENT_OPTIONS                                                   \
-	{ "json", 0, NULL, "print answers as JSON, for scripts",         \
-		client_set_json },                                       \
-	{                                                                \
-		"tenant", 0, "NAME", "of which tenant, for an operator", \
-		    client_set_tenant                                    \
+/* The row of a verb's options that all have. */
+#define CLIENT_OPTIONS                                                 \
+	{                                                              \
+		"json", 0, NULL, "print answers as JSON, for scripts", \
+		    client_set_json                                    \
 	}
 
 /* "warder: text", and the status that belongs to it. */

@@ -7,7 +7,16 @@
 #include "client.h"
 #include "json.h"
 
+static int
+set_tenant(void *ctx, const char *value, struct err *e)
+{
+	(void)e;
+	((struct client *)ctx)->tenant = value;
+	return 0;
+}
+
 static const struct opt options[] = {
+	{ "tenant", 0, "NAME", "whose keys; without it: default", set_tenant },
 	CLIENT_OPTIONS,
 };
 
@@ -18,6 +27,23 @@ static const struct opt_verb verb = {
 	options,
 	countof(options),
 };
+
+/* /v1/keys[/ID][?tenant=NAME] */
+static void
+keys_path(char *ret, size_t size, const struct client *c, const char *slash,
+    const char *id)
+{
+	char before[256];
+
+	client_path(before, sizeof(before), "/v1/keys", "", slash);
+	client_path(ret, size, before, id, c->tenant != NULL ? "?tenant=" : "");
+	if (c->tenant != NULL) {
+		char whole[512];
+
+		client_path(whole, sizeof(whole), ret, c->tenant, "");
+		(void)snprintf(ret, size, "%s", whole);
+	}
+}
 
 static int
 keys_list(struct client *c, int argc, char **argv, struct err *e)
@@ -31,11 +57,13 @@ keys_list(struct client *c, int argc, char **argv, struct err *e)
 		{ "REVOKED", "revoked_at", 0 },
 	};
 	autojson *j = NULL;
+	char path[512];
 
 	(void)argv;
 	if (argc > 0)
 		return err_set(e, ERR_INVALID, "keys list takes nothing");
-	if (client_ask(c, "GET", "/v1/keys", NULL, &j, e) == -1)
+	keys_path(path, sizeof(path), c, "", "");
+	if (client_ask(c, "GET", path, NULL, &j, e) == -1)
 		return -1;
 	client_table(c, j, columns, countof(columns));
 	return 0;
@@ -49,8 +77,9 @@ keys_create(struct client *c, int argc, char **argv, struct err *e)
 
 	if (argc > 2)
 		return err_set(e, ERR_INVALID, "keys create [NAME [ROLE]]");
-	body = json_pack("{s:s, s:s}", "name", argc > 0 ? argv[0] : "cli",
-	    "role", argc > 1 ? argv[1] : "user");
+	body = json_pack("{s:s, s:s, s:s}", "name", argc > 0 ? argv[0] : "cli",
+	    "role", argc > 1 ? argv[1] : "user", "tenant",
+	    c->tenant != NULL ? c->tenant : "default");
 	if (client_ask(c, "POST", "/v1/keys", body, &j, e) == -1)
 		return -1;
 	key = json_string_value(json_object_get(j, "key"));
@@ -68,7 +97,7 @@ keys_revoke(struct client *c, int argc, char **argv, struct err *e)
 
 	if (argc != 1)
 		return err_set(e, ERR_INVALID, "keys revoke: which?");
-	client_path(path, sizeof(path), "/v1/keys/", argv[0], "");
+	keys_path(path, sizeof(path), c, "/", argv[0]);
 	return client_ask(c, "DELETE", path, NULL, NULL, e);
 }
 
@@ -81,5 +110,6 @@ client_keys(struct client *c, int argc, char **argv, struct err *e)
 		{ "revoke", keys_revoke, "KEY", "it is good no more" },
 	};
 
+	c->service.is_operator = 1;
 	return client_verbs(c, &verb, verbs, countof(verbs), argc, argv, e);
 }

@@ -241,8 +241,8 @@ request_send(const struct request_service *s, const struct request *r,
 	set_manners(&t);
 	set_address(&t, s);
 	curl_easy_setopt(t.curl, CURLOPT_CUSTOMREQUEST, r->method);
-	add_header(&t, "X-Api-Key", getenv("WARDER_API_KEY"));
-	add_header(&t, "X-Warder-Tenant", s->tenant);
+	if (!s->is_operator)
+		add_header(&t, "X-Api-Key", getenv("WARDER_API_KEY"));
 	add_header(&t, "Last-Event-ID", r->last_event);
 	add_header(&t, "Idempotency-Key", r->idempotency);
 	add_header(&t, "Expect", "");

@@ -21,7 +21,7 @@ enum {
 
 struct request_service {
 	const char *socket; /* of this host, where WARDER_URL says nothing */
-	const char *tenant; /* as whom an operator asks; NULL: "default" */
+	int is_operator; /* asks without a key, as who is at the socket */
 };
 
 struct request {

@@ -85,12 +85,12 @@ set_stream(void *ctx, const char *value, struct err *e)
 }
 
 static const struct opt options[] = {
-	{ "thread", 't', "ID", "go on with this thread", set_thread },
-	{ "resume", 'r', "JSON", "answer what the thread's run asked",
+	{ "thread", 0, "ID", "go on with this thread", set_thread },
+	{ "resume", 0, "JSON", "answer what the thread's run asked",
 	    set_resume },
-	{ "update", 'u', "JSON", "with --resume: change the thread's values",
+	{ "update", 0, "JSON", "with --resume: change the thread's values",
 	    set_update },
-	{ "stream", 's', "MODE",
+	{ "stream", 0, "MODE",
 	    "also show events of this mode (custom, tasks, messages-tuple …)",
 	    set_stream },
 	{ "background", 'b', NULL, "start it, print its ids, and leave",

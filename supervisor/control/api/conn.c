@@ -811,6 +811,9 @@ conn_enter(struct api_conn *c)
 
 	if (r->route == NULL && conn_find(c, &status, &e) == -1)
 		conn_refuse(c, status, e.code, e.msg);
+	else if (!auth_may(r->who.role, r->route) &&
+		 r->who.role == AUTH_ROLE_OPERATOR)
+		conn_unknown_key(c); /* as whom, of which tenant? */
 	else if (!auth_may(r->who.role, r->route))
 		conn_refuse(c, 403, ERR_DENIED, "your key may not do this");
 	else

@@ -252,7 +252,7 @@ run_create__after__waits_and_lets_others_pass(void **state)
 	r = claim_it(w, r.run_id);
 	/* behind the running one: late, then one that is due at once */
 	call(run_create, &late, .tenant = "default", .thread_id = "t1",
-	    .assistant_id = "agent", .after_ms = 400);
+	    .assistant_id = "agent", .after_ms = 2500);
 	r2 = made(w, "t1", NULL);
 	assert_int_equal(claimed(w, 10).rows.n, 0);
 	(void)finished(w, &r, "success");
@@ -260,7 +260,7 @@ run_create__after__waits_and_lets_others_pass(void **state)
 	(void)finished(w, &r2, "success");
 	c = claimed(w, 10);
 	assert_int_equal(c.rows.n, 0);
-	assert_in_range(c.wait_ms, 1, 400);
+	assert_in_range(c.wait_ms, 1, 2500);
 	assert_int_equal(usleep((useconds_t)(c.wait_ms + 20) * 1000), 0);
 	(void)claim_it(w, late.rows.v[0].run_id);
 	assert_int_equal(claimed(w, 10).wait_ms, -1);
@@ -634,7 +634,8 @@ run_expire__a_lease_that_nobody_renews__lost(void **state)
 	world_agent(w, "default", "agent");
 	kept = made(w, "t1", NULL);
 	left = made(w, "t2", NULL);
-	call(run_claim, &c, .holder = HOLDER, .lease_ms = 60, .limit = 10);
+	/* long enough for a slow disk to renew in time */
+	call(run_claim, &c, .holder = HOLDER, .lease_ms = 2000, .limit = 10);
 	assert_int_equal(c.rows.n, 2);
 	leases[0] = (struct storage_lease){ "default", kept.run_id, 1 };
 	leases[1] = (struct storage_lease){ "default", left.run_id, 7 };
@@ -645,7 +646,7 @@ run_expire__a_lease_that_nobody_renews__lost(void **state)
 	assert_string_equal(lost.rows.v[0].run_id, left.run_id);
 	call(run_expire, &rec, .holder = HOLDER);
 	assert_int_equal(rec.again, 0);
-	assert_int_equal(usleep(80 * 1000), 0);
+	assert_int_equal(usleep(2050 * 1000), 0);
 	call(run_expire, &rec, .holder = "another");
 	assert_int_equal(rec.again, 0);
 	call(run_expire, &rec, .holder = HOLDER);

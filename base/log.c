@@ -1,5 +1,6 @@
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -221,6 +222,7 @@ log_begin(struct log_line *l, enum log_level level, const char *ev)
 void
 log_end(struct log_line *l)
 {
+	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
 	int saved = errno;
 	ssize_t n;
 
@@ -230,8 +232,11 @@ log_end(struct log_line *l)
 	if (l->cut)
 		text_add(&l->text, log_formats[log_state.format].cut);
 	text_add(&l->text, log_formats[log_state.format].close);
-	n = write(STDERR_FILENO, l->text.buf, l->text.len);
-	(void)n; /* there is nowhere to report it */
+	/* a pipe that nobody reads would stop us: see log.h */
+	if (poll(&out, 1, 0) == 1 && (out.revents & POLLOUT)) {
+		n = write(STDERR_FILENO, l->text.buf, l->text.len);
+		(void)n; /* there is nowhere to report it */
+	}
 	errno = saved;
 }
 

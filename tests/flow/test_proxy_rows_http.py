@@ -564,7 +564,7 @@ def a_change_of_protocol_is_not_passed_on(w):
                 "Connection: Upgrade", "Upgrade: websocket",
                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
                 "Sec-WebSocket-Version: 13"), "/ok/upgrade"))
-            equal(r.status, 501, f"{way.name} {r}")
+            equal(r.status, 403, f"{way.name} {r}")
         check(b"/ok/upgrade" not in scene.received(), "it went on")
 
 

@@ -339,6 +339,23 @@ log_end__nobody_reads__lost_without_waiting(void **state)
 	assert_non_null(strstr(record(), "msg=0\n"));
 }
 
+/* A pipe that blocks, as a caller gives it: the way out of a jail logs there. */
+static void
+log_end__a_pipe_that_nobody_reads__lost_without_waiting(void **state)
+{
+	int pair[2], i;
+
+	(void)state;
+	assert_int_equal(pipe(pair), 0);
+	(void)dup2(pair[1], STDERR_FILENO);
+	(void)close(pair[1]);
+	(void)alarm(20);
+	for (i = 0; i < 10000; i++)
+		log_text(LOG_LEVEL_INFO, "x", "%d", i);
+	(void)alarm(0);
+	(void)close(pair[0]);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -359,6 +376,7 @@ main(void)
 		TEST(log_set_run__hostile_or_long__escaped_and_bounded),
 		TEST(log_parse__names__known_ones_only),
 		TEST(log_end__nobody_reads__lost_without_waiting),
+		TEST(log_end__a_pipe_that_nobody_reads__lost_without_waiting),
 	};
 
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);

@@ -146,7 +146,7 @@ configure(struct control *c)
 	const struct settings *s = &c->start.settings;
 	uint32_t i;
 
-	c->api = api_config_default;
+	c->api = api_server_defaults;
 	c->api.norigins =
 	    s->norigins < API_ORIGINS_MAX ? s->norigins : API_ORIGINS_MAX;
 	for (i = 0; i < c->api.norigins; i++)

@@ -352,7 +352,7 @@ start(const char *dir, char **agents, struct err *e)
 {
 	struct service_listener listeners[] = { { listen_tcp(), 0 },
 		{ listen_unix(dir), 0 } };
-	struct api_config config = api_config_default;
+	struct api_config config = api_server_defaults;
 	struct loop_signal *term;
 	char db[512];
 	size_t i;

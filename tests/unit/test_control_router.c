@@ -5,13 +5,13 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
+#include "json.h"
 #include "supervisor/control/api/auth.h"
 #include "supervisor/control/api/cors.h"
 #include "supervisor/control/api/peer.h"
 #include "supervisor/control/api/query.h"
 #include "supervisor/control/api/router.h"
 #include "supervisor/control/api/writer.h"
-#include "json.h"
 
 #define UUID "01a1fad5-e971-70b3-940d-79cd50684b08"
 
@@ -28,7 +28,7 @@ handle(struct request *r)
 	}
 
 /* In place of the real table, which needs a database behind it. */
-const struct route router_routes[] = {
+const struct route routes_all[] = {
 	R(GET, "/threads/{thread_id}", READ),
 	R(POST, "/threads/search", SEARCH),
 	R(POST, "/threads/{thread_id}", UPDATE),
@@ -37,7 +37,7 @@ const struct route router_routes[] = {
 	R(GET, "/names/{name}", READ),
 };
 
-const size_t router_nroutes = countof(router_routes);
+const size_t routes_count = countof(routes_all);
 
 static const struct route *
 find(const char *method, const char *path, struct route_args *args,
@@ -350,15 +350,15 @@ auth_known__forgotten_meanwhile__not_remembered(void **state)
 static void
 auth_may__roles__what_they_say(void **state)
 {
-	struct route public = router_routes[0];
+	struct route public = routes_all[0];
 
 	(void)state;
-	assert_true(auth_may(AUTH_ROLE_READER, &router_routes[0]));
-	assert_true(auth_may(AUTH_ROLE_READER, &router_routes[1]));
-	assert_false(auth_may(AUTH_ROLE_READER, &router_routes[2]));
-	assert_false(auth_may(AUTH_ROLE_READER, &router_routes[3]));
-	assert_true(auth_may(AUTH_ROLE_USER, &router_routes[3]));
-	assert_false(auth_may(AUTH_ROLE_NONE, &router_routes[0]));
+	assert_true(auth_may(AUTH_ROLE_READER, &routes_all[0]));
+	assert_true(auth_may(AUTH_ROLE_READER, &routes_all[1]));
+	assert_false(auth_may(AUTH_ROLE_READER, &routes_all[2]));
+	assert_false(auth_may(AUTH_ROLE_READER, &routes_all[3]));
+	assert_true(auth_may(AUTH_ROLE_USER, &routes_all[3]));
+	assert_false(auth_may(AUTH_ROLE_NONE, &routes_all[0]));
 	public.resource = ROUTE_RESOURCE_PUBLIC;
 	assert_true(auth_may(AUTH_ROLE_NONE, &public));
 }

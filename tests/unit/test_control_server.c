@@ -144,7 +144,7 @@ on_silent(struct request *r)
 		    ROUTE_ACTION_##action, bytes, NULL, p   \
 	}
 
-const struct route router_routes[] = {
+const struct route routes_all[] = {
 	R(GET, "/ok", on_ok, PUBLIC, READ, 0),
 	R(GET, "/echo", on_echo, THREADS, READ, 0),
 	R(POST, "/echo", on_echo, THREADS, CREATE, 1000),
@@ -156,7 +156,7 @@ const struct route router_routes[] = {
 	R(GET, "/threads/{thread_id}", on_echo, THREADS, READ, 0),
 };
 
-const size_t router_nroutes = countof(router_routes);
+const size_t routes_count = countof(routes_all);
 
 /* ---- a server ------------------------------------------------------------------- */
 
@@ -231,7 +231,7 @@ serve(struct served *s, const struct api_config *c)
 	struct err e = { 0 };
 
 	memset(s, 0, sizeof(*s));
-	s->api.config = c != NULL ? *c : api_config_default;
+	s->api.config = c != NULL ? *c : api_server_defaults;
 	handled = gone = pulled = 0;
 	assert_int_equal(loop_create(&s->api.loop, &e), 0);
 	assert_int_equal(auth_create(look_up, NULL, &s->api.auth, &e), 0);
@@ -590,7 +590,7 @@ conn_stream__client_leaves__source_is_told(void **state)
 static void
 conn_times__slow_senders__408_or_closed(void **state)
 {
-	struct api_config c = api_config_default;
+	struct api_config c = api_server_defaults;
 	struct served s;
 	uint64_t begin;
 	int fd;
@@ -630,7 +630,7 @@ conn_times__slow_senders__408_or_closed(void **state)
 static void
 conn_write_time__client_does_not_read__reset(void **state)
 {
-	struct api_config c = api_config_default;
+	struct api_config c = api_server_defaults;
 	struct served s;
 	int fd, i;
 
@@ -649,7 +649,7 @@ conn_write_time__client_does_not_read__reset(void **state)
 static void
 server_limits__connections__503_then_room_again(void **state)
 {
-	struct api_config c = api_config_default;
+	struct api_config c = api_server_defaults;
 	struct served s;
 	int a, b, i;
 
@@ -676,7 +676,7 @@ server_limits__connections__503_then_room_again(void **state)
 static void
 server_hold__memory_used_up__503(void **state)
 {
-	struct api_config c = api_config_default;
+	struct api_config c = api_server_defaults;
 	struct served s;
 
 	(void)state;
@@ -744,7 +744,7 @@ conn_options__preflight__without_a_key(void **state)
 static void
 conn_prefix__configured__nothing_outside_it(void **state)
 {
-	struct api_config c = api_config_default;
+	struct api_config c = api_server_defaults;
 	struct served s;
 
 	(void)state;

@@ -35,7 +35,7 @@ enum {
 	API_PREFIX_SIZE = 128,
 };
 
-/* What the operator may set; api_config_default has the rest. */
+/* What the operator may set; api_server_defaults has the rest. */
 struct api_config {
 	char prefix[API_PREFIX_SIZE]; /* "" or "/some/path" */
 	/*
@@ -49,7 +49,7 @@ struct api_config {
 	uint32_t head_ms, body_ms, keep_ms, write_ms, heartbeat_ms;
 };
 
-extern const struct api_config api_config_default;
+extern const struct api_config api_server_defaults;
 
 /* What /metrics says of the server. */
 struct api_counts {

@@ -160,7 +160,7 @@ is_first_of_path(size_t i)
 	size_t j;
 
 	for (j = 0; j < i; j++)
-		if (strcmp(router_routes[j].path, router_routes[i].path) == 0)
+		if (strcmp(routes_all[j].path, routes_all[i].path) == 0)
 			return 0;
 	return 1;
 }
@@ -171,14 +171,13 @@ write_paths(struct writer *w)
 	size_t i, j;
 
 	writer_begin(w, "paths", '{');
-	for (i = 0; i < router_nroutes; i++) {
+	for (i = 0; i < routes_count; i++) {
 		if (!is_first_of_path(i))
 			continue;
-		writer_begin(w, router_routes[i].path, '{');
-		for (j = i; j < router_nroutes; j++)
-			if (strcmp(router_routes[j].path,
-				router_routes[i].path) == 0)
-				write_route(w, &router_routes[j]);
+		writer_begin(w, routes_all[i].path, '{');
+		for (j = i; j < routes_count; j++)
+			if (strcmp(routes_all[j].path, routes_all[i].path) == 0)
+				write_route(w, &routes_all[j]);
 		writer_end(w, '}');
 	}
 	writer_end(w, '}');
@@ -237,8 +236,8 @@ openapi_docs(struct request *r)
 	    "<h1>Warder " WARDER_VERSION "</h1><p>The same for programs: "
 	    "<a href=openapi.json>openapi.json</a></p><table><tr><th>method"
 	    "<th>path<th>what it does<th>right\n");
-	for (i = 0; i < router_nroutes; i++) {
-		const struct route *v = &router_routes[i];
+	for (i = 0; i < routes_count; i++) {
+		const struct route *v = &routes_all[i];
 
 		text_addf(&t, "<tr><td>%s<td><code>%s</code><td>%s<td>%s:%s\n",
 		    method_name(v->method), v->path, v->summary,

@@ -205,8 +205,8 @@ router_find(enum route_method method, const char *path, size_t n,
 	unsigned bits = 0;
 	size_t i;
 
-	for (i = 0; i < router_nroutes; i++) {
-		const struct route *r = &router_routes[i];
+	for (i = 0; i < routes_count; i++) {
+		const struct route *r = &routes_all[i];
 
 		if (n == 0 || path[0] != '/' || !is_match(r, path, n))
 			continue;

@@ -96,8 +96,8 @@ struct route {
 };
 
 /* All of them, in the order of the documents. */
-extern const struct route router_routes[];
-extern const size_t router_nroutes;
+extern const struct route routes_all[];
+extern const size_t routes_count;
 
 /* The names in a path, in the order of the pattern. */
 struct route_args {

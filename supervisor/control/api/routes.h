@@ -176,11 +176,12 @@
 ROUTES(X)
 #undef X
 
-extern const struct route_body agents_body_tar, assistants_body_create, assistants_body_search,
-    assistants_body_patch, assistants_body_versions, assistants_body_latest,
-    threads_body_create, threads_body_search, threads_body_prune,
-    threads_body_patch, state_body_at, state_body_update, state_body_patch,
-    state_body_history, items_body_put, items_body_delete, items_body_search,
-    items_body_namespaces, runs_body_create, runs_body_cancel, keys_body_create;
+extern const struct route_body agents_body_tar, assistants_body_create,
+    assistants_body_search, assistants_body_patch, assistants_body_versions,
+    assistants_body_latest, threads_body_create, threads_body_search,
+    threads_body_prune, threads_body_patch, state_body_at, state_body_update,
+    state_body_patch, state_body_history, items_body_put, items_body_delete,
+    items_body_search, items_body_namespaces, runs_body_create,
+    runs_body_cancel, keys_body_create;
 
 #endif /* !API_ROUTES_H */

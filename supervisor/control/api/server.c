@@ -23,7 +23,7 @@ struct api_listener {
 	struct loop_timer *pause;
 };
 
-const struct api_config api_config_default = {
+const struct api_config api_server_defaults = {
 	.connections = API_CONNECTIONS_MAX,
 	.peer_connections = API_PEER_CONNECTIONS_MAX,
 	.memory_bytes = API_MEMORY_BYTES,

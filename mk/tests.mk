@@ -159,9 +159,11 @@ fuzz-smoke: $(FUZZ_BIN)
 	tests/fuzz/run --seconds 10
 
 # Benches: programs that measure, driven by tests/bench/run.
-BENCH := $(filter-out idle,$(patsubst tests/bench/%.c,%, \
+BENCH_ALONE := idle noop_agent
+BENCH := $(filter-out $(BENCH_ALONE),$(patsubst tests/bench/%.c,%, \
 	$(wildcard tests/bench/*.c)))
-BENCH_BIN := $(BENCH:%=$(B)/tests/bench/%) $(B)/tests/bench/idle
+BENCH_BIN := $(BENCH:%=$(B)/tests/bench/%) \
+	$(BENCH_ALONE:%=$(B)/tests/bench/%)
 
 # It compiles policies, the others must start as any program does.
 $(B)/tests/bench/authorize $(B)/tests/bench/ways: BENCH_LIBS := -lyaml
@@ -173,7 +175,9 @@ $(BENCH:%=$(B)/tests/bench/%): $(B)/tests/bench/%: \
 	@mkdir -p $(@D)
 	$(CC) -pie $(NATIVE_LDFLAGS) $^ $(BENCH_LIBS) -o $@
 
-$(B)/tests/bench/idle: $(B)/init/tests/bench/idle.o
+# These have no C library.
+$(BENCH_ALONE:%=$(B)/tests/bench/%): $(B)/tests/bench/%: \
+    $(B)/init/tests/bench/%.o
 	@mkdir -p $(@D)
 	$(CC) $(INIT_LDFLAGS) -s $^ -o $@
 

@@ -199,5 +199,24 @@ def a_cancelled_run_ends_and_leaves_no_jail(w):
             capture_output=True, check=False).stdout, 10, "no jail")
 
 
+def ticks(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        fields = f.read().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+@test
+def an_idle_service_asks_nothing_of_the_processor(w):
+    with Daemon(w) as d:
+        d.deploy("hello")
+        d.run("hello", {"name": "Ann"})
+        time.sleep(0.5)
+        pids = (d.pid, d.control())
+        before = [ticks(p) for p in pids]
+        time.sleep(3)
+        used = [ticks(p) - b for p, b in zip(pids, before)]
+        check(sum(used) <= 6, f"hundredths of a second in three: {used}")
+
+
 if __name__ == "__main__":
     sys.exit(main())

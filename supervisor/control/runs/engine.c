@@ -79,7 +79,10 @@ engine_claimed(void *arg, const struct storage_claims *r,
 		engine_timer(en, en->due, ENGINE_AGAIN_MS);
 		return;
 	}
-	engine_follow_up(en, NULL, 0, r->ended.v, r->ended.n);
+	/* whoever waited behind these is due; without them asking again would
+	 * never end */
+	if (r->ended.n > 0)
+		engine_follow_up(en, NULL, 0, r->ended.v, r->ended.n);
 	for (i = 0; i < r->rows.n; i++)
 		engine_attempt_begin(en, &r->rows.v[i]);
 	/* more than were looked at may be due: ask until none is */

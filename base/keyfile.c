@@ -15,8 +15,8 @@ keyfile_is_credential(int fd, const struct stat *st)
 {
 	struct statfs fs;
 
-	return st->st_uid == 0 && st->st_gid == 0 && (st->st_mode & 07777) == 0440 &&
-	       fstatfs(fd, &fs) == 0 &&
+	return st->st_uid == 0 && st->st_gid == 0 &&
+	       (st->st_mode & 07777) == 0440 && fstatfs(fd, &fs) == 0 &&
 	       (fs.f_type == RAMFS_MAGIC || fs.f_type == TMPFS_MAGIC);
 }
 

@@ -51,11 +51,10 @@ _Static_assert(countof(cgroup_gauges) <= CGROUP_GAUGES,
 
 /* Rows of one file stand together, and the first of them has it open. */
 static int
-cgroup_is_same_file(size_t i)
+cgroup_is_same_file(const struct cgroup_gauge *g)
 {
-	return i > 0 &&
-	       cgroup_gauges[i].version == cgroup_gauges[i - 1].version &&
-	       strcmp(cgroup_gauges[i].file, cgroup_gauges[i - 1].file) == 0;
+	return g != cgroup_gauges && g->version == g[-1].version &&
+	       strcmp(g->file, g[-1].file) == 0;
 }
 
 void
@@ -77,7 +76,7 @@ cgroup_meter_open(struct cgroup_meter *m, const struct cgroup *c)
 		int dir = c->dir[g->controller];
 
 		if (g->version == c->version && dir >= 0 && m->fd[i] == -1 &&
-		    !cgroup_is_same_file(i))
+		    !cgroup_is_same_file(g))
 			m->fd[i] = openat(dir, g->file, O_RDONLY | O_CLOEXEC);
 	}
 }
@@ -104,7 +103,7 @@ cgroup_meter_read(const struct cgroup_meter *m, struct cgroup_usage *ret)
 	for (i = 0; i < countof(cgroup_gauges); i++) {
 		const struct cgroup_gauge *g = &cgroup_gauges[i];
 
-		if (!cgroup_is_same_file(i))
+		if (!cgroup_is_same_file(g))
 			known = cgroup_meter_text(m->fd[i], buf);
 		if (!known)
 			continue;

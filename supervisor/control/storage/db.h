@@ -15,11 +15,13 @@
 #include "record.h"
 
 /* What an operation can hand to its statements besides its request. */
-#define DB_VARS(T, N, B, S, L)                                           \
-	T(tenant)                                                        \
-	T(thread_id)                                                     \
-	T(run_id) T(id) T(status) T(a) T(b) T(c) N(now) N(steady) N(seq) \
-	    N(fence) N(n) N(m) N(k) B(blob) B(pack)
+#define DB_VARS(T, N, B, S, L)                                              \
+	T(tenant)                                                           \
+	T(thread_id)                                                        \
+	T(run_id)                                                           \
+	T(id)                                                               \
+	T(status) T(a) T(b) T(c) N(now) N(steady) N(seq) N(fence) N(n) N(m) \
+	    N(k) B(blob) B(pack)
 
 /* clang-format off */
 struct db_vars { STORAGE_FIELDS(DB_VARS) };

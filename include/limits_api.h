@@ -70,10 +70,10 @@ enum {
 	    "507: ask for fewer with limit or select") \
 	X(API_QUERY_PARAMS_MAX, "parameters of a query", \
 	    "a fixed table; clients send at most ten", \
-	    "400") \
+	    "the request is refused, and the answer names the limit") \
 	X(API_ARG_BYTES, "bytes of a name in a path", \
 	    "a UUID or the name of a graph or a namespace", \
-	    "404") \
+	    "the request is refused, and the answer names the part") \
 	X(API_REQUESTS_MAX, "requests a connection", \
 	    "memory of libraries behind a connection grows slowly", \
 	    "the response says Connection: close") \
@@ -85,16 +85,16 @@ enum {
 	    "408, closed") \
 	X(API_KEEP_MS, "ms between two requests", \
 	    "above what clients keep a connection for; configurable", \
-	    "closed") \
+	    "the connection is closed") \
 	X(API_WRITE_MS, "ms without a byte taken by the client", \
 	    "a client that does not read holds an answer; configurable", \
 	    "closed with a reset") \
 	X(API_LINGER_MS, "ms", \
 	    "a refusal must arrive before the reset would overtake it", \
-	    "closed") \
+	    "the connection is closed") \
 	X(API_LINGER_BYTES, "bytes", \
 	    "of a body that is thrown away after a refusal", \
-	    "closed") \
+	    "the connection is closed") \
 	X(API_HEARTBEAT_MS, "ms between a stream's signs of life", \
 	    "clients take a silence of some of these for a dead connection", \
 	    "a comment line is sent") \
@@ -103,10 +103,10 @@ enum {
 	    "each further one is answered late, 429") \
 	X(API_BAD_LOGIN_REFILL_MS, "ms", \
 	    "after which one more bad key counts for nothing", \
-	    "see above") \
+	    "API_BAD_LOGINS are full again in time") \
 	X(API_BAD_LOGIN_WAIT_MS, "ms", \
 	    "with the connections of an address, its rate of guesses", \
-	    "see above") \
+	    "the late 429 is sent") \
 	X(API_KEYS_CACHED, "keys", \
 	    "each request would ask the storage otherwise", \
 	    "the least recent one is asked for again") \

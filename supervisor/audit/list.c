@@ -65,16 +65,17 @@ list_compare_run(const void *a, const void *b)
 static int
 list_sort(struct list *l, struct err *e)
 {
+	const size_t each = sizeof(struct heads_line *);
 	size_t i;
 
-	l->by_name = calloc(l->n + 1, sizeof(l->by_name[0]));
-	l->by_run = calloc(l->n + 1, sizeof(l->by_run[0]));
+	l->by_name = calloc(l->n + 1, each);
+	l->by_run = calloc(l->n + 1, each);
 	if (l->by_name == NULL || l->by_run == NULL)
 		return err_sys(e, ENOMEM, "the list of heads");
 	for (i = 0; i < l->n; i++)
 		l->by_name[i] = l->by_run[i] = &l->line[i];
-	qsort(l->by_name, l->n, sizeof(l->by_name[0]), list_compare_name);
-	qsort(l->by_run, l->n, sizeof(l->by_run[0]), list_compare_run);
+	qsort(l->by_name, l->n, each, list_compare_name);
+	qsort(l->by_run, l->n, each, list_compare_run);
 	return 0;
 }
 

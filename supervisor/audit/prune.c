@@ -105,7 +105,8 @@ copy_from(int from, uint64_t at, int to, struct err *e)
 static int
 write_new(struct prune *x, size_t n, struct err *e)
 {
-	const struct heads_line *kept = n < x->list.n ? &x->list.line[n] : NULL;
+	const struct heads_line *line = x->list.line;
+	const int kept = n < x->list.n;
 	struct audit a = x->audit;
 	autofd to = openat(x->place->dir, heads_new,
 	    O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
@@ -113,11 +114,11 @@ write_new(struct prune *x, size_t n, struct err *e)
 
 	if (to == -1)
 		return err_set(e, ERR_SYSTEM, "%s", heads_new);
-	if (kept != NULL && copy_from(x->heads, kept->offset, to, e) == -1)
+	if (kept && copy_from(x->heads, line[n].offset, to, e) == -1)
 		return -1;
 	a.fd = to;
 	if (heads_add_pruned(&a, x->place->key,
-		kept != NULL ? kept->at.seq : x->audit.head.seq + 1, x->older,
+		kept ? line[n].at.seq : x->audit.head.seq + 1, x->older,
 		e) == -1)
 		return -1;
 	if (fsync(to) == -1 ||

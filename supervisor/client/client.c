@@ -61,20 +61,18 @@ verbs_run(struct client *c, const char *outer, const struct opt_verb *v,
 	struct opt_verb own = *v;
 	char usage[128], name[64];
 	char *words[CLIENT_OPERANDS_MAX];
-	int n;
+	int n, rc;
 
 	(void)snprintf(usage, sizeof(usage), "[OPTIONS] %s", inner->operands);
 	(void)snprintf(name, sizeof(name), "%s %s", outer, inner->name);
 	own.usage = usage;
 	own.summary = inner->help;
-	switch (client_operands(v, c, argc, argv, words, CLIENT_OPERANDS_MAX,
-	    &n, e)) {
-	case -1:
-		return -1;
-	case 1:
+	rc = client_operands(v, c, argc, argv, words, CLIENT_OPERANDS_MAX, &n,
+	    e);
+	if (rc == 1)
 		opt_help(name, &own);
-		return 0;
-	}
+	if (rc != 0)
+		return rc == 1 ? 0 : -1;
 	return inner->run(c, n, words, e);
 }
 

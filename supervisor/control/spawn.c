@@ -47,9 +47,9 @@ struct spawn {
 	int depth;
 	uint64_t next_id;
 	unsigned nids;
-	STAILQ_HEAD(, spawn_letter) letters;
-	TAILQ_HEAD(, spawn_job) jobs;
-	TAILQ_HEAD(, spawn_run) runs;
+	STAILQ_HEAD(spawn_letters, spawn_letter) letters;
+	TAILQ_HEAD(spawn_jobs, spawn_job) jobs;
+	TAILQ_HEAD(spawn_runs, spawn_run) runs;
 	struct ipc_msg msg;
 };
 

@@ -9,6 +9,8 @@
 #include "proxy/vault/entry.h"
 #include "proxy/vault/limits_vault.h"
 #include "proxy/vault/oauth_answer.h"
+#include "supervisor/control/runs/engine.h"
+#include "supervisor/control/storage/pack.h"
 #include "tools/limits_parts.h"
 
 /* "KEY: VALUE" or "size: VALUE" as a whole word of the built-in policy. */
@@ -68,7 +70,8 @@ limit_table__every_row__whole_and_once(void **state)
 {
 	static const struct row rows[] = { LIMITS_GROUPS(GROUP) LIMITS_DNS(ROW)
 		    LIMITS_VAULT(ROW) LIMITS_EGRESS(ROW) LIMITS_AUDIT(ROW)
-			LIMITS_DIRECTORIES(ROW) };
+			LIMITS_DIRECTORIES(ROW) LIMITS_STORAGE(ROW)
+			    LIMITS_PACK(ROW) LIMITS_ENGINE(ROW) };
 	size_t i, j;
 
 	(void)state;

@@ -30,7 +30,7 @@ struct auth {
 	auth_lookup_fn *lookup;
 	void *arg;
 	uint64_t age; /* grows when everything is forgotten */
-	TAILQ_HEAD(, auth_ask) asks;
+	TAILQ_HEAD(auth_asks, auth_ask) asks;
 	struct known known[API_KEYS_CACHED];
 };
 

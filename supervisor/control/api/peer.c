@@ -29,8 +29,8 @@ struct peer {
 };
 
 struct peers {
-	LIST_HEAD(, peer) buckets[PEER_BUCKETS];
-	TAILQ_HEAD(, peer) idle; /* the longest first */
+	LIST_HEAD(peer_bucket, peer) buckets[PEER_BUCKETS];
+	TAILQ_HEAD(peers_idle, peer) idle; /* the longest first */
 	unsigned n;
 	uint64_t seed;
 };

@@ -59,7 +59,7 @@ enum {
 	    "the events are gone, and a stream says so") \
 	X(ENGINE_RUNNING_MAX, "attempts at once", \
 	    "each is a jail", \
-	    "runs wait")
+	    "further runs stay pending")
 
 /* clang-format on */
 

@@ -151,14 +151,15 @@ agent_strings(struct describe *d, const struct yaml_node *root)
 	agent_count(d, env, AGENT_ENV_MAX);
 	if (d->diag.errors.count > 0)
 		return;
-	for (n = command->first; n != NULL; n = n->next, r->nargs++)
+	for (n = command->first; n != NULL; n = n->next, r->nargs++) {
+		if (r->nargs == 0 && n->text[0] == '\0')
+			diag_error(&d->diag, yaml_place(n),
+			    "the program has no name");
 		agent_put(d, n, "", n->text);
+	}
 	for (n = env == NULL ? NULL : env->first; n != NULL;
 	     n = n->next, r->nenv++)
 		agent_put(d, n, n->key->text, n->text);
-	if (command->first->text[0] == '\0')
-		diag_error(&d->diag, yaml_place(command->first),
-		    "the program has no name");
 }
 
 static void

@@ -27,6 +27,18 @@ enum {
 	OP_TEMPORARY_MS = 120 * 1000 /* what a temporary thread outlives */
 };
 
+/*
+ * Of the tasks of a checkpoint (SQL), what they wait for, as a thread has it:
+ * {task id: [{id, value}]}; NULL: nothing.
+ */
+#define OP_ASKED(tasks)                                           \
+	"nullif(json_group_object(json_extract(t.value, '$.id')," \
+	" json(json_extract(t.value, '$.interrupts'))), '{}')"    \
+	" FROM json_each(ifnull(" tasks ", '[]')) t"              \
+	" WHERE CASE WHEN t.type = 'object'"                      \
+	" THEN json_type(t.value, '$.id') = 'text'"               \
+	" AND json_array_length(t.value, '$.interrupts') > 0 ELSE 0 END"
+
 /* ERR_INVALID unless it is a tenant's name. */
 must_check int op_check_tenant(const char *tenant, struct err *e);
 

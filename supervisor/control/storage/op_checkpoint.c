@@ -364,11 +364,7 @@ put_thread(struct db *d, const struct put *p, struct err *e)
 		return 0;
 	return db_exec(d,
 	    "UPDATE thread SET updated_at_ms = $now, error = NULL,"
-	    " interrupts = nullif((SELECT json_group_object("
-	    "json_extract(value, '$.id'),"
-	    " json(json_extract(value, '$.interrupts')))"
-	    " FROM json_each(ifnull(:tasks, '[]'))"
-	    " WHERE json_type(value, '$.interrupts') = 'array'), '{}'),"
+	    " interrupts = (SELECT " OP_ASKED(":tasks") "),"
 	    " status = iif(ifnull(:next, '[]') = '[]', 'idle', 'interrupted')"
 	    " WHERE tenant = :tenant AND thread_id = :thread_id",
 	    e);

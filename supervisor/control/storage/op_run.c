@@ -194,6 +194,29 @@ run_log(struct db *d, const struct storage_run *r, const struct op_step *how,
 }
 
 /*
+ * What its newest checkpoint waits for, {task id: [{id, value}]}: also where
+ * a later run failed, or was cancelled before it began.
+ */
+static int
+run_asked(struct db *d, const struct storage_run *r, const char **ret,
+    struct err *e)
+{
+	struct storage_thread t = { 0 };
+
+	run_name(d, r);
+	if (db_one(d,
+		"SELECT (SELECT " OP_ASKED(
+		    "(SELECT tasks FROM checkpoint"
+		    " WHERE id = head)") ")"
+					 " AS interrupts FROM thread WHERE tenant = $tenant"
+					 " AND thread_id = $thread_id",
+		record_thread(), &t, e) == -1)
+		return -1;
+	*ret = t.interrupts;
+	return 0;
+}
+
+/*
  * After an end: what the thread is now, and the next of its runs may come
  * (the later ones too that are not due yet: they may pass one another).
  * interrupted: its agent waits for a person, or steps are left.
@@ -205,7 +228,11 @@ run_settle(struct db *d, const struct storage_run *r, enum state s,
 	run_name(d, r);
 	d->v.status = s == STATE_ERROR || s == STATE_TIMEOUT ? "error" : "idle";
 	d->v.a = s == STATE_ERROR || s == STATE_TIMEOUT ? r->error : NULL;
-	d->v.b = how->interrupts;
+	d->v.b = NULL;
+	if (how->interrupts != NULL)
+		d->v.b = how->interrupts;
+	else if (run_asked(d, r, &d->v.b, e) == -1)
+		return -1;
 	d->v.n = r->temporary ? OP_TEMPORARY_MS : 0;
 	if (db_exec(d,
 		"UPDATE thread SET updated_at_ms = $now, error = $a,"
@@ -540,6 +567,30 @@ run_thread_busy(struct db *d, const struct storage_run *r, struct err *e)
 	    e);
 }
 
+/* What its agent.yaml says, where the request does not. */
+static int
+run_policy(struct db *d, const struct storage_run_create_request *q,
+    struct storage_run *r, struct err *e)
+{
+	struct storage_run said = { 0 };
+
+	d->v.tenant = q->tenant;
+	d->v.a = r->graph_id;
+	if (db_one(d,
+		"SELECT max(0, ifnull(json_extract(manifest,"
+		" '$.retry.attempts'), 1) - 1) AS retries_left,"
+		" ifnull(json_extract(manifest, '$.timeout_ms'), 0) AS wall_ms"
+		" FROM agent WHERE tenant = $tenant AND name = $a"
+		" ORDER BY version DESC LIMIT 1",
+		record_run(), &said, e) == -1)
+		return -1;
+	if (r->retries_left == 0)
+		r->retries_left = said.retries_left;
+	if (r->wall_ms == 0)
+		r->wall_ms = said.wall_ms;
+	return 0;
+}
+
 static int
 run_make(struct db *d, const struct storage_run_create_request *q,
     struct storage_run *r, struct storage_run_made *made, struct err *e)
@@ -553,7 +604,8 @@ run_make(struct db *d, const struct storage_run_create_request *q,
 			       : -1;
 	r->assistant_id = a.assistant_id;
 	r->graph_id = a.graph_id;
-	if (run_thread(d, q, r->thread_id, e) == -1 ||
+	if (run_policy(d, q, r, e) == -1 ||
+	    run_thread(d, q, r->thread_id, e) == -1 ||
 	    run_child(d, q, r, e) == -1 ||
 	    run_multitask(d, q, r->thread_id, made, e) == -1 ||
 	    run_insert(d, q, r, e) == -1 || run_thread_busy(d, r, e) == -1 ||

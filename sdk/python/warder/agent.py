@@ -132,7 +132,8 @@ class Conversation:
         self.connection.send({"id": number, "result": result})
 
     def run_start(self, params):
-        self.run = Run(self.connection, params, self.agent.reducers)
+        self.run = Run(self.connection, params, self.agent.reducers,
+                       self.agent.nodes)
         if self.reason is not None:
             self.run.cancel(self.reason)
         try:

@@ -42,7 +42,8 @@ class Run:
     store: what agents remember across threads.
     """
 
-    def __init__(self, connection, start, reducers):
+    def __init__(self, connection, start, reducers, nodes=()):
+        self._nodes = list(nodes)
         self._connection = connection
         self._reducers = reducers
         self._local = threading.local()
@@ -75,6 +76,7 @@ class Run:
                         if ours.get("execution") == self._execution
                         else None)
         self._has_base = self._behind is not None
+        self._been_here = self.id in (ours.get("runs") or ())
         self.values = self._first_values()
         self._apply(self.command)
 
@@ -313,16 +315,26 @@ class Run:
     def _stop_at(self, which, name, key):
         """Stop before or after a node, once: a resumed run goes past it."""
         at = self._start.get(which) or ()
-        if at != "*" and name not in at:
+        at = [at] if isinstance(at, str) else at
+        if "*" not in at and name not in at:
             return
         marker = f"{which}:{key}"
         self._reach(marker)
         if self._recall(marker)[0]:
             return
         self._request("journal.put", {"key": marker, "value": True})
-        task = {"id": self._task_id(key), "name": name}
-        self._stop({"interrupts": [], "key": marker, "next":
-                    [task] if which == "interrupt_before" else []})
+        task = ({"id": self._task_id(key), "name": name}
+                if which == "interrupt_before" else self._after(name))
+        self._stop({"interrupts": [], "key": marker, "next": [task]})
+
+    def _after(self, name):
+        """What comes behind a node, as far as the agent says; there is more
+        of its function in any case."""
+        at = self._nodes.index(name) + 1 if name in self._nodes else None
+        if at is None or at == len(self._nodes):
+            return self._place()
+        return {"id": self._task_id(f"node/{self._nodes[at]}#1"),
+                "name": self._nodes[at]}
 
     # An attempt after the first goes through the same places again.  Until
     # the one at which the thread's newest checkpoint was made, the state is
@@ -346,9 +358,10 @@ class Run:
         update = dict(command.get("update") or {})
         if not update:
             return
-        if self._behind is None:
+        if self._execution == self.id or self._behind is None:
+            # each of its attempts begins with it
             self.values = self.merged(self.values, update)
-        else:
+        elif not self._been_here:
             self._checkpoint = dict(self._checkpoint, values=self.merged(
                 self._checkpoint.get("values") or {}, update))
 

@@ -60,6 +60,8 @@ attempt_free(struct attempt *a)
 	json_decref(a->values);
 	json_decref(a->interrupts);
 	json_decref(a->result);
+	json_decref(a->final);
+	json_decref(a->answered);
 	free(a->digest);
 	free(a);
 }
@@ -85,6 +87,73 @@ attempt_lives(const struct attempt *a)
 	return a->engine != NULL && !a->ended;
 }
 
+/* ---- what the engine has not answered ------------------------------------- */
+
+struct attempt_wait {
+	TAILQ_ENTRY(attempt_wait) next;
+	struct attempt *attempt;
+	size_t bytes; /* of an event: they count until it is stored */
+	storage_event_append_fn *fn;
+	void *arg;
+};
+
+struct attempt_wait *
+attempt_wait_create(struct attempt *a, size_t bytes,
+    storage_event_append_fn *fn, void *arg)
+{
+	struct attempt_wait *w = malloc(sizeof(*w));
+
+	if (w == NULL)
+		return NULL;
+	*w = (struct attempt_wait){ .attempt = attempt_ref(a),
+		.bytes = bytes,
+		.fn = fn,
+		.arg = arg };
+	TAILQ_INSERT_TAIL(&a->waits, w, next);
+	return w;
+}
+
+void
+attempt_wait_destroy(struct attempt_wait *w)
+{
+	TAILQ_REMOVE(&w->attempt->waits, w, next);
+	attempt_unref(w->attempt);
+	free(w);
+}
+
+void
+attempt_waited(void *arg, const struct storage_appended *r,
+    const struct err *error)
+{
+	struct attempt_wait *w = arg;
+	struct attempt *a = attempt_ref(w->attempt);
+	storage_event_append_fn *fn = w->fn;
+	void *fn_arg = w->arg;
+	size_t bytes = w->bytes;
+
+	CRASH_POINT();
+	attempt_wait_destroy(w);
+	/* a lost fence is the engine's to act on; others tell the agent */
+	if (fn == NULL && error != NULL && error->code != ERR_CONFLICT)
+		log_err(LOG_LEVEL_WARN, "event", error);
+	if (a->session != NULL)
+		session_settle(a->session, bytes);
+	if (fn != NULL)
+		fn(fn_arg, r, error);
+	attempt_unref(a);
+}
+
+void
+attempt_waits_end(struct attempt *a)
+{
+	static const struct err gone = { .code = ERR_CONFLICT,
+		.msg = "the run has ended" };
+	struct attempt_wait *w;
+
+	while ((w = TAILQ_FIRST(&a->waits)) != NULL)
+		attempt_waited(w, NULL, &gone);
+}
+
 /* ---- the end -------------------------------------------------------------- */
 
 static void
@@ -108,6 +177,15 @@ attempt_end(struct attempt *a, const struct engine_end *end)
 		log_err(LOG_LEVEL_ERROR, "run.end", &e);
 }
 
+/* What agent.yaml says, 0: nothing. */
+static int64_t
+attempt_backoff(const struct attempt *a)
+{
+	return json_integer_value(
+	    json_object_get(json_object_get(a->manifest, "retry"),
+		"backoff_ms"));
+}
+
 /* It has ended badly: status is error or timeout. */
 static void
 attempt_fail_as(struct attempt *a, const char *status, const char *name,
@@ -129,6 +207,7 @@ attempt_fail_as(struct attempt *a, const char *status, const char *name,
 	attempt_end(a, &(struct engine_end){ .status = status,
 			   .error = error,
 			   .retry = retry,
+			   .backoff_ms = attempt_backoff(a),
 			   .events = &event,
 			   .nevents = again ? 0 : 1 });
 	attempt_kill(a, SPAWN_WHY_PROTOCOL);
@@ -163,28 +242,55 @@ attempt_stopped(struct attempt *a)
 		attempt_end_as(a, whys[a->why].status);
 }
 
-/* The state after the run, then the end itself: in this order on the disk. */
+/* An end is one only with the state that it left: that is durable first. */
 static void
-attempt_succeed(struct attempt *a, json_t *values)
+attempt_settle(struct attempt *a)
 {
-	autojson *state = json_is_object(values)
-			      ? json_incref(values)
-			      : json_pack("{s:O}", "output", values);
 	autofree char *output = NULL;
 	struct err e;
 
-	CRASH_POINT();
-	if (state == NULL || json_text(state, &output, NULL, &e) == -1 ||
-	    attempt_put(a,
-		&(struct attempt_put){ .source = "loop",
-		    .values = state,
-		    .last = 1 },
-		NULL, NULL, &e) == -1) {
-		attempt_fail(a, "Unavailable", "the result was not stored", 1);
+	if (!a->closing || a->puts > 0)
 		return;
+	if (a->put_failed)
+		attempt_fail(a, "Unavailable", "the state was not stored", 1);
+	else if (a->interrupts != NULL)
+		attempt_end_as(a, "interrupted");
+	else if (json_text(a->final, &output, NULL, &e) == -1)
+		attempt_fail(a, "Unavailable", "the result was not stored", 1);
+	else
+		attempt_end(a, &(struct engine_end){ .status = "success",
+				   .output = output });
+}
+
+void
+attempt_put_done(struct attempt *a, int failed)
+{
+	a->puts--;
+	a->put_failed = failed;
+	attempt_settle(a);
+}
+
+static void
+attempt_succeed(struct attempt *a, json_t *values)
+{
+	struct attempt_put last = { .source = "loop", .last = 1 };
+	struct err e;
+
+	CRASH_POINT();
+	a->final = json_is_object(values)
+		       ? json_incref(values)
+		       : json_pack("{s:O}", "output", values);
+	last.values = a->final;
+	if (a->final == NULL)
+		attempt_fail(a, "Unavailable", "no memory for the result", 1);
+	else if (attempt_put(a, &last, NULL, NULL, &e) == -1)
+		attempt_fail(a,
+		    e.code == ERR_LIMIT ? "StateLimit" : "Unavailable", e.msg,
+		    e.code != ERR_LIMIT);
+	else {
+		a->closing = 1;
+		attempt_settle(a);
 	}
-	attempt_end(a,
-	    &(struct engine_end){ .status = "success", .output = output });
 }
 
 static void
@@ -192,10 +298,12 @@ attempt_result(struct attempt *a, json_t *value)
 {
 	if (a->stopping)
 		attempt_stopped(a);
-	else if (a->interrupts != NULL)
-		attempt_end_as(a, "interrupted");
-	else
+	else if (a->interrupts == NULL)
 		attempt_succeed(a, value);
+	else {
+		a->closing = 1;
+		attempt_settle(a);
+	}
 }
 
 /*
@@ -210,7 +318,8 @@ attempt_conclude(struct attempt *a)
 	const char *name = ends[end].error;
 	char text[256];
 
-	if (!a->exited || (a->session != NULL && !a->said_all))
+	if (!a->exited || (a->session != NULL && !a->said_all) || a->closing ||
+	    !attempt_lives(a))
 		return;
 	if (a->stopping) {
 		attempt_stopped(a);
@@ -299,7 +408,7 @@ on_log(void *arg, int stream, const char *line, size_t n)
 static void
 on_ended(void *arg, const struct session_outcome *o)
 {
-	struct attempt *a = arg;
+	struct attempt *a = attempt_ref(arg); /* an end may release it */
 
 	CRASH_POINT();
 	a->said_all = 1;
@@ -314,6 +423,7 @@ on_ended(void *arg, const struct session_outcome *o)
 	else if (o->why != NULL)
 		a->lost = *o->why;
 	attempt_conclude(a);
+	attempt_unref(a);
 }
 
 static const struct session_ops session_ops = {
@@ -468,15 +578,24 @@ attempt_begin(struct attempt *a, const struct storage_claim *claim,
 	a->values = json_object();
 	a->chain = json_array();
 	a->journal = json_array();
+	a->answered = json_array();
 	a->step = -2; /* the input's checkpoint is step -1 */
 	if (a->digest == NULL || a->values == NULL || a->chain == NULL ||
-	    a->journal == NULL)
+	    a->journal == NULL || a->answered == NULL)
 		return err_set(e, ERR_SYSTEM, "memory for an attempt");
 	protocol = json_string_value(json_object_get(a->manifest, "protocol"));
 	a->modes = attempt_modes(a->kwargs);
 	a->is_plain = protocol != NULL && strcmp(protocol, "plain") == 0;
 	a->subgraphs = json_is_true(json_object_get(a->kwargs, "subgraphs"));
 	return 0;
+}
+
+/* The engine keeps the time, and gives the agent its grace: a backstop. */
+static uint64_t
+jail_wall(const struct storage_run *r)
+{
+	return r->wall_ms > 0 ? (uint64_t)r->wall_ms + 2 * (ENGINE_GRACE_MS)
+			      : 0;
 }
 
 static int
@@ -491,6 +610,8 @@ starter_start(void *arg, struct engine_attempt *engine,
 	if (a == NULL)
 		return err_set(e, ERR_SYSTEM, "memory for an attempt");
 	*a = (struct attempt){ .host = host, .engine = engine, .refs = 1 };
+	TAILQ_INIT(&a->waits);
+	TAILQ_INIT(&a->joins);
 	if (attempt_begin(a, claim, e) == -1 || attempt_gather(a, e) == -1) {
 		a->engine = NULL;
 		attempt_unref(a);
@@ -500,7 +621,7 @@ starter_start(void *arg, struct engine_attempt *engine,
 		.digest = a->digest,
 		.run_id = a->run->run_id,
 		.attempt = (uint32_t)a->run->attempt,
-		.wall_ms = (uint64_t)a->run->wall_ms };
+		.wall_ms = jail_wall(a->run) };
 	if (host->host.jails->start(host->host.jails_arg, &jail, &owner_ops, a,
 		&a->jail, e) == -1) {
 		a->engine = NULL;
@@ -547,6 +668,8 @@ starter_release(void *session)
 	loop_timer_destroy(take_ptr(&a->idle));
 	if (a->jail != NULL)
 		a->host->host.jails->forget(take_ptr(&a->jail));
+	attempt_waits_end(a);
+	attempt_joins_end(a);
 	attempt_unref(a);
 }
 

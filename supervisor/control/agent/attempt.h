@@ -22,12 +22,42 @@
 #include "supervisor/control/runs/engine.h"
 
 enum {
-	ATTEMPT_CHAIN_MAX = 64, /* runs that one execution was resumed by */
+	ATTEMPT_CHAIN_MAX = 256, /* runs that are one execution */
 	ATTEMPT_JOURNAL_BYTES = 512 * 1024, /* of it, sent with run.start */
 	ATTEMPT_STORE_OPS_MAX = 100, /* of one store.batch */
 	ATTEMPT_INTERRUPTS_MAX = 256,
-	ATTEMPT_LOG_LINES_MAX = 10000, /* kept of a run's log */
+	ATTEMPT_LOG_LINES_MAX = 10000, /* kept of an attempt's log */
+	ATTEMPT_LOG_BYTES_MAX = 4 * 1024 * 1024, /* the same */
+	/* Of a thread's values: a message to the next attempt holds them. */
+	ATTEMPT_VALUES_BYTES_MAX = 4 * 1024 * 1024,
+	ATTEMPT_VALUES_MAX = 131072, /* of JSON in them */
 };
+
+/* clang-format off */
+#define LIMITS_ATTEMPT(X) \
+	X(ATTEMPT_CHAIN_MAX, "runs that are one execution", \
+	    "the journals of all of them are read for the next", \
+	    "the run ends: error, Unavailable") \
+	X(ATTEMPT_STORE_OPS_MAX, "operations of one store.batch", \
+	    "each waits for the one before", \
+	    "refused: invalid") \
+	X(ATTEMPT_INTERRUPTS_MAX, "questions at once", \
+	    "more than people are asked", \
+	    "refused: limit") \
+	X(ATTEMPT_LOG_LINES_MAX, "lines of an attempt's log", \
+	    "they are rows of the database", \
+	    "a line says that the rest is dropped") \
+	X(ATTEMPT_LOG_BYTES_MAX, "bytes of an attempt's log", \
+	    "they wait in memory until they are durable", \
+	    "a line says that the rest is dropped") \
+	X(ATTEMPT_VALUES_BYTES_MAX, "bytes of a thread's values, as JSON", \
+	    "they are held in memory, and told to the next attempt at once", \
+	    "the checkpoint is refused: limit") \
+	X(ATTEMPT_VALUES_MAX, "values of JSON in them", \
+	    "what is stored must be read again", \
+	    "the checkpoint is refused: limit")
+
+/* clang-format on */
 
 struct attempt_host {
 	struct jails_host host;

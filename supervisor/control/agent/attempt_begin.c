@@ -100,15 +100,24 @@ gather_chain(struct attempt *a)
 {
 	const json_t *runs = json_object_get(checkpoint_ours(a), "runs");
 	size_t i, n = json_array_size(runs);
+	struct err e;
 
-	if (gather_continues(a, runs))
-		for (i = n > ATTEMPT_CHAIN_MAX ? n - ATTEMPT_CHAIN_MAX : 0;
-		     i < n; i++)
-			(void)json_array_append(a->chain,
-			    json_array_get(runs, i));
+	for (i = 0; gather_continues(a, runs) && i < n; i++) {
+		json_t *id = json_array_get(runs, i);
+
+		/* clients may write what they like into metadata */
+		if (json_is_string(id) && uuid_valid(json_string_value(id)))
+			(void)json_array_append(a->chain, id);
+	}
 	if (!array_has_text(a->chain, a->run->run_id))
 		(void)json_array_append_new(a->chain,
 		    json_string(a->run->run_id));
+	if (json_array_size(a->chain) > ATTEMPT_CHAIN_MAX) {
+		(void)err_set(&e, ERR_LIMIT,
+		    "what %d runs have been part of is resumed no more",
+		    ATTEMPT_CHAIN_MAX);
+		gather_fail(a, &e);
+	}
 }
 
 static void
@@ -150,6 +159,20 @@ gather_checkpoint(void *arg, const struct storage_checkpoint *c,
 	attempt_unref(a);
 }
 
+/* It is not the newest of what its run stored, or comes of one that was not. */
+static int
+checkpoint_is_fork(const struct attempt *a)
+{
+	const char *source = json_string_value(
+	    json_object_get(json_object_get(a->checkpoint, "metadata"),
+		"source"));
+
+	return json_is_object(json_object_get(a->kwargs, "checkpoint")) ||
+	       json_is_string(json_object_get(a->kwargs, "checkpoint_id")) ||
+	       (source != NULL && (strcmp(source, "update") == 0 ||
+				      strcmp(source, "fork") == 0));
+}
+
 /* How much of a journal counts: of one that a fork begins in, its beginning. */
 static size_t
 journal_part(const struct attempt *a, const char *run_id)
@@ -158,12 +181,9 @@ journal_part(const struct attempt *a, const char *run_id)
 	const json_t *runs = json_object_get(ours, "runs");
 	const char *last =
 	    json_string_value(json_array_get(runs, json_array_size(runs) - 1));
-	int chosen =
-	    json_is_object(json_object_get(a->kwargs, "checkpoint")) ||
-	    json_is_string(json_object_get(a->kwargs, "checkpoint_id"));
 
-	if (!chosen || last == NULL || strcmp(last, run_id) != 0 ||
-	    strcmp(run_id, a->run->run_id) == 0)
+	if (!checkpoint_is_fork(a) || last == NULL ||
+	    strcmp(last, run_id) != 0 || strcmp(run_id, a->run->run_id) == 0)
 		return SIZE_MAX;
 	return (size_t)json_integer_value(json_object_get(ours, "journaled"));
 }
@@ -351,19 +371,31 @@ resume_is_map(const json_t *resume)
 	return 1;
 }
 
-static int
-interrupt_is_pending(const json_t *pending, const char *id)
+/*
+ * Ids of what the run may answer: what was pending when it began.  An attempt
+ * before this one may have gone past it, and even asked something else, which
+ * this run does not answer: it wrote down what it was.
+ */
+static json_t *
+start_pending(const struct attempt *a)
 {
+	const json_t *ours = checkpoint_ours(a);
+	const json_t *asked = json_object_get(a->checkpoint, "interrupts");
+	json_t *ids;
 	size_t i;
 
-	for (i = 0; i < json_array_size(pending); i++) {
-		const char *s = json_string_value(
-		    json_object_get(json_array_get(pending, i), "id"));
-
-		if (s != NULL && strcmp(s, id) == 0)
-			return 1;
+	if (array_has_text(json_object_get(ours, "runs"), a->run->run_id)) {
+		ids = json_object_get(ours, "answered");
+		return json_is_array(ids) ? json_incref(ids) : json_array();
 	}
-	return 0;
+	ids = json_array();
+	for (i = 0; i < json_array_size(asked); i++) {
+		json_t *id = json_object_get(json_array_get(asked, i), "id");
+
+		if (json_is_string(id))
+			(void)json_array_append(ids, id);
+	}
+	return ids;
 }
 
 static int
@@ -374,7 +406,7 @@ resume_by_id(json_t *resume, const json_t *pending, json_t *ret, struct err *e)
 
 	json_object_foreach(resume, id, value)
 	{
-		if (!interrupt_is_pending(pending, id))
+		if (!array_has_text(pending, id))
 			return err_set(e, ERR_INVALID,
 			    "no interrupt %s is pending", id);
 		(void)json_object_set(ret, id, value);
@@ -388,7 +420,7 @@ start_resumes(const struct attempt *a, json_t *ret, struct err *e)
 {
 	json_t *resume =
 	    json_object_get(json_object_get(a->kwargs, "command"), "resume");
-	const json_t *pending = json_object_get(a->checkpoint, "interrupts");
+	autojson *pending = start_pending(a);
 	const char *id;
 
 	if (resume == NULL)
@@ -399,11 +431,23 @@ start_resumes(const struct attempt *a, json_t *ret, struct err *e)
 		return err_set(e, ERR_INVALID,
 		    "%zu interrupts are pending: answer by id",
 		    json_array_size(pending));
-	id = json_string_value(
-	    json_object_get(json_array_get(pending, 0), "id"));
+	id = json_string_value(json_array_get(pending, 0));
 	if (id != NULL)
 		(void)json_object_set(ret, id, resume);
 	return 0;
+}
+
+/* The ids of that, for the attempt after this one. */
+static json_t *
+names_of(json_t *object)
+{
+	json_t *names = json_array();
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(object, name, value)(void)
+	    json_array_append_new(names, json_string(name));
+	return names;
 }
 
 /* The assistant's, with what the run was asked for on top. */
@@ -447,6 +491,8 @@ attempt_start_params(struct attempt *a, json_t **ret, struct err *e)
 		json_decref(assistant);
 		return -1;
 	}
+	json_decref(a->answered);
+	a->answered = names_of(resumes);
 	j = json_pack("{s:s, s:I, s:s, s:O, s:o, s:o, s:o, s:O, s:O, s:o,"
 		      " s:o, s:o, s:o, s:O, s:b}",
 	    "run_id", a->run->run_id, "attempt", (json_int_t)a->run->attempt,

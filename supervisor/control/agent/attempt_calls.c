@@ -14,6 +14,8 @@ struct asked {
 	struct attempt *attempt;
 	struct session_call *call;
 	json_t *keep; /* what the answer needs besides */
+	struct engine_waiter *waiter; /* of a join */
+	TAILQ_ENTRY(asked) next; /* among the joins */
 };
 
 static struct asked *
@@ -22,7 +24,7 @@ asked_new(struct attempt *a, struct session_call *call)
 	struct asked *q = malloc(sizeof(*q));
 
 	if (q != NULL)
-		*q = (struct asked){ attempt_ref(a), call, NULL };
+		*q = (struct asked){ .attempt = attempt_ref(a), .call = call };
 	return q;
 }
 
@@ -665,6 +667,8 @@ join_ended(void *arg, const struct storage_run *run, const struct err *error)
 	struct err e = { .code = ERR_NOT_FOUND, .msg = "that run is gone" };
 	json_t *output = NULL;
 
+	TAILQ_REMOVE(&q->attempt->joins, q, next);
+
 	if (run != NULL && run->output != NULL &&
 	    json_parse(run->output, strlen(run->output), NULL, &output, &e) ==
 		-1)
@@ -684,15 +688,30 @@ join_found(void *arg, const struct storage_run *run, const struct err *error)
 {
 	struct asked *q = arg;
 	struct attempt *a = q->attempt;
-	struct engine_waiter *w;
 	struct err e = { .code = ERR_NOT_FOUND, .msg = "no such child" };
 
 	if (run == NULL || !attempt_lives(a) || run->parent_run_id == NULL ||
 	    strcmp(run->parent_run_id, a->run->run_id) != 0)
 		asked_answer(q, NULL, error != NULL ? error : &e);
 	else if (engine_wait(engine_attempt_engine(a->engine), run->tenant,
-		     run->run_id, join_ended, q, &w, &e) == -1)
+		     run->run_id, join_ended, q, &q->waiter, &e) == -1)
 		asked_answer(q, NULL, &e);
+	else
+		TAILQ_INSERT_TAIL(&a->joins, q, next);
+}
+
+void
+attempt_joins_end(struct attempt *a)
+{
+	static const struct err gone = { .code = ERR_CONFLICT,
+		.msg = "the run has ended" };
+	struct asked *q;
+
+	while ((q = TAILQ_FIRST(&a->joins)) != NULL) {
+		TAILQ_REMOVE(&a->joins, q, next);
+		engine_wait_cancel(q->waiter);
+		asked_answer(q, NULL, &gone);
+	}
 }
 
 static void

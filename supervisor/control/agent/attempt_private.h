@@ -3,6 +3,7 @@
 #define AGENT_ATTEMPT_PRIVATE_H
 
 #include <jansson.h>
+#include <sys/queue.h>
 
 #include "attempt.h"
 #include "supervisor/control/storage/uuid.h"
@@ -29,6 +30,10 @@ enum attempt_mode {
 	ATTEMPT_MODE__MAX
 };
 
+struct asked; /* a call that waits for another run's end */
+TAILQ_HEAD(attempt_joins, asked);
+TAILQ_HEAD(attempt_waits, attempt_wait);
+
 struct attempt {
 	const struct attempt_host *host;
 	struct engine_attempt *engine; /* NULL once it was released */
@@ -50,6 +55,7 @@ struct attempt {
 	size_t journaled; /* entries of this run's own */
 	int journal_cut; /* there is more: the agent asks */
 	json_t *input;
+	json_t *answered; /* ids of the interrupts that this run resumes */
 
 	void *jail; /* of host's; NULL: none (any more) */
 	int exited;
@@ -73,7 +79,15 @@ struct attempt {
 	int is_put; /* it is this attempt's */
 	int64_t step; /* of the newest */
 	json_t *interrupts; /* {task id: [{id, value}]}, once asked */
-	uint64_t logged; /* lines */
+	uint64_t logged, logged_bytes; /* lines; what they are as JSON */
+	int log_is_full;
+
+	struct attempt_waits waits; /* for the engine's answers */
+	unsigned puts; /* checkpoints among them */
+	int put_failed; /* the newest is not on the disk */
+	int closing; /* the agent has answered: the end waits for these */
+	json_t *final; /* the values that it answered with */
+	struct attempt_joins joins;
 
 	unsigned refs; /* calls of storage and the engine that come back */
 	int released;
@@ -85,6 +99,20 @@ void attempt_unref(struct attempt *a);
 
 /* 1 while what the agent wants still counts. */
 int attempt_lives(const struct attempt *a);
+
+/*
+ * What the engine has not answered yet.  It answers no more once it has
+ * released the attempt: then fn is called with ERR_CONFLICT.
+ */
+struct attempt_wait;
+must_check struct attempt_wait *attempt_wait_create(struct attempt *a,
+    size_t bytes, storage_event_append_fn *fn, void *arg); /* fn may be NULL */
+storage_event_append_fn attempt_waited; /* for the engine; arg: the wait */
+void attempt_wait_destroy(struct attempt_wait *w); /* fn is not called */
+void attempt_waits_end(struct attempt *a);
+
+/* A checkpoint is durable, or cannot be. */
+void attempt_put_done(struct attempt *a, int failed);
 
 /* The attempt has failed, and says so once. */
 void attempt_fail(struct attempt *a, const char *name, const char *message,
@@ -124,6 +152,9 @@ void attempt_log(struct attempt *a, const char *from, const json_t *value);
 /* attempt_calls.c */
 void attempt_call(struct attempt *a, enum agent_method m, const json_t *params,
     struct session_call *call);
+
+/* Whom it waits for may end later than itself: it waits no more. */
+void attempt_joins_end(struct attempt *a);
 
 /* attempt_store.c */
 void attempt_store_batch(struct attempt *a, const json_t *params,

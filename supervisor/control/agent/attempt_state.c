@@ -62,13 +62,13 @@ put_metadata(const struct attempt *a, const struct attempt_put *p)
 		(void)json_object_update(m, run);
 	json_decref(run);
 	ours = json_pack("{s:s, s:I, s:{}, s:s, s:s, s:s, s:s, s:I,"
-			 " s:{s:O, s:O, s:s?, s:I}}",
+			 " s:{s:O, s:O, s:s?, s:I, s:O}}",
 	    "source", p->source, "step", (json_int_t)a->step, "parents",
 	    "run_id", a->run->run_id, "thread_id", a->run->thread_id,
 	    "graph_id", a->run->graph_id, "assistant_id", a->run->assistant_id,
 	    "run_attempt", (json_int_t)a->run->attempt, "warder", "execution",
 	    json_array_get(a->chain, 0), "runs", a->chain, "key", p->key,
-	    "journaled", (json_int_t)a->journaled);
+	    "journaled", (json_int_t)a->journaled, "answered", a->answered);
 	if (m == NULL || ours == NULL || json_object_update(m, ours) == -1) {
 		json_decref(take_ptr(&m));
 	}
@@ -183,34 +183,105 @@ put_texts(struct attempt *a, const struct attempt_put *p, struct put *t,
 	return put_events(a, p, metadata, t, e);
 }
 
+/* So many values as there are in it, or more than "most". */
+static size_t
+values_count(const json_t *j, size_t most)
+{
+	json_t *o = (json_t *)(uintptr_t)j; /* its iterator wants it so */
+	const char *name;
+	json_t *v;
+	size_t i, n = 1;
+
+	if (json_is_object(j))
+		json_object_foreach(o, name, v)
+		{
+			if (n > most)
+				break;
+			n += values_count(v, most - n);
+		}
+	for (i = 0; i < json_array_size(j) && n <= most; i++)
+		n += values_count(json_array_get(j, i), most - n);
+	return n;
+}
+
+static int
+put_is_small(const json_t *values, const struct put *t, struct err *e)
+{
+	if (strlen(t->values) > ATTEMPT_VALUES_BYTES_MAX)
+		return err_set(e, ERR_LIMIT,
+		    "the thread's values are more than %d bytes",
+		    ATTEMPT_VALUES_BYTES_MAX);
+	if (values_count(values, ATTEMPT_VALUES_MAX) > ATTEMPT_VALUES_MAX)
+		return err_set(e, ERR_LIMIT,
+		    "the thread's values are more than %d values of JSON",
+		    ATTEMPT_VALUES_MAX);
+	return 0;
+}
+
 static int
 put_parent(const struct attempt *a, const struct attempt_put *p)
 {
 	return p->parent_id == NULL && a->checkpoint_id[0] != '\0';
 }
 
-int
-attempt_put(struct attempt *a, const struct attempt_put *p,
+/* One that waits for the disk; its caller's fn comes after the count. */
+struct putting {
+	struct attempt *attempt;
+	storage_checkpoint_put_fn *fn;
+	void *arg;
+};
+
+static void
+put_done(void *arg, const struct storage_appended *r, const struct err *error)
+{
+	struct putting *w = arg;
+	struct attempt *a = attempt_ref(w->attempt);
+	storage_checkpoint_put_fn *fn = w->fn;
+	void *fn_arg = w->arg;
+
+	free(w);
+	if (fn != NULL)
+		fn(fn_arg, r, error);
+	attempt_put_done(a, error != NULL);
+	attempt_unref(a);
+}
+
+static int
+put_store(struct attempt *a, const struct storage_checkpoint_put_request *q,
+    storage_checkpoint_put_fn *fn, void *arg, struct err *e)
+{
+	struct putting *p = malloc(sizeof(*p));
+	struct attempt_wait *w =
+	    p != NULL ? attempt_wait_create(a, 0, put_done, p) : NULL;
+
+	if (w == NULL) {
+		free(p);
+		return err_set(e, ERR_SYSTEM, "memory for a checkpoint");
+	}
+	*p = (struct putting){ a, fn, arg };
+	if (engine_checkpoint(a->engine, q, attempt_waited, w, e) == -1) {
+		attempt_wait_destroy(w);
+		free(p);
+		return -1;
+	}
+	a->puts++;
+	return 0;
+}
+
+/* What a put is, from a->values and a->step as they are to be. */
+static int
+put_ask(struct attempt *a, const struct attempt_put *p,
     storage_checkpoint_put_fn *fn, void *arg, struct err *e)
 {
 	autoput t = { 0 };
 	struct storage_checkpoint_put_request q;
 
-	CRASH_POINT();
-	/* nothing has changed since the last one, and nobody asks for it */
-	if (p->last && a->checkpoint_id[0] != '\0' && a->is_put &&
-	    json_equal(a->values, p->values))
-		return 0;
-	if (p->values != NULL) {
-		json_decref(a->values);
-		a->values = json_incref((json_t *)(uintptr_t)p->values);
-	}
-	a->step++;
 	if (p->checkpoint_id != NULL)
 		(void)snprintf(t.id, sizeof(t.id), "%s", p->checkpoint_id);
 	else
 		uuid_v6(a->step, t.id);
-	if (put_texts(a, p, &t, e) == -1)
+	if (put_texts(a, p, &t, e) == -1 ||
+	    put_is_small(a->values, &t, e) == -1)
 		return -1;
 	q = (struct storage_checkpoint_put_request){
 		.ns = p->ns,
@@ -223,10 +294,37 @@ attempt_put(struct attempt *a, const struct attempt_put *p,
 		.interrupts = t.interrupts,
 		.events = { t.events, t.nevents },
 	};
-	if (engine_checkpoint(a->engine, &q, fn, arg, e) == -1)
+	if (put_store(a, &q, fn, arg, e) == -1)
 		return -1;
 	a->is_put = 1;
 	(void)snprintf(a->checkpoint_id, sizeof(a->checkpoint_id), "%s", t.id);
+	return 0;
+}
+
+int
+attempt_put(struct attempt *a, const struct attempt_put *p,
+    storage_checkpoint_put_fn *fn, void *arg, struct err *e)
+{
+	json_t *before = a->values;
+
+	CRASH_POINT();
+	/* nothing has changed since the last one, and nobody asks for it */
+	if (p->last && a->checkpoint_id[0] != '\0' && a->is_put &&
+	    !a->put_failed && json_equal(a->values, p->values))
+		return 0;
+	if (p->values != NULL)
+		a->values = json_incref((json_t *)(uintptr_t)p->values);
+	a->step++;
+	if (put_ask(a, p, fn, arg, e) == -1) {
+		/* what was refused has changed nothing */
+		if (p->values != NULL)
+			json_decref(a->values);
+		a->values = before;
+		a->step--;
+		return -1;
+	}
+	if (p->values != NULL)
+		json_decref(before);
 	return 0;
 }
 
@@ -302,41 +400,17 @@ event_ns(const json_t *ns, char *ret, size_t size)
 	return t.truncated ? -1 : 0;
 }
 
-struct shown {
-	struct attempt *attempt;
-	size_t bytes;
-};
-
-static void
-event_stored(void *arg, const struct storage_appended *r,
-    const struct err *error)
-{
-	struct shown *w = arg;
-
-	CRASH_POINT();
-	(void)r;
-	/* a lost fence is the engine's to act on */
-	if (error != NULL && error->code != ERR_CONFLICT)
-		log_err(LOG_LEVEL_WARN, "event", error);
-	if (w->attempt->session != NULL)
-		session_settle(w->attempt->session, w->bytes);
-	attempt_unref(w->attempt);
-	free(w);
-}
-
 static int
 event_store(struct attempt *a, const struct storage_event *v, size_t bytes)
 {
-	struct shown *w = malloc(sizeof(*w));
+	struct attempt_wait *w = attempt_wait_create(a, bytes, NULL, NULL);
 	struct err e;
 
 	if (w == NULL)
 		return -1;
-	*w = (struct shown){ attempt_ref(a), bytes };
-	if (engine_emit(a->engine, v, 1, event_stored, w, &e) == 0)
+	if (engine_emit(a->engine, v, 1, attempt_waited, w, &e) == 0)
 		return 0;
-	attempt_unref(a);
-	free(w);
+	attempt_wait_destroy(w);
 	return -1;
 }
 
@@ -366,17 +440,37 @@ attempt_event(struct attempt *a, const json_t *params, size_t bytes)
 		session_settle(a->session, bytes);
 }
 
-/* For "warder logs", not for those who follow the run. */
-void
-attempt_log(struct attempt *a, const char *from, const json_t *value)
+static void
+log_store(struct attempt *a, const char *from, const json_t *value)
 {
 	autojson *j = json_pack("{s:s, s:O}", "from", from, "line", value);
 	autofree char *data = NULL;
 	struct storage_event v = { .name = STORAGE_EVENT_LOG };
+	size_t n;
 
-	if (!attempt_lives(a) || a->logged++ >= ATTEMPT_LOG_LINES_MAX ||
-	    j == NULL || json_text(j, &data, NULL, NULL) == -1)
+	if (j == NULL || json_text(j, &data, &n, NULL) == -1)
 		return;
+	a->logged++;
+	a->logged_bytes += n;
 	v.data = data;
 	(void)event_store(a, &v, 0);
+}
+
+/* For "warder logs", not for those who follow the run. */
+void
+attempt_log(struct attempt *a, const char *from, const json_t *value)
+{
+	autojson *last = NULL;
+
+	if (!attempt_lives(a) || a->log_is_full)
+		return;
+	if (a->logged < ATTEMPT_LOG_LINES_MAX &&
+	    a->logged_bytes < ATTEMPT_LOG_BYTES_MAX) {
+		log_store(a, from, value);
+		return;
+	}
+	a->log_is_full = 1;
+	last = json_string("the log is full: what follows is not kept");
+	if (last != NULL)
+		log_store(a, "warder", last);
 }

@@ -216,6 +216,7 @@ struct engine_end {
 	const char *status; /* success, error, timeout, interrupted, lost */
 	const char *output, *error, *interrupts; /* JSON or NULL */
 	int retry; /* an error that may pass */
+	int64_t backoff_ms; /* before the first retry; 0: the engine's own */
 	const struct storage_event *events; /* the last ones */
 	size_t nevents;
 };

@@ -124,9 +124,10 @@ attempt_store(struct engine_attempt *a)
 
 /* 500 ms, 1 s, 2 s … */
 static int64_t
-attempt_backoff(const struct engine_attempt *a)
+attempt_backoff(const struct engine_attempt *a, int64_t first_ms)
 {
-	uint64_t ms = a->en->config.backoff_ms;
+	uint64_t ms =
+	    first_ms > 0 ? (uint64_t)first_ms : a->en->config.backoff_ms;
 	int64_t n;
 
 	for (n = 1; n < a->run.attempt && ms < ENGINE_BACKOFF_MAX_MS; n++)
@@ -159,7 +160,7 @@ engine_end(struct engine_attempt *a, const struct engine_end *end,
 		.output = end->output,
 		.interrupts = end->interrupts,
 		.retry = end->retry,
-		.backoff_ms = attempt_backoff(a),
+		.backoff_ms = attempt_backoff(a, end->backoff_ms),
 	};
 
 	CRASH_POINT();

@@ -364,9 +364,10 @@ put_thread(struct db *d, const struct put *p, struct err *e)
 		return 0;
 	return db_exec(d,
 	    "UPDATE thread SET updated_at_ms = $now, error = NULL,"
-	    " interrupts = (SELECT " OP_ASKED(":tasks") "),"
-	    " status = iif(ifnull(:next, '[]') = '[]', 'idle', 'interrupted')"
-	    " WHERE tenant = :tenant AND thread_id = :thread_id",
+	    " interrupts = (SELECT " OP_ASKED(
+		":tasks") "),"
+			  " status = iif(ifnull(:next, '[]') = '[]', 'idle', 'interrupted')"
+			  " WHERE tenant = :tenant AND thread_id = :thread_id",
 	    e);
 }
 

@@ -1,0 +1,396 @@
+#!/usr/bin/env python3
+"""What runs mean, by agents in jails behind the API: answers that count once,
+state that people change, retries, time limits, rollback, forks, children."""
+
+import json
+import os
+import signal
+import sys
+import time
+
+from daemon import Daemon
+from flow import check, equal, holds, main, test, wait_until
+
+ASKS = """
+import time, warder
+
+def note(run, what):
+    n = run.store.get(("counts",), what)
+    run.store.put(("counts",), what, {"n": (n.value["n"] if n else 0) + 1})
+
+@warder.agent(reducers={"log": warder.append})
+def main(run):
+    run.step("one", note, run, "one")
+    run.node("draft", lambda v: {"text": "old", "log": "drafted"})
+    first = run.interrupt("first?")
+    if first == "boom":
+        raise ValueError("boom")
+    run.node("use", lambda v: {"sent": v["text"], "log": f"first {first}"})
+    if run.values.get("two"):
+        try:
+            second = run.interrupt("second?")
+        except warder.Interrupted:
+            if run.attempt == 1:
+                time.sleep(run.values["two"])
+            raise
+        run.node("end", lambda v: {"log": f"second {second}"})
+
+main.serve()
+"""
+
+
+def thread_of(d):
+    return d.api("POST", "/threads", {})[1]["thread_id"]
+
+
+def wait(d, thread, agent, **body):
+    status, said = d.api("POST", f"/threads/{thread}/runs/wait",
+                         dict(body, assistant_id=agent))
+    return said if status == 200 else (status, said)
+
+
+def begin(d, thread, agent, **body):
+    status, run = d.api("POST", f"/threads/{thread}/runs",
+                        dict(body, assistant_id=agent))
+    equal(status, 200, str(run))
+    return run["run_id"]
+
+
+def asked(d, thread):
+    found = d.api("GET", f"/threads/{thread}")[1]["interrupts"]
+    return [i for of_task in found.values() for i in of_task]
+
+
+def state(d, thread):
+    return d.api("GET", f"/threads/{thread}/state")[1]
+
+
+def history(d, thread):
+    return d.api("GET", f"/threads/{thread}/history?limit=100")[1]
+
+
+@test(modes=("root",))
+def a_question_stays_until_it_is_answered(w):
+    with Daemon(w) as d:
+        d.agent("asks", ASKS)
+        thread = thread_of(d)
+        wait(d, thread, "asks", input={})
+        (question,) = asked(d, thread)
+        # the run that answers fails: somebody may answer again
+        said = wait(d, thread, "asks", command={"resume": "boom"})
+        equal(said["__error__"]["error"], "ValueError")
+        equal(asked(d, thread), [question], "after a failure")
+        # a run that never began changes nothing
+        later = begin(d, thread, "asks", input={}, after_seconds=600)
+        d.api("POST", f"/threads/{thread}/runs/{later}/cancel")
+        d.wait_status(later, "interrupted")
+        equal(asked(d, thread), [question], "after a cancel")
+        done = wait(d, thread, "asks",
+                    command={"resume": {question["id"]: "yes"}})
+        equal(done["log"], ["drafted", "first yes"])
+        equal(asked(d, thread), [], "answered")
+        equal(d.api("GET", f"/threads/{thread}")[1]["status"], "idle")
+
+
+@test(modes=("root",))
+def what_people_change_is_gone_on_with(w):
+    with Daemon(w) as d:
+        d.agent("asks", ASKS)
+        thread = thread_of(d)
+        wait(d, thread, "asks", input={})
+        (question,) = asked(d, thread)
+        status, _ = d.api("POST", f"/threads/{thread}/state",
+                          {"values": {"text": "new"}})
+        equal(status, 200)
+        # the command's own update joins it, by the agent's reducers
+        equal(asked(d, thread), [question], "it still waits")
+        done = wait(d, thread, "asks", command={
+            "resume": {question["id"]: "yes"}, "update": {"log": "changed"}})
+        check(isinstance(done, dict), str(done))
+        equal(done["sent"], "new")
+        equal(done["log"], ["drafted", "changed", "first yes"])
+        _, item = d.api("GET", "/store/items?namespace=counts&key=one")
+        equal(item["value"]["n"], 1, "how often the step was done")
+        # from the question as it was first, another way
+        first = [s for s in history(d, thread)
+                 if s["tasks"] and s["metadata"]["source"] == "loop"][-1]
+        forked = wait(d, thread, "asks", command={"resume": "no"},
+                      strict_resume=False,
+                      checkpoint=first["checkpoint"])
+        equal(forked["sent"], "old")
+        equal(forked["log"], ["drafted", "first no"])
+
+
+@test(modes=("root",))
+def an_answer_counts_once_whatever_is_killed(w):
+    with Daemon(w) as d:
+        d.agent("asks", ASKS)
+        thread = thread_of(d)
+        wait(d, thread, "asks", input={"two": 8})
+        run = begin(d, thread, "asks",
+                    command={"resume": "yes", "update": {"log": "changed"}})
+        # the second question is stored, its attempt is not over
+        wait_until(lambda: [i for t in state(d, thread)["tasks"]
+                            for i in t["interrupts"]
+                            if i["value"] == "second?"], 20, "the second")
+        os.kill(d.control(), signal.SIGKILL)
+        d.wait_ready()
+        equal(d.wait_status(run, "interrupted", "error", "success"),
+              "interrupted")
+        (question,) = asked(d, thread)
+        equal(question["value"], "second?", "it was not answered")
+        equal(state(d, thread)["values"]["log"],
+              ["drafted", "changed", "first yes"])
+        done = wait(d, thread, "asks", command={"resume": "at last"})
+        equal(done["log"][-1], "second at last")
+
+
+RETRIES = """
+import warder
+
+@warder.agent
+def main(run):
+    found = run.store.get(("tries",), run.id)
+    n = (found.value["n"] if found else 0) + 1
+    run.store.put(("tries",), run.id, {"n": n})
+    if n < 3:
+        raise OSError(f"try {n}")
+    return {"n": n, "attempt": run.attempt}
+
+main.serve()
+"""
+
+LONG = """
+import time, warder
+
+@warder.agent
+def main(run):
+    if run.input.get("deaf"):
+        time.sleep(60)
+    while run.cancelled is None:
+        time.sleep(0.05)
+    run.store.put(("end",), "reason", {"reason": run.cancelled})
+
+main.serve()
+"""
+
+
+@test(modes=("root",))
+def an_agent_is_tried_and_timed_as_it_says(w):
+    with Daemon(w) as d:
+        d.agent("tries", RETRIES, "retry: {attempts: 3, backoff: 50ms}\n")
+        d.agent("tries-less", RETRIES, "retry: {attempts: 2, backoff: 50ms}\n")
+        d.agent("once", RETRIES)
+        equal(wait(d, thread_of(d), "tries", input={}),
+              {"n": 3, "attempt": 3})
+        for name, last in (("tries-less", "try 2"), ("once", "try 1")):
+            said = wait(d, thread_of(d), name, input={})
+            equal(said["__error__"]["message"], last, name)
+        # retries are slow where they are said to be
+        d.agent("patient", RETRIES, "retry: {attempts: 3, backoff: 2s}\n")
+        begun = time.monotonic()
+        wait(d, thread_of(d), "patient", input={})
+        took = time.monotonic() - begun
+        check(took >= 6, f"2 s and 4 s between its attempts: {took}")
+
+        d.agent("long", LONG, "timeout: 2s\nretry: {attempts: 3}\n")
+        thread = thread_of(d)
+        begun = time.monotonic()
+        run = begin(d, thread, "long", input={})
+        equal(d.wait_status(run, "timeout", "error"), "timeout")
+        check(time.monotonic() - begun < 15, "its own timeout")
+        _, item = d.api("GET", "/store/items?namespace=end&key=reason")
+        equal(item["value"]["reason"], "timeout", "it was told, and had time")
+
+
+ROLLS = """
+import time, warder
+
+@warder.agent(reducers={"log": warder.append})
+def main(run):
+    name = run.input["name"]
+    run.step("once", lambda: None)
+    run.node("begin", lambda v: {"log": f"begin {name}"})
+    time.sleep(run.input.get("seconds", 0))
+    run.node("end", lambda v: {"log": f"end {name}"})
+
+main.serve()
+"""
+
+
+def second_runs(d, thread, agent, strategy):
+    """A run whose first node is stored, and one that comes while it runs."""
+    equal(wait(d, thread, agent, input={"name": "a"})["log"],
+          ["begin a", "end a"])
+    second = begin(d, thread, agent, input={"name": "b", "seconds": 30})
+    wait_until(lambda: "begin b" in state(d, thread)["values"]["log"], 20,
+               "a checkpoint of the second")
+    return second, wait(d, thread, agent, input={"name": "c", "seconds": 0},
+                        multitask_strategy=strategy)
+
+
+@test(modes=("root",))
+def a_later_run_meets_one_that_runs(w):
+    with Daemon(w) as d:
+        d.agent("rolls", ROLLS)
+        thread = thread_of(d)
+        second, done = second_runs(d, thread, "rolls", "rollback")
+        equal(done["log"], ["begin a", "end a", "begin c", "end c"])
+        equal(d.api("GET", f"/threads/{thread}/runs/{second}")[0], 404)
+        check(not [s for s in history(d, thread)
+                   if s["metadata"]["run_id"] == second],
+              "no checkpoint of it is left")
+
+        thread = thread_of(d)
+        second, done = second_runs(d, thread, "rolls", "interrupt")
+        equal(done["log"], ["begin a", "end a", "begin b", "begin c",
+                            "end c"])
+        run = d.api("GET", f"/threads/{thread}/runs/{second}")[1]
+        equal(run["status"], "interrupted")
+
+        thread = thread_of(d)
+        first = begin(d, thread, "rolls", input={"name": "a", "seconds": 2})
+        status, said = wait(d, thread, "rolls", input={"name": "b"},
+                            multitask_strategy="reject")
+        equal(status, 409, str(said))
+        done = wait(d, thread, "rolls", input={"name": "c"})
+        equal(done["log"], ["begin a", "end a", "begin c", "end c"])
+        equal(d.api("GET", f"/threads/{thread}/runs/{first}")[1]["status"],
+              "success")
+
+
+NODES = """
+import warder
+
+@warder.agent(reducers={"log": warder.append})
+def main(run):
+    for name in ("two", "twofold", "three"):
+        run.node(name, lambda v, n=name: {"log": n})
+
+main.serve()
+"""
+
+
+@test(modes=("root",))
+def runs_stop_before_and_after_their_nodes(w):
+    with Daemon(w) as d:
+        d.agent("nodes", NODES)
+        cases = (
+            ({"interrupt_before": "twofold"}, [["two"]]),
+            ({"interrupt_after": ["two"]}, [["two"]]),
+            ({"interrupt_before": "*"},
+             [None, ["two"], ["two", "twofold"]]),
+            ({"interrupt_after": "*"},
+             [["two"], ["two", "twofold"], ["two", "twofold", "three"]]),
+        )
+        for how, stops in cases:
+            thread = thread_of(d)
+            for i, log in enumerate(stops):
+                wait(d, thread, "nodes", input={} if i == 0 else None, **how)
+                equal(state(d, thread)["values"].get("log"), log, str(how))
+                equal(d.api("GET", f"/threads/{thread}")[1]["status"],
+                      "interrupted", str(how))
+            equal(wait(d, thread, "nodes", input=None)["log"],
+                  ["two", "twofold", "three"], str(how))
+
+
+PARALLEL = """
+import warder
+
+@warder.agent
+def main(run):
+    got = run.parallel(a=lambda: run.interrupt("a?"),
+                       b=lambda: run.interrupt("b?"),
+                       c=lambda: "none")
+    return {"got": got}
+
+main.serve()
+"""
+
+
+@test(modes=("root",))
+def several_questions_are_answered_one_by_one(w):
+    with Daemon(w) as d:
+        d.agent("parallel", PARALLEL)
+        thread = thread_of(d)
+        wait(d, thread, "parallel", input={})
+        ids = {i["value"]: i["id"] for i in asked(d, thread)}
+        equal(sorted(ids), ["a?", "b?"])
+        # which of them is meant?
+        status, _ = wait(d, thread, "parallel", command={"resume": "yes"})
+        equal(status, 422)
+        wait(d, thread, "parallel", command={"resume": {ids["b?"]: "B"}})
+        equal([i["id"] for i in asked(d, thread)], [ids["a?"]],
+              "the other waits")
+        # the same one a second time is nobody's answer
+        status, _ = wait(d, thread, "parallel",
+                         command={"resume": {ids["b?"]: "again"}})
+        equal(status, 422)
+        done = wait(d, thread, "parallel", command={"resume": "A"})
+        equal(done["got"], {"a": "A", "b": "B", "c": "none"})
+
+
+@test(modes=("root",))
+def states_are_stored_as_often_as_is_asked(w):
+    with Daemon(w) as d:
+        d.agent("nodes", NODES)
+        kept = {}
+        for body in ({"durability": "sync"}, {"durability": "async"},
+                     {"durability": "exit"}, {"checkpoint_during": False}):
+            thread = thread_of(d)
+            equal(wait(d, thread, "nodes", input={}, **body)["log"],
+                  ["two", "twofold", "three"])
+            kept[str(body)] = len(history(d, thread))
+            equal(state(d, thread)["values"]["log"],
+                  ["two", "twofold", "three"])
+        equal(list(kept.values()), [4, 4, 1, 1], str(kept))
+
+
+CHILDREN = """
+import time, warder
+
+@warder.agent
+def main(run):
+    depth = run.input["depth"]
+    if depth == 0:
+        time.sleep(run.input.get("seconds", 0))
+        if run.input.get("fail"):
+            raise ValueError("child")
+        return {"sum": 1}
+    child = run.spawn("children", dict(run.input, depth=depth - 1))
+    return {"sum": 1 + run.join(child)["sum"]}
+
+main.serve()
+"""
+
+
+@test(modes=("root",))
+def runs_start_and_await_their_own(w):
+    with Daemon(w) as d:
+        d.agent("children", CHILDREN)
+        equal(wait(d, thread_of(d), "children",
+                   input={"depth": 3})["sum"], 4)
+        said = wait(d, thread_of(d), "children",
+                    input={"depth": 1, "fail": True})
+        holds(json.dumps(said), "the run ended as error")
+        # more than are allowed inside one another
+        said = wait(d, thread_of(d), "children", input={"depth": 9})
+        holds(json.dumps(said), "ended as error")
+        # whoever waits is cancelled, its child goes on
+        thread = thread_of(d)
+        run = begin(d, thread, "children", input={"depth": 1, "seconds": 8})
+        wait_until(lambda: len([r for r in d.runs()
+                                if r["status"] == "running"]) == 2, 20,
+                   "a running child")
+        d.verb("runs", "cancel", run).expect(0)
+        equal(d.wait_status(run, "interrupted", "error"), "interrupted")
+        wait_until(lambda: not [r for r in d.runs()
+                                if r["status"] == "running"], 30,
+                   "the end of its child")
+        # nothing was left behind by the one that waited
+        equal(wait(d, thread_of(d), "children",
+                   input={"depth": 1})["sum"], 2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "buf.h"
 #include "log.h"
@@ -21,6 +22,7 @@ enum {
 	FOLLOW_ROWS = 256, /* that one read brings */
 	FOLLOW_BYTES = 256 * 1024,
 	FOLLOW_TEXT_MAX = 16 * 1024 * 1024, /* one read, framed */
+	FOLLOW_READS_MAX = 256, /* at once; the storage has others to serve */
 	FOLLOW_RUNS = 1000, /* of a thread, looked at for the next */
 	FOLLOW_ID_SIZE = 40,
 };
@@ -42,7 +44,15 @@ struct follow {
 	int newest; /* of them, the newest comes first */
 	int ended; /* nothing follows what is in text */
 	struct buf text; /* framed, to be sent */
+	TAILQ_ENTRY(follow) next; /* of those that wait to read */
+	int waiting;
 };
+
+/* One for the process, as its loop is: who may read, who is next. */
+static struct {
+	unsigned reading;
+	TAILQ_HEAD(, follow) waiting;
+} gate = { 0, TAILQ_HEAD_INITIALIZER(gate.waiting) };
 
 /* What agents write, as the attempt stores it. */
 #define FOLLOW_LOG_EVENT "$log"
@@ -167,6 +177,9 @@ say_failure(struct follow *f, const char *error, const char *message)
 static void
 follow_destroy(struct follow *f)
 {
+	if (f->waiting)
+		TAILQ_REMOVE(&gate.waiting, f, next);
+	f->waiting = 0;
 	if (f->reading)
 		return; /* what the storage answers ends it */
 	engine_unfollow(f->follower);
@@ -201,6 +214,32 @@ follow_end(struct follow *f)
 	f->gone = 1;
 	f->sink.end(f->sink.arg);
 	follow_destroy(f);
+}
+
+/* A read has come back: the next in turn may ask; some find no need to. */
+static void
+gate_leave(void)
+{
+	struct follow *f;
+
+	gate.reading--;
+	while (gate.reading < FOLLOW_READS_MAX &&
+	       (f = TAILQ_FIRST(&gate.waiting)) != NULL) {
+		TAILQ_REMOVE(&gate.waiting, f, next);
+		f->waiting = 0;
+		follow_go(f);
+	}
+}
+
+static int
+gate_is_full(struct follow *f)
+{
+	if (gate.reading < FOLLOW_READS_MAX)
+		return 0;
+	if (!f->waiting)
+		TAILQ_INSERT_TAIL(&gate.waiting, f, next);
+	f->waiting = 1;
+	return 1;
 }
 
 /* ---- reading ----------------------------------------------------------------------- */
@@ -267,6 +306,7 @@ on_events(void *arg, const struct storage_events *l, const struct err *e)
 	f->reading = 0;
 	if (f->gone) {
 		follow_destroy(f);
+		gate_leave();
 		return;
 	}
 	if (l != NULL)
@@ -276,6 +316,7 @@ on_events(void *arg, const struct storage_events *l, const struct err *e)
 	else
 		say_failure(f, "Unavailable", "events cannot be read");
 	follow_go(f);
+	gate_leave();
 }
 
 static int
@@ -317,6 +358,7 @@ on_runs(void *arg, const struct storage_runs *l, const struct err *e)
 	f->reading = 0;
 	if (f->gone) {
 		follow_destroy(f);
+		gate_leave();
 		return;
 	}
 	if (l == NULL && e->code != ERR_NOT_FOUND)
@@ -331,6 +373,7 @@ on_runs(void *arg, const struct storage_runs *l, const struct err *e)
 	}
 	f->newest = 0;
 	follow_go(f);
+	gate_leave();
 }
 
 static int
@@ -351,13 +394,15 @@ follow_read(struct follow *f)
 {
 	struct err e = { 0 };
 
-	if (!f->dirty || f->reading || f->ended)
+	if (!f->dirty || f->reading || f->ended || gate_is_full(f))
 		return;
 	f->dirty = 0;
 	f->reading = 1;
+	gate.reading++;
 	if ((f->between ? read_runs(f, &e) : read_events(f, &e)) == 0)
 		return;
 	f->reading = 0;
+	gate.reading--;
 	say_failure(f, "Unavailable", "too much is being read");
 }
 

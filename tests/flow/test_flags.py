@@ -189,7 +189,9 @@ def the_printed_policy_is_the_same_plan(w):
 @test
 def the_printed_policy_gives_the_same_directories(w):
     """And the same digest, though each is from another line of a file."""
-    folder, show = w.owned(), "cut -d' ' -f5,6 /proc/self/mountinfo"
+    # sorted: an image is mounted when it is ready, beside the others
+    folder = w.owned()
+    show = "cut -d' ' -f5,6 /proc/self/mountinfo | sort"
     path = w.file("f", "text\n")
     rows = (["--ro", f"{path}:/mnt/f"], ["--rw", f"{folder}:/workspace"],
             ["--ro", folder, "--rw", ".:/mnt/w"])

@@ -18,6 +18,9 @@
 enum {
 	REGISTRY_FIRST_ID = 1000, /* above what the launcher itself uses */
 	REGISTRY_BIRTH_MS = 200, /* between bind and listen: microseconds */
+	REGISTRY_BUSY_TRIES =
+	    100, /* two seconds for those who wait before us */
+	REGISTRY_BUSY_MS = 20,
 };
 
 static const char registry_suffix[] = ".jail";
@@ -457,13 +460,16 @@ registry_each(const char *dir, void (*f)(void *ctx, const char *name, int fd),
 		return err_set(e, ERR_SYSTEM, "%s", dir);
 	while ((d = readdir(p)) != NULL) {
 		autofd fd = -1;
+		int why;
 
 		if (!registry_base(d->d_name, name, sizeof(name)))
 			continue;
 		fd = registry_dial(dir, name);
-		if (fd == -1 && errno == ECONNREFUSED &&
+		why = fd == -1 ? errno : 0;
+		if (why == ECONNREFUSED &&
 		    registry_is_stale(dirfd(p), d->d_name))
 			(void)unlinkat(dirfd(p), d->d_name, 0);
+		errno = why;
 		f(ctx, name, fd);
 	}
 	(void)closedir(p);
@@ -473,6 +479,7 @@ registry_each(const char *dir, void (*f)(void *ctx, const char *name, int fd),
 struct registry_search {
 	const char *name;
 	int fd, matches;
+	int busy; /* of them: alive, and accept nobody at the moment */
 };
 
 static void
@@ -480,11 +487,36 @@ registry_match(void *ctx, const char *name, int fd)
 {
 	struct registry_search *s = ctx;
 
-	if (fd == -1 || strncmp(name, s->name, strlen(s->name)) != 0)
+	if (strncmp(name, s->name, strlen(s->name)) != 0 ||
+	    (fd == -1 && errno != EAGAIN))
 		return;
 	s->matches++;
-	if (s->fd == -1)
+	if (fd == -1)
+		s->busy++;
+	else if (s->fd == -1)
 		s->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+/* Where one that we want is busy: again, until its queue has room. */
+static int
+registry_find(const char *dir, struct registry_search *ret, struct err *e)
+{
+	const struct timespec pause = { .tv_nsec =
+					    REGISTRY_BUSY_MS * 1000000L };
+	const char *name = ret->name;
+	int i;
+
+	for (i = 0; i < REGISTRY_BUSY_TRIES; i++) {
+		*ret = (struct registry_search){ .name = name, .fd = -1 };
+		if (registry_each(dir, registry_match, ret, e) == -1)
+			return -1;
+		if (ret->matches != 1 || ret->busy == 0)
+			return 0;
+		(void)nanosleep(&pause, NULL);
+	}
+	return err_set(e, ERR_LIMIT,
+	    "jail \"%s\" does not answer, and others wait for it already",
+	    name);
 }
 
 int
@@ -493,7 +525,7 @@ registry_connect(const char *dir, const char *name, int *ret_fd, struct err *e)
 	struct registry_search s = { .name = name, .fd = -1 };
 	autofd fd = -1;
 
-	if (registry_each(dir, registry_match, &s, e) == -1)
+	if (registry_find(dir, &s, e) == -1)
 		return -1;
 	fd = s.fd;
 	if (s.matches == 0)

@@ -72,14 +72,16 @@ void registry_close(struct registry *g);
 
 /*
  * The client's side: connect to the jail of a name (or an unambiguous start
- * of one).  ERR_NOT_FOUND, ERR_CONFLICT if several match.
+ * of one).  Blocks for two seconds where others wait for the jail, then
+ * ERR_LIMIT.  ERR_NOT_FOUND, ERR_CONFLICT if several match.
  */
 must_check int registry_connect(const char *dir, const char *name, int *ret_fd,
     struct err *e);
 
 /*
- * Call f for each socket in dir, connected (fd is borrowed) or -1 where
- * nobody answers; such a one is removed.
+ * Call f for each socket in dir, connected (fd is borrowed) or -1 with errno
+ * where nobody answers: EAGAIN if its launcher lives and accepts nobody now;
+ * one whose launcher is dead is removed.
  */
 must_check int registry_each(const char *dir,
     void (*f)(void *ctx, const char *name, int fd), void *ctx, struct err *e);

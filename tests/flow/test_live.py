@@ -285,6 +285,34 @@ def a_stopped_launcher_holds_nobody_up(w):
 
 
 @test
+def a_full_queue_is_no_absent_jail(w):
+    jail, name = w.running()
+    path = [os.path.join(w.jails, n) for n in os.listdir(w.jails)
+            if n.startswith(name)][0]
+    os.kill(jail.pid, signal.SIGSTOP)
+    wait_until(lambda: jail.state() == "T", what="stopping")
+    waiting = []
+    while len(waiting) < 64:
+        s = socket.socket(socket.AF_UNIX,
+                          socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        waiting.append(s)
+        try:
+            s.connect(path)
+        except BlockingIOError:
+            break
+    check(len(waiting) < 64, "control: the queue is full")
+    r = enter(w, name, "true", seconds=30)
+    equal(r.status, 125)
+    holds(r.said, "does not answer, and others wait for it already")
+    late = begin_enter(w, name, ["sh", "-c", "exit 4"])
+    for s in waiting:
+        s.close()
+    os.kill(jail.pid, signal.SIGCONT)
+    equal(late.finish().status, 4)
+    jail.popen.kill()
+
+
+@test
 def stale_sockets_are_swept(w):
     w.exec("true").expect(0)
     path = os.path.join(w.jails, "dead-00000.jail")

@@ -2,6 +2,8 @@
  * supervisor/control/runs/engine*.c, over a real database and a starter that
  * does what the test says.
  */
+#include <sys/resource.h>
+
 #include "unit_storage.h"
 
 #include "../../supervisor/control/runs/engine.h"
@@ -671,6 +673,37 @@ engine_lease__another_took_the_run__killed_and_refused(void **state)
 	assert_int_equal(h->n, 1);
 }
 
+/* How often the threads of storage, not this one, have waited. */
+static long
+storage_waits(void)
+{
+	struct rusage all, own;
+
+	assert_int_equal(getrusage(RUSAGE_SELF, &all), 0);
+	assert_int_equal(getrusage(RUSAGE_THREAD, &own), 0);
+	return all.ru_nvcsw - own.ru_nvcsw;
+}
+
+static void
+engine_idle__a_run_running_none_due__storage_is_left_alone(void **state)
+{
+	struct host *h = *state;
+	struct world *w = &h->w;
+	struct storage_tally n;
+	long before;
+
+	host_engine(h, (struct engine_config){ 0 });
+	(void)host_run(h, "t1", NULL, 0);
+	until(h->n == 1);
+	host_pause(h, 100);
+	before = storage_waits();
+	host_pause(h, 300);
+	assert_true(storage_waits() - before < 10);
+	/* it would have been seen */
+	call(run_tally, &n, .tenant = NULL);
+	until(storage_waits() > before);
+}
+
 static void
 engine_many__runs_that_end_at_once__all_end(void **state)
 {
@@ -721,6 +754,8 @@ main(void)
 		host_test(engine_lease__renewed__a_long_attempt_keeps_its_run),
 		host_test(
 		    engine_lease__another_took_the_run__killed_and_refused),
+		host_test(
+		    engine_idle__a_run_running_none_due__storage_is_left_alone),
 		host_test(engine_many__runs_that_end_at_once__all_end),
 	};
 

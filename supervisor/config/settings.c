@@ -88,6 +88,9 @@ settings_origin(struct yaml_node *n)
 /* clang-format off */
 #define KEY(name, type, flags, doc) \
 	{ name, &(type), flags, SCHEMA_SELF, SCHEMA_BUILD, NULL, doc }
+/* What no part of this build looks at is refused by name. */
+#define LATER(name, type, doc) \
+	{ name, &(type), 0, SCHEMA_SELF, SCHEMA_LATER, NULL, doc }
 #define END { NULL, NULL, 0, SCHEMA_SELF, 0, NULL, NULL }
 
 static const struct schema_type version_type = { .shape = SCHEMA_INT,
@@ -143,7 +146,7 @@ static const struct schema_type limits_type = { .shape = SCHEMA_MAP,
 	.wants = "a mapping", .keys = (const struct schema_key[]){
 	KEY("jails", jails_type, 0, "Alive at once."),
 	KEY("jails_per_tenant", jails_type, 0, "The same, of one tenant."),
-	KEY("queue", count_type, 0, "Runs of a tenant that wait."),
+	LATER("queue", count_type, "Runs of a tenant that wait."),
 	KEY("streams", count_type, 0, "Followers of events."),
 	KEY("body", body_type, 0, "Bytes of a request."),
 	KEY("archive", archive_type, 0, "Bytes of an agent's tar."),
@@ -155,8 +158,8 @@ static const struct schema_type keep_type = { .shape = SCHEMA_TIME,
 static const struct schema_type retention_type = { .shape = SCHEMA_MAP,
 	.wants = "a mapping", .keys = (const struct schema_key[]){
 	KEY("events", keep_type, 0, "Of finished runs."),
-	KEY("runs", keep_type, 0, "That are finished."),
-	KEY("threads", keep_type, 0, "Without a run for so long."),
+	LATER("runs", keep_type, "That are finished."),
+	LATER("threads", keep_type, "Without a run for so long."),
 	END } };
 static const struct schema_type agents_type = { .shape = SCHEMA_MAP,
 	.wants = "{roots: [DIRECTORY, …]}",
@@ -174,7 +177,7 @@ static const struct schema_type settings_type = { .shape = SCHEMA_MAP,
 	KEY("workers", jails_type, 0, "Runs that are worked on at once."),
 	KEY("limits", limits_type, 0, "What is refused beyond them."),
 	KEY("retention", retention_type, 0, "How long things are kept."),
-	KEY("agents", agents_type, 0, "Where agents come from."),
+	LATER("agents", agents_type, "Where agents come from."),
 	END } };
 
 /* clang-format on */

@@ -147,6 +147,9 @@ configure(struct control *c)
 	uint32_t i;
 
 	c->api = api_server_defaults;
+	c->api.streams = s->limits.streams;
+	c->api.body_bytes = s->limits.body_bytes;
+	c->api.archive_bytes = s->limits.archive_bytes;
 	c->api.norigins =
 	    s->norigins < API_ORIGINS_MAX ? s->norigins : API_ORIGINS_MAX;
 	for (i = 0; i < c->api.norigins; i++)

@@ -199,6 +199,26 @@ def a_cancelled_run_ends_and_leaves_no_jail(w):
             capture_output=True, check=False).stdout, 10, "no jail")
 
 
+@test(modes=("root",))
+def what_the_operator_limits_is_refused_beyond(w):
+    with Daemon(w, "limits: {streams: 1, body: 2KiB, archive: 24KiB}\n") as d:
+        d.agent("counted", COUNTED)
+        follower = d.begin("run", "counted", '{"pauses": 30}')
+        wait_until(lambda: d.runs() and d.runs()[0]["status"] == "running",
+                   10, "a running run")
+        run = d.runs()[0]["run_id"]
+        status, said = d.api("GET", f"/runs/{run}/join")
+        equal(status, 429, said)
+        follower.finish(40).expect(0)
+        status, said = d.api("POST", "/runs/wait", {
+            "assistant_id": "counted", "input": {"x": "y" * 3000}})
+        equal(status, 413, said)
+        folder = w.scratch("large")
+        w.file("agent.yaml", "name: large\ncommand: [sh]\n", folder=folder)
+        w.file("data", os.urandom(40000), folder=folder)
+        holds(d.verb("agents", "deploy", folder).expect(125).said, "long")
+
+
 def ticks(pid):
     with open(f"/proc/{pid}/stat", encoding="ascii") as f:
         fields = f.read().rpartition(")")[2].split()

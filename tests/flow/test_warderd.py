@@ -418,10 +418,10 @@ def check_config_says_every_defect(w):
     equal(said("warder: 1\nlisten: [\"[::1]:0\", /run/x.sock, {address: "
                "\"0.0.0.0:1\", tls: true}]\ntls: {cert: /a, key: /b}\n"
                "tenants: [a, b-1]\norigins: [\"https://x.example:8443\"]\n"
-               "workers: 4000\nagents: {roots: [/srv]}\nlimits: {jails: 1, "
-               "jails_per_tenant: 1, queue: 1, streams: 1, body: 1KiB, "
-               "archive: 1GiB, agent: 1MiB}\nretention: {events: 1h, runs: "
-               "none, threads: 365d}\n", 0), "")
+               "workers: 4000\nlimits: {jails: 1, "
+               "jails_per_tenant: 1, streams: 1, body: 1KiB, "
+               "archive: 1GiB, agent: 1MiB}\nretention: {events: 1h}\n",
+               0), "")
     for text, *parts in (
             ("listen: []\n", "\"warder\" is missing", ":1:9"),
             ("warder: 2\n", ":1:9"),
@@ -436,7 +436,12 @@ def check_config_says_every_defect(w):
             ("warder: 1\nworker: 3\n", "did you mean \"workers\""),
             ("warder: 1\nlimits: {jails: 4001, body: 1}\n", ":2:17",
              ":2:29"),
-            ("warder: 1\nretention: {runs: 5}\n", ":2:19")):
+            ("warder: 1\nretention: {events: 5}\n", ":2:21"),
+            # what nothing keeps yet is not taken in silence
+            ("warder: 1\nlimits: {queue: 1}\n", ":2:10", "queue"),
+            ("warder: 1\nretention: {runs: 1h}\n", ":2:13", "runs"),
+            ("warder: 1\nretention: {threads: 1h}\n", ":2:13", "threads"),
+            ("warder: 1\nagents: {roots: [/srv]}\n", ":2:1", "agents")):
         holds(said(text, 125), *parts)
     # the ceiling is looked at too, and a grant is none
     holds(said("warder: 1\n", 125, "policy: 1\nkind: ceiling\nlimit: {}\n"),

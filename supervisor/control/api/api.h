@@ -45,6 +45,9 @@ struct api_config {
 	unsigned norigins;
 	char origins[API_ORIGINS_MAX][API_ORIGIN_SIZE];
 	uint32_t connections, peer_connections;
+	uint32_t streams; /* open at once */
+	uint64_t body_bytes; /* of JSON; a route's own bound may be less */
+	uint64_t archive_bytes; /* the same of an agent's archive */
 	uint64_t memory_bytes;
 	uint32_t head_ms, body_ms, keep_ms, write_ms, heartbeat_ms;
 };

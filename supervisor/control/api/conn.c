@@ -620,6 +620,18 @@ conn_append(struct api_conn *c, const struct http1_slice *piece, struct err *e)
 		   : buf_append(&c->text, piece->at, piece->size, e);
 }
 
+/* The route's bound, or the operator's where that is less. */
+static uint64_t
+conn_body_max(const struct api_conn *c)
+{
+	const struct api_config *config = &c->server->api->config;
+	const struct route *route = c->request->route;
+	uint64_t most = route_body_is_file(route->body) ? config->archive_bytes
+							: config->body_bytes;
+
+	return route->body_bytes < most ? route->body_bytes : most;
+}
+
 /* A piece of a body: 0, or it was refused. */
 static int
 conn_keep(struct api_conn *c, const struct http1_slice *piece)
@@ -628,7 +640,7 @@ conn_keep(struct api_conn *c, const struct http1_slice *piece)
 
 	if (piece->size == 0)
 		return 0;
-	if (c->body.bytes > c->request->route->body_bytes)
+	if (c->body.bytes > conn_body_max(c))
 		conn_refuse(c, 413, ERR_LIMIT, "the body is too long");
 	else if (conn_hold(c, piece->size) == -1 ||
 		 conn_append(c, piece, &e) == -1) {
@@ -675,7 +687,7 @@ conn_check_body(struct api_conn *c, enum http1_framing f, uint64_t bytes)
 	size_t n = strlen(want);
 	char text[128];
 
-	if (f == HTTP1_BODY_LENGTH && bytes > route->body_bytes) {
+	if (f == HTTP1_BODY_LENGTH && bytes > conn_body_max(c)) {
 		conn_refuse(c, 413, ERR_LIMIT, "the body is too long");
 		return -1;
 	}

@@ -240,6 +240,17 @@ request_refused(struct request *r, const struct err *e, const char *what,
 		request_error(r, e);
 }
 
+int
+request_may_stream(struct request *r)
+{
+	if (r->api->counts.streams < r->api->config.streams)
+		return 0;
+	request_field(r, "Retry-After", "5");
+	request_fail(r, 429, ERR_LIMIT, "%u streams are open already",
+	    r->api->config.streams);
+	return -1;
+}
+
 void
 request_stream(struct request *r, const char *type,
     const struct request_source *s)

@@ -129,6 +129,12 @@ void request_refused(struct request *r, const struct err *e, const char *what,
 void request_problem_text(struct text *t, unsigned status, enum err_code code,
     const char *detail);
 
+/*
+ * Whether another stream may begin; asked before anything is done for it.
+ * -1: there are too many, and the request was answered.
+ */
+must_check int request_may_stream(struct request *r);
+
 /* Begin a stream: status 200, that type; pull follows on the loop's turn. */
 void request_stream(struct request *r, const char *type,
     const struct request_source *s);

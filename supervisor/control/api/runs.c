@@ -37,8 +37,11 @@ making_drop(void *state)
 static struct making *
 making_create(struct request *r, enum runs_way way)
 {
-	struct making *m = calloc(1, sizeof(*m));
+	struct making *m;
 
+	if (way != RUNS_CREATE && request_may_stream(r) == -1)
+		return NULL;
+	m = calloc(1, sizeof(*m));
 	if (m == NULL) {
 		request_fail(r, 503, ERR_SYSTEM, "no memory");
 		return NULL;
@@ -488,7 +491,8 @@ on_joined(void *arg, const struct storage_run *run, const struct err *e)
 void
 runs_join(struct request *r)
 {
-	ask_for(r, on_joined);
+	if (request_may_stream(r) == 0)
+		ask_for(r, on_joined);
 }
 
 /* Modes that were asked for, each a bit. */
@@ -552,7 +556,8 @@ on_streamed(void *arg, const struct storage_run *run, const struct err *e)
 void
 runs_join_stream(struct request *r)
 {
-	ask_for(r, on_streamed);
+	if (request_may_stream(r) == 0)
+		ask_for(r, on_streamed);
 }
 
 static void
@@ -577,7 +582,8 @@ on_logged(void *arg, const struct storage_run *run, const struct err *e)
 void
 runs_logs(struct request *r)
 {
-	ask_for(r, on_logged);
+	if (request_may_stream(r) == 0)
+		ask_for(r, on_logged);
 }
 
 static void
@@ -604,6 +610,8 @@ runs_thread_stream(struct request *r)
 	};
 	struct err e = { 0 };
 
+	if (request_may_stream(r) == -1)
+		return;
 	if (storage_thread_get(r->api->storage, &q, on_thread_streamed, r,
 		&e) == -1)
 		request_error(r, &e);

@@ -26,6 +26,9 @@ struct api_listener {
 const struct api_config api_server_defaults = {
 	.connections = API_CONNECTIONS_MAX,
 	.peer_connections = API_PEER_CONNECTIONS_MAX,
+	.streams = API_CONNECTIONS_MAX,
+	.body_bytes = API_BODY_LARGE,
+	.archive_bytes = API_BODY_ARCHIVE,
 	.memory_bytes = API_MEMORY_BYTES,
 	.head_ms = API_HEAD_MS,
 	.body_ms = API_BODY_MS,

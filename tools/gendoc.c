@@ -18,6 +18,7 @@
 #include "proxy/vault/entry.h"
 #include "proxy/vault/limits_vault.h"
 #include "proxy/vault/oauth_answer.h"
+#include "supervisor/control/agent/attempt.h"
 #include "supervisor/control/runs/engine.h"
 #include "supervisor/control/storage/pack.h"
 #include "text.h"
@@ -87,6 +88,7 @@ gendoc_limits(void)
 	GROUP("Storage", LIMITS_STORAGE)
 	GROUP("Checkpoints in storage", LIMITS_PACK)
 	GROUP("Runs", LIMITS_ENGINE)
+	GROUP("Attempts of native agents", LIMITS_ATTEMPT)
 }
 
 static void

@@ -111,13 +111,17 @@ static const struct opt_verb verb = {
 };
 
 /* JSON, or what is none as text. */
-static json_t *
-read_value(const char *s)
+static int
+read_value(const char *s, const char *what, json_t **ret, struct err *e)
 {
 	json_t *j;
 
-	return json_parse(s, strlen(s), NULL, &j, NULL) == 0 ? j
-							     : json_string(s);
+	if (json_parse(s, strlen(s), NULL, &j, NULL) == -1)
+		j = json_string(s);
+	if (j == NULL)
+		return err_set(e, ERR_INVALID, "run: %s is no UTF-8", what);
+	*ret = j;
+	return 0;
 }
 
 static int
@@ -128,10 +132,8 @@ read_input(const char *s, json_t **ret, struct err *e)
 	ssize_t n;
 
 	buf_init(&b, RUN_INPUT_MAX);
-	if (strcmp(s, "-") != 0) {
-		*ret = read_value(s);
-		return 0;
-	}
+	if (strcmp(s, "-") != 0)
+		return read_value(s, "INPUT", ret, e);
 	do {
 		if (buf_reserve(&b, 65536, &p, e) == -1)
 			return -1;
@@ -140,8 +142,7 @@ read_input(const char *s, json_t **ret, struct err *e)
 	} while (n > 0);
 	if (buf_append(&b, "", 1, e) == -1)
 		return -1;
-	*ret = read_value(buf_bytes(&b));
-	return 0;
+	return read_value(buf_bytes(&b), "INPUT", ret, e);
 }
 
 /* ---- what is shown -------------------------------------------------------- */
@@ -272,6 +273,24 @@ on_piece(void *arg, const char *p, size_t n)
 
 /* ---- start and follow ----------------------------------------------------- */
 
+/* {"resume": answer, "update": changes} */
+static int
+run_command(const struct run *r, json_t *body, struct err *e)
+{
+	json_t *command = json_object(), *value = NULL;
+
+	if (json_object_set_new(body, "command", command) == -1 ||
+	    read_value(r->resume, "--resume", &value, e) == -1 ||
+	    json_object_set_new(command, "resume", value) == -1 ||
+	    json_object_set_new(body, "input", json_null()) == -1)
+		return -1;
+	if (r->update == NULL)
+		return 0;
+	return read_value(r->update, "--update", &value, e) == -1
+		   ? -1
+		   : json_object_set_new(command, "update", value);
+}
+
 static json_t *
 run_body(const struct run *r, const char *agent, json_t *input, struct err *e)
 {
@@ -283,15 +302,9 @@ run_body(const struct run *r, const char *agent, json_t *input, struct err *e)
 	if (r->modes != NULL)
 		(void)json_array_extend(json_object_get(j, "stream_mode"),
 		    r->modes);
-	if (r->resume != NULL) {
-		json_t *command =
-		    json_pack("{s:o}", "resume", read_value(r->resume));
-
-		if (r->update != NULL)
-			(void)json_object_set_new(command, "update",
-			    read_value(r->update));
-		(void)json_object_set_new(j, "command", command);
-		(void)json_object_set_new(j, "input", json_null());
+	if (j != NULL && r->resume != NULL && run_command(r, j, e) == -1) {
+		json_decref(j);
+		return NULL;
 	}
 	if (j == NULL)
 		(void)err_set(e, ERR_SYSTEM, "memory for a request");
@@ -444,6 +457,8 @@ client_run(struct client *c, int argc, char **argv, struct err *e)
 		return err_set(e, ERR_INVALID, "run: which agent?");
 	if (r.resume != NULL && r.thread == NULL)
 		return err_set(e, ERR_INVALID, "run: --resume needs --thread");
+	if (r.update != NULL && r.resume == NULL)
+		return err_set(e, ERR_INVALID, "run: --update needs --resume");
 	if (read_input(n > 1 ? words[1] : "null", &input, e) == -1 ||
 	    run_thread(&r, thread, sizeof(thread), e) == -1)
 		return -1;

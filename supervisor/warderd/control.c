@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -96,33 +97,43 @@ control_back_off(const struct warderd *w)
 	return ms < w->back_off_ms ? ms : w->back_off_ms;
 }
 
-void
+int
 control_end(void)
 {
-	(void)child_end(control.pid);
+	int status = child_end(control.pid);
+
 	control.pid = 0;
 	fd_closep(&control.fd);
 	control.ready = control.lost = control.blocked = 0;
 	control.reply_size = 0;
+	return status;
 }
 
 /* What it has begun goes before it is started again. */
 static void
 control_lose(struct warderd *w, uint64_t now_ms)
 {
+	int status;
+
 	CRASH_POINT();
 	if (now_ms - control.begun_ms >= CONTROL_GOOD_MS)
 		control.failures = 0;
 	control.next_ms = now_ms + control_back_off(w);
 	control.failures++;
 	control.restarts++;
-	control_end();
+	status = control_end();
 	jailed_end_all(w);
 	deploy_end_all();
 	if (!w->draining)
 		log_text(LOG_LEVEL_WARN, "control.end",
-		    "warder-control has ended; %u jails die, it is started "
-		    "again",
+		    "warder-control has ended (%s %d%s); %u jails die, it is "
+		    "started again",
+		    WIFSIGNALED(status) ? "signal" : "status",
+		    WIFSIGNALED(status) ? WTERMSIG(status)
+					: WEXITSTATUS(status),
+		    WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS
+			? ", a system call that its filter has not"
+			: "",
 		    jailed_count());
 }
 

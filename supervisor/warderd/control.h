@@ -40,6 +40,6 @@ void control_drain(struct warderd *w);
 int control_is_gone(void);
 
 /* Kill it, whatever it does. */
-void control_end(void);
+int control_end(void);
 
 #endif /* !CONTROL_H */

@@ -236,7 +236,7 @@ main_finish(struct warderd *w, struct err *e)
 {
 	uint64_t until = clock_now_ms() + WARDERD_DRAIN_MS;
 
-	control_end();
+	(void)control_end();
 	deploy_end_all();
 	jailed_end_all(w);
 	while (jailed_count() > 0 && clock_now_ms() < until) {

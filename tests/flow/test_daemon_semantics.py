@@ -392,5 +392,29 @@ def runs_start_and_await_their_own(w):
                    input={"depth": 1})["sum"], 2)
 
 
+@test(modes=("root",))
+def what_cannot_be_said_is_not_left_out(w):
+    with Daemon(w) as d:
+        d.agent("asks", ASKS)
+        thread = thread_of(d)
+        wait(d, thread, "asks", input={})
+        begun = len(d.runs())
+        for options, said in (
+                (["--resume", b"\xff"], "UTF-8"),
+                (["--resume", "yes", "--update", b"\xff"], "UTF-8"),
+                (["--update", "{}"], "--resume")):
+            done = d.verb("run", "asks", "--thread", thread, *options)
+            done.expect(125)
+            holds(done.said, said)
+        equal(len(d.runs()), begun, "nothing was started")
+        # the reason of an end that nobody asked for
+        os.kill(d.control(), signal.SIGSYS)
+        wait_until(lambda: "control.end" in d.said(), 10, "its end")
+        holds(d.said(), "a system call that its filter has not")
+        d.wait_ready()
+        equal(wait(d, thread, "asks", command={"resume": "yes"})["log"],
+              ["drafted", "first yes"])
+
+
 if __name__ == "__main__":
     sys.exit(main())

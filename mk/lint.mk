@@ -53,8 +53,8 @@ lint-cppcheck:
 	    -j $(shell nproc) $(filter-out tests/%,$(TIDY_C))
 
 LINT_OBJECTS = $(call native,$(filter %.c,$(BASE_ALL) $(POLICY_ALL) $(JAIL) \
-	$(CLI) $(CONFIG) $(AUDIT) $(EGRESS) $(WARDERD) $(DEPLOY) $(LIBWARDER) \
-	$(PROXY) $(VAULT)))
+	$(CLI) $(CONFIG) $(AUDIT) $(EGRESS) $(WARDERD) $(DEPLOY) $(CONTROL) \
+	$(CLIENT) $(LIBWARDER) $(PROXY) $(VAULT)))
 
 lint-exports: $(LINT_OBJECTS)
 	@tools/checktree --rules exports --objects $^

@@ -7,6 +7,19 @@
 #include "json.h"
 #include "text.h"
 
+enum {
+	SHOWN_MAX = 4096,
+};
+
+void
+client_text(FILE *f, const char *s)
+{
+	char safe[SHOWN_MAX];
+
+	(void)text_escape(safe, sizeof(safe), s, strlen(s));
+	(void)fputs(safe, f);
+}
+
 int
 client_set_json(void *ctx, const char *value, struct err *e)
 {

@@ -38,9 +38,6 @@ int client_set_json(void *ctx, const char *value, struct err *e);
 		    client_set_json                                    \
 	}
 
-/* "warder: text", and the status that belongs to it. */
-int client_fail(const struct err *e);
-
 /* A verb inside a verb: "agents deploy". */
 struct client_verb {
 	const char *name;
@@ -92,7 +89,7 @@ void client_text(FILE *f, const char *s);
 
 typedef int client_main(struct client *c, int argc, char **argv, struct err *e);
 
-client_main client_run, client_runs, client_threads, client_logs, client_agents,
+client_main client_run, lists_runs, lists_threads, client_logs, client_agents,
     client_keys;
 
 #endif /* !CLIENT_H */

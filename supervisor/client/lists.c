@@ -95,7 +95,7 @@ runs_cancel(struct client *c, int argc, char **argv, struct err *e)
 }
 
 int
-client_runs(struct client *c, int argc, char **argv, struct err *e)
+lists_runs(struct client *c, int argc, char **argv, struct err *e)
 {
 	static const struct client_verb verbs[] = {
 		{ "list", runs_list, "[STATUS]", "the newest" },
@@ -164,7 +164,7 @@ threads_delete(struct client *c, int argc, char **argv, struct err *e)
 }
 
 int
-client_threads(struct client *c, int argc, char **argv, struct err *e)
+lists_threads(struct client *c, int argc, char **argv, struct err *e)
 {
 	static const struct client_verb verbs[] = {
 		{ "list", threads_list, "[STATUS]", "the newest" },

@@ -7,35 +7,22 @@
 #include <string.h>
 
 #include "client.h"
-#include "text.h"
-
-enum {
-	SHOWN_MAX = 4096,
-};
 
 static const struct {
 	const char *name;
 	client_main *run;
 } verbs[] = {
 	{ "run", client_run },
-	{ "runs", client_runs },
-	{ "threads", client_threads },
+	{ "runs", lists_runs },
+	{ "threads", lists_threads },
 	{ "logs", client_logs },
 	{ "agents", client_agents },
 	{ "keys", client_keys },
 };
 
-void
-client_text(FILE *f, const char *s)
-{
-	char safe[SHOWN_MAX];
-
-	(void)text_escape(safe, sizeof(safe), s, strlen(s));
-	(void)fputs(safe, f);
-}
-
-int
-client_fail(const struct err *e)
+/* "warder: text", and the status that belongs to it. */
+static int
+fail(const struct err *e)
 {
 	(void)fputs("warder: ", stderr);
 	client_text(stderr, e->msg);
@@ -54,7 +41,7 @@ main(int argc, char **argv)
 	if (argc < 3) {
 		(void)err_set(&e, ERR_INVALID,
 		    "warder-client is started by the warder command");
-		return client_fail(&e);
+		return fail(&e);
 	}
 	(void)signal(SIGPIPE, SIG_DFL);
 	(void)curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -63,8 +50,8 @@ main(int argc, char **argv)
 		if (strcmp(verbs[i].name, argv[2]) != 0)
 			continue;
 		rc = verbs[i].run(&c, argc - 2, argv + 2, &e);
-		return rc == -1 ? client_fail(&e) : rc;
+		return rc == -1 ? fail(&e) : rc;
 	}
 	(void)err_set(&e, ERR_INVALID, "no verb \"%s\"", argv[2]);
-	return client_fail(&e);
+	return fail(&e);
 }

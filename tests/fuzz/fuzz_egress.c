@@ -13,7 +13,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "egress/egress.c"
+#include "egress/egress.c" /* NOLINT(bugprone-suspicious-include) */
 #include "tests/unit/send_raw.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -18,10 +18,10 @@
 /* What a broken control costs is a line; here it would be thousands. */
 #define log_text(...) ((void)0)
 
-#include "supervisor/agent.c"
-#include "supervisor/warderd/control.c"
-#include "supervisor/warderd/jailed.c"
-#include "supervisor/warderd/ready.c"
+#include "supervisor/agent.c" /* NOLINT(bugprone-suspicious-include) */
+#include "supervisor/warderd/control.c" /* NOLINT(bugprone-suspicious-include) */
+#include "supervisor/warderd/jailed.c" /* NOLINT(bugprone-suspicious-include) */
+#include "supervisor/warderd/ready.c" /* NOLINT(bugprone-suspicious-include) */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

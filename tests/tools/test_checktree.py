@@ -32,6 +32,12 @@ ROWS = (
      "must not include policy/b.h"),
     ("includes", "supervisor/cli/d.c", '#include "../config/e.h"\n',
      "must not include supervisor/config/e.h"),
+    ("includes", "supervisor/control/api/f.c", '#include "jail/s.h"\n',
+     "must not include jail/s.h"),
+    ("includes", "supervisor/warderd/g.c", '#include "../control/h.h"\n',
+     "must not include supervisor/control/h.h"),
+    ("includes", "supervisor/client/i.c", '#include "policy/b.h"\n',
+     "must not include policy/b.h"),
     ("includes", "policy/p.c", '#include "jail/s.h"\n',
      "must not include jail/s.h"),
     ("includes", "jail/c.c", '#include "nowhere.h"\n',
@@ -49,6 +55,8 @@ def plant(folder, extra):
     tree = dict(CLEAN)
     tree["supervisor/config/e.h"] = "int e;\n"
     tree["jail/s.h"] = "int s;\n"
+    tree["supervisor/control/h.h"] = "int h;\n"
+    tree["supervisor/warderd/j.c"] = '#include "jail/s.h"\n'
     for path, text in extra.items():
         tree[path] = tree.get(path, "") + text
     for path, text in tree.items():

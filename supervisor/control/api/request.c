@@ -224,7 +224,11 @@ request_fail(struct request *r, unsigned status, enum err_code code,
 void
 request_error(struct request *r, const struct err *e)
 {
-	request_problem(r, (unsigned)err_http(e->code), e->code, e->msg);
+	int full =
+	    e->code == ERR_SYSTEM && (e->sys == ENOSPC || e->sys == EDQUOT);
+
+	request_problem(r, full ? 507 : (unsigned)err_http(e->code), e->code,
+	    e->msg);
 }
 
 void

@@ -67,17 +67,23 @@ db_error(struct db *d, int rc, const char *what, struct err *e)
 	    d->h == NULL ? sqlite3_errstr(rc) : sqlite3_errmsg(d->h);
 	struct err mine;
 	size_t i;
+	int sys;
 
+	for (i = 0; i < countof(meanings); i++)
+		if ((rc & 0xff) == meanings[i].rc)
+			break;
+	sys = i < countof(meanings) ? meanings[i].sys : EIO;
 	/* an SQL function refused what a caller sent, and says why */
 	if (rc == SQLITE_ERROR)
 		(void)err_set(&mine, ERR_INVALID, "%s: %s", what, text);
+	else if (sys != 0)
+		(void)err_sys(&mine, sys, "%s: %s (%d)", what, text, rc);
 	else
-		(void)err_sys(&mine, EIO, "%s: %s (%d)", what, text, rc);
-	for (i = 0; i < countof(meanings); i++) {
-		if ((rc & 0xff) != meanings[i].rc)
-			continue;
+		(void)err_set(&mine, meanings[i].code, "%s: %s (%d)", what,
+		    text, rc);
+	if (i < countof(meanings)) {
 		mine.code = meanings[i].code;
-		mine.sys = meanings[i].sys;
+		mine.sys = sys;
 		if (meanings[i].broken && !d->broken) {
 			d->why = mine;
 			/* the loop's thread looks at it */

@@ -251,6 +251,22 @@ storage_sync_folder(const struct storage *s, struct err *e)
 	return 0;
 }
 
+/*
+ * What the log holds after an fsync(2) that failed may be in the page cache
+ * alone, where this process cannot tell it from what is on the disk; what is
+ * committed behind it would be lost together with it.  So all of it is brought
+ * home before anything is written, and the log begins anew.
+ */
+static int
+storage_settle(struct db *d, struct err *e)
+{
+	int rc = sqlite3_wal_checkpoint_v2(d->h, NULL,
+	    SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+
+	return rc == SQLITE_OK ? 0
+			       : db_error(d, rc, "bringing the log home", e);
+}
+
 static int
 storage_open_lane(struct storage *s, enum lane_mode mode, struct err *e)
 {
@@ -268,7 +284,8 @@ storage_open_lane(struct storage *s, enum lane_mode mode, struct err *e)
 		l->open = 1;
 	}
 	if (mode == LANE_WRITE &&
-	    (schema_open(&l->db, e) == -1 || storage_sync_folder(s, e) == -1))
+	    (schema_open(&l->db, e) == -1 || storage_settle(&l->db, e) == -1 ||
+		storage_sync_folder(s, e) == -1))
 		return err_wrap(e, "%s", s->path);
 	return lane_start(l, e);
 }

@@ -164,6 +164,25 @@ attempt_kill(struct attempt *a, enum spawn_why why)
 }
 
 void
+attempt_note(struct attempt *a, const struct err *error)
+{
+	a->host_failed |= error->code == ERR_SYSTEM;
+}
+
+/*
+ * An agent that was refused what the disk has no room for fails by our fault:
+ * its attempt is lost with the host, and comes again.
+ */
+static const struct engine_end *
+attempt_blame(const struct attempt *a, const struct engine_end *end)
+{
+	static const struct engine_end lost = { .status = "lost" };
+
+	return a->host_failed && strcmp(end->status, "error") == 0 ? &lost
+								   : end;
+}
+
+void
 attempt_end(struct attempt *a, const struct engine_end *end)
 {
 	struct err e;
@@ -173,7 +192,7 @@ attempt_end(struct attempt *a, const struct engine_end *end)
 		return;
 	a->ended = 1;
 	/* what cannot be stored now ends with the attempt's lease */
-	if (engine_end(a->engine, end, &e) == -1)
+	if (engine_end(a->engine, attempt_blame(a, end), &e) == -1)
 		log_err(LOG_LEVEL_ERROR, "run.end", &e);
 }
 

@@ -44,6 +44,8 @@ asked_answer(struct asked *q, json_t *result, const struct err *error)
 		.msg = "no memory" };
 
 	CRASH_POINT();
+	if (error != NULL)
+		attempt_note(q->attempt, error);
 	if (error != NULL || result == NULL)
 		session_fail(q->call, error != NULL ? error : &memory);
 	else

@@ -84,6 +84,7 @@ struct attempt {
 
 	struct attempt_waits waits; /* for the engine's answers */
 	unsigned puts; /* checkpoints among them */
+	int host_failed; /* the agent was refused what our disk lacked */
 	int put_failed; /* the newest is not on the disk */
 	int closing; /* the agent has answered: the end waits for these */
 	json_t *final; /* the values that it answered with */
@@ -118,6 +119,9 @@ void attempt_put_done(struct attempt *a, int failed);
 void attempt_fail(struct attempt *a, const char *name, const char *message,
     int retry);
 void attempt_end(struct attempt *a, const struct engine_end *end);
+
+/* Something of the attempt was not stored: is it the host's fault? */
+void attempt_note(struct attempt *a, const struct err *error);
 
 /* attempt_begin.c: gather, then attempt_go_on() when all is there. */
 must_check int attempt_gather(struct attempt *a, struct err *e);

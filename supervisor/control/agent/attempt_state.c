@@ -242,6 +242,8 @@ put_done(void *arg, const struct storage_appended *r, const struct err *error)
 	free(w);
 	if (fn != NULL)
 		fn(fn_arg, r, error);
+	if (error != NULL)
+		attempt_note(a, error);
 	attempt_put_done(a, error != NULL);
 	attempt_unref(a);
 }

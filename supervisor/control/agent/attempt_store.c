@@ -88,9 +88,10 @@ batch_end(struct batch *b, const struct err *error)
 	json_t *result = json_pack("{s:O}", "results", b->results);
 
 	CRASH_POINT();
-	if (error != NULL)
+	if (error != NULL) {
+		attempt_note(b->attempt, error);
 		session_fail(b->call, error);
-	else
+	} else
 		session_answer(b->call, result != NULL ? result : json_null());
 	json_decref(result);
 	json_decref(b->results);

@@ -165,12 +165,13 @@ on_deployed(void *arg, const struct spawn_version *v, const struct err *error,
 
 	CRASH_POINT();
 	if (v == NULL) {
+		/* no agent.yaml in it: nothing that the path names is missing */
+		enum err_code code =
+		    error->code == ERR_NOT_FOUND ? ERR_INVALID : error->code;
+
 		request_fail(r,
-		    error->code == ERR_INVALID
-			? 422
-			: (unsigned)err_http(error->code),
-		    error->code, "%s",
-		    text != NULL && *text != '\0' ? text : error->msg);
+		    code == ERR_INVALID ? 422 : (unsigned)err_http(code), code,
+		    "%s", text != NULL && *text != '\0' ? text : error->msg);
 		return;
 	}
 	if (card_name(v, &card, &manifest, &name, &e) == -1 ||

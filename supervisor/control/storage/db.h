@@ -14,6 +14,7 @@
 
 #include "record.h"
 
+/* clang-format off */
 /* What an operation can hand to its statements besides its request. */
 #define DB_VARS(T, N, B, S, L)                                              \
 	T(tenant)                                                           \
@@ -23,7 +24,6 @@
 	T(status) T(a) T(b) T(c) N(now) N(steady) N(seq) N(fence) N(n) N(m) \
 	    N(k) B(blob) B(pack)
 
-/* clang-format off */
 struct db_vars { STORAGE_FIELDS(DB_VARS) };
 /* clang-format on */
 

@@ -51,7 +51,7 @@ struct follow {
 /* One for the process, as its loop is: who may read, who is next. */
 static struct {
 	unsigned reading;
-	TAILQ_HEAD(, follow) waiting;
+	TAILQ_HEAD(follow_waiting, follow) waiting;
 } gate = { 0, TAILQ_HEAD_INITIALIZER(gate.waiting) };
 
 /* What agents write, as the attempt stores it. */

@@ -100,6 +100,12 @@ count_text(const void *p, size_t n, const struct json_limits *l, struct err *e)
 }
 
 int
+json_within(const char *text, const struct json_limits *limits, struct err *e)
+{
+	return count_text(text, strlen(text), limits, e);
+}
+
+int
 json_parse(const void *p, size_t n, const struct json_limits *limits,
     json_t **ret, struct err *e)
 {

@@ -45,6 +45,13 @@ json_freep(json_t **j)
 must_check int json_parse(const void *p, size_t n,
     const struct json_limits *limits, json_t **ret, struct err *e);
 
+/*
+ * ERR_LIMIT if a text that json_text() made is more than that: whoever stores
+ * it must be able to read it again.
+ */
+must_check int json_within(const char *text, const struct json_limits *limits,
+    struct err *e);
+
 /* Append the value in its shortest spelling; names in their own order. */
 must_check int json_write(const json_t *j, struct buf *out, struct err *e);
 

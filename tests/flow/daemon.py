@@ -22,7 +22,7 @@ def free_port():
 class Daemon:
     """warderd with its own directories, and a key for its API."""
 
-    def __init__(self, w, settings="", folder=None):
+    def __init__(self, w, settings="", folder=None, listen=""):
         self.w = w
         self.folder = folder or w.scratch("daemon")
         self.etc = os.path.join(self.folder, "etc")
@@ -34,7 +34,7 @@ class Daemon:
                 w.make(path, 0o755)
         self.port = free_port()
         self.file = w.file("warder.yaml", "warder: 1\nlisten: [\""
-                           f"127.0.0.1:{self.port}\", {self.socket}]\n" +
+                           f"127.0.0.1:{self.port}\", {self.socket}{listen}]\n" +
                            settings, folder=self.etc)
         self.key = None
         self.start()
@@ -117,6 +117,17 @@ class Daemon:
                      json.dumps(body)]
         out = subprocess.run(argv, capture_output=True, check=True,
                              timeout=60).stdout.decode()
+        text, _, status = out.rpartition("\n")
+        return int(status), json.loads(text) if text.strip() else None
+
+    def api_file(self, path, file):
+        """The same with a body too long for an argument."""
+        out = subprocess.run(
+            ["curl", "-s", "-w", "\n%{http_code}", "-H", "expect:", "-H",
+             "x-api-key: " + self.key, "-H", "content-type: application/json",
+             "--data-binary", "@" + file,
+             f"http://127.0.0.1:{self.port}" + path],
+            capture_output=True, check=True, timeout=60).stdout.decode()
         text, _, status = out.rpartition("\n")
         return int(status), json.loads(text) if text.strip() else None
 

@@ -224,5 +224,79 @@ def what_makes_no_sense_ends_the_attempt(w):
         wait_until(lambda: d.control() is not None, 5, "control")
 
 
+@test(modes=("root",))
+def a_client_s_states_grow_only_so_far(w):
+    with Daemon(w) as d:
+        d.deploy("hello")
+        thread = d.api("POST", "/threads", {})[1]["thread_id"]
+        d.api("POST", f"/threads/{thread}/runs/wait",
+              {"assistant_id": "hello", "input": {}})
+        for i, answer in enumerate((200, 200, 429, 429)):
+            status, said = d.api_file(f"/threads/{thread}/state", w.file(
+                "state.json", json.dumps({"values": {f"k{i}": [0] * 60000}})))
+            equal(status, answer, str(said)[:300])
+        kept = d.api("GET", f"/threads/{thread}/state")[1]["values"]
+        equal(sorted(kept), ["greeting", "k0", "k1"])
+
+
+def nested(depth, value=None):
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+@test(modes=("root",))
+def a_client_that_sends_odd_things_is_refused_or_served(w):
+    """Each is refused, or is a run that ends; control stays what it was."""
+    refused = (
+        {"stream_mode": 5}, {"stream_mode": {"a": 1}}, {"stream_mode": [1]},
+        {"command": []}, {"command": "x"}, {"config": []}, {"metadata": "x"},
+        {"interrupt_before": {"a": 1}}, {"interrupt_after": [None]},
+        {"checkpoint": "x"}, {"checkpoint_id": 5}, {"after_seconds": -1},
+        {"after_seconds": 1e300}, {"multitask_strategy": "never"},
+        {"durability": "soon"}, {"input": nested(70)},
+        {"command": {"resume": 1}}, {"webhook": "http://127.0.0.1/"},
+    )
+    served = (
+        {"config": {"configurable": 5, "tags": {}, "recursion_limit": "x"}},
+        {"context": [1]}, {"context": "x"}, {"config": nested(50)},
+        {"command": {"update": "x"}}, {"command": {"update": [["a", 1]]}},
+        {"command": {"goto": [5, None]}}, {"command": {"goto": nested(40)}},
+        {"checkpoint": {"checkpoint_id": 5}},
+        {"checkpoint": {"checkpoint_ns": {}}}, {"checkpoint_id": "nowhere"},
+        {"metadata": {"warder": {"runs": [1, None], "execution": []}}},
+        {"interrupt_before": ["*"] * 200}, {"stream_mode": []},
+        {"input": "x" * 3000000}, {"input": [0] * 200000},
+    )
+    with Daemon(w) as d:
+        d.agent("any", "import warder\n@warder.agent\ndef main(run):\n"
+                "    run.node('n', lambda v: {'n': 1})\nmain.serve()\n")
+        pid = d.control()
+        thread = d.api("POST", "/threads", {})[1]["thread_id"]
+        for at, body in enumerate(refused + served):
+            body = dict({"assistant_id": "any", "input": {}}, **body)
+            big = w.file("body.json", json.dumps(body))
+            status, said = d.api_file(f"/threads/{thread}/runs/wait", big)
+            shown = f"{str(body)[:200]}: {status} {str(said)[:300]}"
+            if at < len(refused):
+                check(status in (400, 413, 422, 501), shown)
+            else:
+                check(status == 200, shown)
+            # what it left does not harm the next
+            status, said = d.api("POST", f"/threads/{thread}/runs/wait", {
+                "assistant_id": "any", "input": {}})
+            equal((status, said.get("n")), (200, 1), shown)
+        # metadata that says whose execution it is not
+        status, _ = d.api("PATCH", f"/threads/{thread}/state", {"metadata": {
+            "warder": {"runs": [5, {}, "x", None], "execution": 7, "key": [],
+                       "answered": "x", "journaled": "many"}}})
+        equal(status, 200)
+        for value in (None, {}):
+            status, said = d.api("POST", f"/threads/{thread}/runs/wait", {
+                "assistant_id": "any", "input": value})
+            equal((status, said.get("n")), (200, 1), str(said))
+        equal(d.control(), pid, "it was never started again")
+
+
 if __name__ == "__main__":
     sys.exit(main())

@@ -5,10 +5,11 @@ state that people change, retries, time limits, rollback, forks, children."""
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 
-from daemon import Daemon
+from daemon import Daemon, free_port
 from flow import check, equal, holds, main, test, wait_until
 
 ASKS = """
@@ -414,6 +415,29 @@ def what_cannot_be_said_is_not_left_out(w):
         d.wait_ready()
         equal(wait(d, thread, "asks", command={"resume": "yes"})["log"],
               ["drafted", "first yes"])
+
+
+@test(modes=("root",))
+def it_is_served_by_tls_as_well(w):
+    folder = w.scratch("tls")
+    cert, key = (os.path.join(folder, n) for n in ("cert.pem", "key.pem"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-keyout", key, "-out", cert, "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=IP:127.0.0.1"],
+                   check=True, capture_output=True)
+    port = free_port()
+    listen = f", {{address: \"127.0.0.1:{port}\", tls: true}}"
+    with Daemon(w, f"tls: {{cert: {cert}, key: {key}}}\n",
+                listen=listen) as d:
+        d.deploy("hello")
+        said = subprocess.run(
+            ["curl", "-s", "--cacert", cert, "-H", "x-api-key: " + d.key,
+             "-H", "content-type: application/json", "-d", json.dumps(
+                 {"assistant_id": "hello", "input": {"name": "TLS"}}),
+             f"https://127.0.0.1:{port}/runs/wait"],
+            capture_output=True, check=True, timeout=60).stdout
+        equal(json.loads(said), {"greeting": "Hello, TLS!"})
 
 
 if __name__ == "__main__":

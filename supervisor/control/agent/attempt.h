@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "jails.h"
+#include "json.h"
 #include "supervisor/control/runs/engine.h"
 
 enum {
@@ -31,6 +32,7 @@ enum {
 	/* Of a thread's values: a message to the next attempt holds them. */
 	ATTEMPT_VALUES_BYTES_MAX = 4 * 1024 * 1024,
 	ATTEMPT_VALUES_MAX = 131072, /* of JSON in them */
+	ATTEMPT_VALUES_DEPTH = 62, /* a message has two levels around them */
 };
 
 /* clang-format off */
@@ -58,6 +60,9 @@ enum {
 	    "the checkpoint is refused: limit")
 
 /* clang-format on */
+
+/* The three, also for those who change a state without an attempt. */
+extern const struct json_limits attempt_values_limits;
 
 struct attempt_host {
 	struct jails_host host;

@@ -183,40 +183,11 @@ put_texts(struct attempt *a, const struct attempt_put *p, struct put *t,
 	return put_events(a, p, metadata, t, e);
 }
 
-/* So many values as there are in it, or more than "most". */
-static size_t
-values_count(const json_t *j, size_t most)
-{
-	json_t *o = (json_t *)(uintptr_t)j; /* its iterator wants it so */
-	const char *name;
-	json_t *v;
-	size_t i, n = 1;
-
-	if (json_is_object(j))
-		json_object_foreach(o, name, v)
-		{
-			if (n > most)
-				break;
-			n += values_count(v, most - n);
-		}
-	for (i = 0; i < json_array_size(j) && n <= most; i++)
-		n += values_count(json_array_get(j, i), most - n);
-	return n;
-}
-
-static int
-put_is_small(const json_t *values, const struct put *t, struct err *e)
-{
-	if (strlen(t->values) > ATTEMPT_VALUES_BYTES_MAX)
-		return err_set(e, ERR_LIMIT,
-		    "the thread's values are more than %d bytes",
-		    ATTEMPT_VALUES_BYTES_MAX);
-	if (values_count(values, ATTEMPT_VALUES_MAX) > ATTEMPT_VALUES_MAX)
-		return err_set(e, ERR_LIMIT,
-		    "the thread's values are more than %d values of JSON",
-		    ATTEMPT_VALUES_MAX);
-	return 0;
-}
+const struct json_limits attempt_values_limits = {
+	.bytes = ATTEMPT_VALUES_BYTES_MAX,
+	.values = ATTEMPT_VALUES_MAX,
+	.depth = ATTEMPT_VALUES_DEPTH,
+};
 
 static int
 put_parent(const struct attempt *a, const struct attempt_put *p)
@@ -282,9 +253,10 @@ put_ask(struct attempt *a, const struct attempt_put *p,
 		(void)snprintf(t.id, sizeof(t.id), "%s", p->checkpoint_id);
 	else
 		uuid_v6(a->step, t.id);
-	if (put_texts(a, p, &t, e) == -1 ||
-	    put_is_small(a->values, &t, e) == -1)
+	if (put_texts(a, p, &t, e) == -1)
 		return -1;
+	if (json_within(t.values, &attempt_values_limits, e) == -1)
+		return err_wrap(e, "the thread's values");
 	q = (struct storage_checkpoint_put_request){
 		.ns = p->ns,
 		.checkpoint_id = t.id,

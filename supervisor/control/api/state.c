@@ -12,6 +12,7 @@
 #include "routes.h"
 #include "shape.h"
 #include "supervisor/control/agent/ask.h"
+#include "supervisor/control/agent/attempt.h"
 #include "supervisor/control/storage/uuid.h"
 
 /* ---- bodies --------------------------------------------------------------- */
@@ -445,6 +446,9 @@ put_state(struct request *r, const struct storage_checkpoint *base,
 		.interrupts = base != NULL ? base->interrupts : NULL,
 	};
 
+	if (e->code == ERR_OK &&
+	    json_within(q.values, &attempt_values_limits, e) == -1)
+		return err_wrap(e, "the thread's values");
 	return e->code == ERR_OK
 		   ? storage_checkpoint_put(r->api->storage, &q, on_put, r, e)
 		   : -1;

@@ -34,10 +34,13 @@ class Host:
         self.store = {}
         self.asked = None
         self.attempt = 0
+        self.runs = []  # of the execution
 
     def begin(self, extra):
         self.attempt += 1
         newest = self.checkpoints[-1] if self.checkpoints else None
+        if extra.get("run_id", "run-1") not in self.runs:
+            self.runs.append(extra.get("run_id", "run-1"))
         return dict({
             "run_id": "run-1", "attempt": self.attempt, "thread_id": "t",
             "execution": self.execution, "durability": "sync",
@@ -108,7 +111,8 @@ class Host:
             "checkpoint_id": f"c{len(self.checkpoints)}",
             "values": p.get("values"), "next": p.get("next"),
             "interrupts": interrupts, "metadata": {"warder": {
-                "execution": self.execution, "key": p.get("key")}}})
+                "execution": self.execution, "key": p.get("key"),
+                "runs": list(self.runs)}}})
         return {"checkpoint_id": self.checkpoints[-1]["checkpoint_id"]}
 
     def checkpoint_put(self, p):
@@ -334,8 +338,34 @@ def what_a_person_changed_meanwhile_is_the_state():
     edited["values"]["n"] = 10
     host.checkpoints.append(edited)
     answer = host.run(resumes={host.asked[0]["id"]: True},
-                      command={"update": {"extra": 1}})
+                      command={"update": {"extra": 1}}, run_id="run-2")
     assert answer["result"] == {"n": 11, "extra": 1}, answer
+
+
+@test
+def what_a_person_adds_is_added_once_wherever_an_attempt_is_killed():
+    @warder.agent(reducers={"log": warder.append})
+    def main(run):
+        run.node("one", lambda v: {"log": "one"})
+        run.interrupt("?")
+        run.node("two", lambda v: {"log": "two"})
+        run.node("three", lambda v: {"log": "three"})
+
+    killed = 0
+    for at in range(1, 20):
+        for before in (True, False):
+            host = Host(main, input={})
+            host.run()
+            resumed = {"resumes": {host.asked[0]["id"]: True},
+                       "command": {"update": {"log": "more"}},
+                       "run_id": "run-2"}
+            answer = host.run(dies_at=at, before=before, **resumed)
+            if answer is None:
+                killed += 1
+                answer = host.run(**resumed)
+            assert answer["result"] == {
+                "log": ["one", "more", "two", "three"]}, (at, before, answer)
+    assert killed >= 8, killed
 
 
 @test

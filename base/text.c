@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "text.h"
 
@@ -333,6 +334,19 @@ text_add_milli(struct text *t, uint64_t milli)
 	for (; rest % 10 == 0; rest /= 10)
 		digits--;
 	text_addf(t, ".%0*u", digits, rest);
+}
+
+void
+text_add_time(struct text *t, uint64_t ms)
+{
+	time_t s = (time_t)(ms / 1000);
+	char whole[32];
+	struct tm tm;
+
+	/* the last year that can be asked for, 584556019, fits both */
+	(void)gmtime_r(&s, &tm);
+	(void)strftime(whole, sizeof(whole), "%Y-%m-%dT%H:%M:%S", &tm);
+	text_addf(t, "%s.%03uZ", whole, (unsigned)(ms % 1000));
 }
 
 /*

@@ -60,6 +60,9 @@ void text_add_size(struct text *t, uint64_t bytes);
 void text_add_duration(struct text *t, uint64_t ms);
 void text_add_milli(struct text *t, uint64_t milli);
 
+/* Add milliseconds since 1970 as 2026-11-20T21:21:25.332Z (UTC). */
+void text_add_time(struct text *t, uint64_t ms);
+
 /* text_add_escaped_bytes into buf (size > 0); returns 1 if truncated. */
 int text_escape(char *buf, size_t size, const void *p, size_t n);
 

@@ -474,6 +474,32 @@ text_add_quantities__round_trip__shortest(void **state)
 }
 
 static void
+text_add_time__milliseconds__utc(void **state)
+{
+	static const struct {
+		uint64_t ms;
+		const char *want;
+	} rows[] = {
+		{ 0, "1970-01-01T00:00:00.000Z" },
+		{ 951827696007, "2000-02-29T12:34:56.007Z" },
+		{ 1795209685332, "2026-11-20T21:21:25.332Z" },
+		{ UINT64_MAX, "584556019-04-03T14:25:51.615Z" },
+	};
+
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < countof(rows); i++) {
+		char buf[32];
+		struct text t;
+
+		text_init(&t, buf, sizeof(buf));
+		text_add_time(&t, rows[i].ms);
+		assert_string_equal(buf, rows[i].want);
+	}
+}
+
+static void
 text_nearest__typing_mistakes__found(void **state)
 {
 	static const char *const names[] = { "filesystem", "limits", "memory",
@@ -652,6 +678,7 @@ main(void)
 		cmocka_unit_test(
 		    text_parse__refusal__names_the_maximum_and_escapes_the_value),
 		cmocka_unit_test(text_add_quantities__round_trip__shortest),
+		cmocka_unit_test(text_add_time__milliseconds__utc),
 		cmocka_unit_test(text_nearest__typing_mistakes__found),
 		cmocka_unit_test(text_nearest__several_near__the_nearest),
 		cmocka_unit_test(text_path__dots_and_slashes__canonical),

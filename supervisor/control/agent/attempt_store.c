@@ -2,13 +2,12 @@
  * store.batch: what an agent remembers across threads, within its tenant.
  * Operations are carried out in order; the answers come together.
  */
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "attempt_private.h"
 #include "crash.h"
 #include "json.h"
+#include "text.h"
 
 enum {
 	MINUTE_MS = 60 * 1000,
@@ -48,7 +47,7 @@ static const struct json_member op_members[] = {
 	{ "max_depth", JSON_KIND_WHOLE, JSON_NULLABLE, AT(max_depth), 1, 64 },
 };
 
-/* Labels of a namespace, borrowed from JSON. */
+/* Labels of a namespace, borrowed from JSON; storage says what they may be. */
 struct labels {
 	const char *v[64];
 	size_t n;
@@ -66,9 +65,8 @@ labels_read(const json_t *j, struct labels *ret, struct err *e)
 	for (i = 0; i < json_array_size(j); i++) {
 		const char *s = json_string_value(json_array_get(j, i));
 
-		if (s == NULL || *s == '\0' || strchr(s, '.') != NULL)
-			return err_set(e, ERR_INVALID,
-			    "a label must be text without a dot");
+		if (s == NULL)
+			return err_set(e, ERR_INVALID, "a label must be text");
 		ret->v[ret->n++] = s;
 	}
 	return 0;
@@ -119,16 +117,12 @@ batch_done(struct batch *b, json_t *result, const struct err *error)
 static json_t *
 time_json(int64_t ms)
 {
-	time_t s = (time_t)(ms / 1000);
-	char text[64];
-	struct tm tm;
-	size_t n;
+	char buf[32];
+	struct text t;
 
-	if (gmtime_r(&s, &tm) == NULL)
-		return json_null();
-	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	(void)snprintf(text + n, sizeof(text) - n, ".%03dZ", (int)(ms % 1000));
-	return json_string(text);
+	text_init(&t, buf, sizeof(buf));
+	text_add_time(&t, (uint64_t)ms);
+	return json_string(buf);
 }
 
 static json_t *

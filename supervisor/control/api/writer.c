@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "supervisor/control/storage/storage.h"
 #include "text.h"
@@ -129,26 +128,14 @@ writer_flag(struct writer *w, const char *name, int value)
 }
 
 void
-writer_time_text(int64_t ms, char ret[WRITER_TIME_SIZE])
-{
-	time_t s = (time_t)(ms / 1000);
-	char day[24];
-	struct tm tm;
-
-	if (gmtime_r(&s, &tm) == NULL ||
-	    strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
-		day[0] = '\0';
-	(void)snprintf(ret, WRITER_TIME_SIZE, "%s.%03uZ", day,
-	    (unsigned)(ms % 1000));
-}
-
-void
 writer_time(struct writer *w, const char *name, int64_t ms)
 {
-	char text[WRITER_TIME_SIZE];
+	char buf[32];
+	struct text t;
 
-	writer_time_text(ms, text);
-	writer_text(w, name, text);
+	text_init(&t, buf, sizeof(buf));
+	text_add_time(&t, (uint64_t)ms);
+	writer_text(w, name, buf);
 }
 
 void

@@ -17,7 +17,6 @@ struct storage_texts;
 
 enum {
 	WRITER_DEPTH_MAX = 16,
-	WRITER_TIME_SIZE = 32,
 };
 
 struct writer {
@@ -53,8 +52,5 @@ void writer_json(struct writer *w, const char *name, const char *json,
 
 /* The text, allocated, the caller's; NULL and the reason if it failed. */
 char *writer_take(struct writer *w, size_t *ret_size, struct err *e);
-
-/* The time as a text, for other places. */
-void writer_time_text(int64_t ms, char ret[WRITER_TIME_SIZE]);
 
 #endif /* !API_WRITER_H */

@@ -258,10 +258,14 @@ stream_flush(struct stream *s)
 	stream_arm(s);
 }
 
+/* What is said now and then goes at once, and leaves nothing behind. */
 static void
 stream_flush_now(void *arg)
 {
-	stream_flush(arg);
+	struct stream *s = arg;
+
+	stream_flush(s);
+	stream_trim(&s->out);
 }
 
 void

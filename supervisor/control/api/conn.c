@@ -571,6 +571,8 @@ on_stream(struct api_conn *c)
 	}
 	if (!stream_has_room(c->stream))
 		return;
+	/* most streams are silent most of the time */
+	stream_rest(c->stream);
 	r->source.pull(r->source.arg);
 }
 

@@ -8,6 +8,7 @@
  */
 #include <assert.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,6 +17,7 @@
 #include "supervisor/control/agent/session.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 enum {
 	HELD_MAX = AGENT_CALLS_MAX,
@@ -120,6 +122,16 @@ feed(struct owner *o, int agent, const uint8_t *data, size_t size, size_t step)
 		data += sent;
 		size -= (size_t)sent;
 	}
+}
+
+/* As warder-control: an agent that is gone is told by the call. */
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc;
+	(void)argv;
+	(void)signal(SIGPIPE, SIG_IGN);
+	return 0;
 }
 
 int

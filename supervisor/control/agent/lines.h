@@ -4,7 +4,7 @@
  * Run by warder-control.  Lines come in whole, without their newline, each
  * bounded; lines go out through one bounded buffer.  The peer is hostile: one
  * that sends an endless line, or reads nothing of what it asked for, is cut
- * off and nobody else notices.  A reader that cannot take more says so, the
+ * off and nobody else notices.  The process ignores SIGPIPE.  A reader that cannot take more says so, the
  * peer then stops at a full socket.
  */
 #ifndef AGENT_LINES_H

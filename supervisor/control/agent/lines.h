@@ -4,8 +4,8 @@
  * Run by warder-control.  Lines come in whole, without their newline, each
  * bounded; lines go out through one bounded buffer.  The peer is hostile: one
  * that sends an endless line, or reads nothing of what it asked for, is cut
- * off and nobody else notices.  The process ignores SIGPIPE.  A reader that cannot take more says so, the
- * peer then stops at a full socket.
+ * off and nobody else notices.  A reader that cannot take more says so, the
+ * peer then stops at a full socket.  The process ignores SIGPIPE.
  */
 #ifndef AGENT_LINES_H
 #define AGENT_LINES_H

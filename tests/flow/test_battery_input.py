@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""IN-01 to IN-03, IN-05 and AU-05 of the battery, at the port of a running
-service: JSON, HTTP and archives of strangers, and thousands of bad keys.
+"""IN-01 to IN-03 and IN-05 of the battery, at the port of a running service:
+JSON, HTTP and archives of strangers.
 
 What it costs is measured from outside: the time of the answer, and the memory
 of warder-control by its /proc.
@@ -9,7 +9,6 @@ of warder-control by its /proc.
 import http.client
 import io
 import json
-import re
 import secrets
 import socket
 import sys
@@ -17,48 +16,13 @@ import tarfile
 import threading
 import time
 
+from battery import MIB, NOWHERE, Cost, statuses
 from daemon import Daemon
-from flow import check, equal, main, test, wait_until
+from flow import check, equal, main, test
 from json_cases import LIMIT, I, N, Y, YES
 from service import Client
 
-MIB = 1024 * 1024
-NOWHERE = "/threads/00000000-0000-4000-8000-0000000000ff"
-GROWS_MAX = 160 * MIB  # of control, whatever arrives
-TWO = "tenants: [default, other]\n"
 YAML = "name: tried\nprotocol: plain\ncommand: [sh, /agent/run.sh]\n"
-
-
-def client(d, tenant="default"):
-    key = d.verb("keys", "create", "--tenant", tenant).expect(0).text.strip()
-    return Client(d, key)
-
-
-def status_kib(pid, name):
-    with open(f"/proc/{pid}/status", encoding="ascii") as f:
-        for line in f:
-            if line.startswith(name + ":"):
-                return int(line.split()[1]) * 1024
-    return 0
-
-
-class Cost:
-    """Seconds, and how much larger warder-control has been."""
-
-    def __init__(self, d):
-        self.d, self.pid = d, d.control()
-        with open(f"/proc/{self.pid}/clear_refs", "w", encoding="ascii") as f:
-            f.write("5")  # the peak begins anew
-        self.before = status_kib(self.pid, "VmRSS")
-        self.began = time.monotonic()
-
-    def bounded(self, seconds, what):
-        took = time.monotonic() - self.began
-        grew = status_kib(self.pid, "VmHWM") - self.before
-        check(took < seconds, f"{what}: {took:.1f} s")
-        check(grew < GROWS_MAX, f"{what}: {grew // MIB} MiB more")
-        equal(self.d.control(), self.pid, f"{what}: warder-control")
-        return took, grew
 
 
 class Kept:
@@ -82,7 +46,7 @@ class Kept:
         return got.status, text
 
 
-# ---- IN-01 ---------------------------------------------------------------------
+# ---- IN-01 -----------------------------------------------------------------
 
 def verdict(kept, text):
     """How a document is taken as a whole body: any value but an object is
@@ -116,7 +80,7 @@ def in_01_json_is_taken_refused_and_answered_as_the_suite_says(w):
         print(f"# y {len(Y)}, n {len(N)}, i {len(I)}", flush=True)
 
 
-# ---- IN-02 ---------------------------------------------------------------------
+# ---- IN-02 -----------------------------------------------------------------
 
 def poured(d, head, pieces):
     """A body in pieces until somebody answers: the status, or 0."""
@@ -204,7 +168,7 @@ def in_02_numbers_at_the_edges_come_back_as_they_were(w):
             got.expect(400, "the body")
 
 
-# ---- IN-03 ---------------------------------------------------------------------
+# ---- IN-03 -----------------------------------------------------------------
 
 def spoken(d, *pieces, pause=0.0):
     """All that is answered to these bytes, and the seconds until the end."""
@@ -221,10 +185,6 @@ def spoken(d, *pieces, pause=0.0):
         except OSError:
             pass
     return said, time.monotonic() - began
-
-
-def statuses(said):
-    return [int(n) for n in re.findall(rb"HTTP/1\.1 (\d{3}) ", said)]
 
 
 STOWAWAY = b"GET /v1/stowaway HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -333,7 +293,7 @@ def in_03_who_sends_slowly_is_alone_in_it(w):
         cost.bounded(60, "200 slow heads")
 
 
-# ---- IN-05 ---------------------------------------------------------------------
+# ---- IN-05 -----------------------------------------------------------------
 
 def archive(*more):
     out = io.BytesIO()
@@ -366,7 +326,8 @@ def in_05_archives_that_harm_are_refused_over_the_api(w):
         "..": archive(entry("../out", size=1)),
         "symlink out": archive(entry("a", tarfile.SYMTYPE, "/etc"),
                                entry("a/passwd", size=1)),
-        "hard link out": archive(entry("a", tarfile.LNKTYPE, "../../etc/passwd")),
+        "hard link out": archive(
+            entry("a", tarfile.LNKTYPE, "../../etc/passwd")),
         "device": archive(entry("null", tarfile.CHRTYPE, devmajor=1,
                                 devminor=3)),
         "fifo": archive(entry("fifo", tarfile.FIFOTYPE)),
@@ -402,119 +363,6 @@ def in_05_archives_that_harm_are_refused_over_the_api(w):
         got = user.post(f"/threads/{thread}/runs/wait",
                         {"assistant_id": "tried", "input": {}})
         equal(got.expect(200).json, {}, "the one that is fine")
-
-
-# ---- AU-05 ---------------------------------------------------------------------
-
-BAD = 10000
-GUESSERS = 40
-
-
-@test(modes=("root",))
-def au_05_ten_thousand_bad_keys(w):
-    """From one address, over 127.0.0.2; the others come from 127.0.0.1."""
-    with Daemon(w, TWO) as d:
-        users = [Client(d, d.key), client(d, "other")]
-        counts, shapes = {}, {}
-        lock = threading.Lock()
-        stop = threading.Event()
-        cost = Cost(d)
-
-        def guess():
-            while not stop.is_set():
-                connection = http.client.HTTPConnection(
-                    "127.0.0.1", d.port, timeout=60,
-                    source_address=("127.0.0.2", 0))
-                try:
-                    while not stop.is_set():
-                        connection.request("GET", NOWHERE, headers={
-                            "x-api-key": "wdr_" + secrets.token_hex(20)})
-                        got = connection.getresponse()
-                        body = got.read()
-                        with lock:
-                            counts[got.status] = counts.get(got.status, 0) + 1
-                            shapes.setdefault(got.status, set()).add(body)
-                        if got.getheader("connection") == "close":
-                            break
-                except OSError:
-                    pass
-                connection.close()
-
-        # 10^4 are spread over so many connections that the address's rate
-        # is what limits them, as it should: so they are not awaited
-        guessers = [threading.Thread(target=guess, daemon=True)
-                    for _ in range(GUESSERS)]
-        for t in guessers:
-            t.start()
-        worst, began = 0, time.monotonic()
-        while time.monotonic() - began < 15:
-            for user in users:
-                start = time.monotonic()
-                equal(user.get(NOWHERE).status, 404)
-                worst = max(worst, time.monotonic() - start)
-        stop.set()
-        for t in guessers:
-            t.join(10)
-        asked = sum(counts.values())
-        check(set(counts) == {401, 429}, counts)
-        # the first twenty at once, and each connection one a second
-        check(counts[401] < 20 + 15 + 10, counts)
-        check(asked <= 20 + 15 + GUESSERS * 20, f"not throttled: {counts}")
-        check(worst < 3, f"the others waited {worst:.1f} s")
-        # which keys exist is not told: one answer for all of them
-        for status, said in shapes.items():
-            equal(len(said), 1, f"answers of {status}")
-        # the key that is good is good from there, too
-        connection = http.client.HTTPConnection(
-            "127.0.0.1", d.port, timeout=30, source_address=("127.0.0.2", 0))
-        connection.request("GET", NOWHERE,
-                           headers={"x-api-key": d.key})
-        equal(connection.getresponse().status, 404, "a good key from there")
-        connection.close()
-        cost.bounded(60, "bad keys")
-        print(f"# {asked} answered in 15 s: {counts}; the others' worst "
-              f"{worst * 1000:.0f} ms", flush=True)
-
-
-@test(modes=("root",))
-def au_05_ten_thousand_bad_keys_of_as_many_addresses(w):
-    """Each address tries a few: none is late, nothing grows, all are refused."""
-    with Daemon(w, TWO) as d:
-        cost = Cost(d)
-        user = Client(d, d.key)
-        worst = 0
-        for i in range(BAD // 4):
-            address = f"127.{1 + i // 62500}.{i // 250 % 250}.{1 + i % 250}"
-            with socket.create_connection(
-                    ("127.0.0.1", d.port), timeout=30,
-                    source_address=(address, 0)) as s:
-                s.sendall(b"".join(
-                    b"GET " + NOWHERE.encode() + b" HTTP/1.1\r\nHost: a\r\nx-api-key: wdr_" +
-                    secrets.token_hex(20).encode() + b"\r\n" + more + b"\r\n"
-                    for more in (b"", b"", b"", b"connection: close\r\n")))
-                said = b""
-                while part := s.recv(65536):
-                    said += part
-            # a bad key ends the connection, or it does not
-            check(set(statuses(said)) == {401}, f"{address}: {said[:200]}")
-            if i % 100 == 0:
-                start = time.monotonic()
-                equal(user.get(NOWHERE).status, 404)
-                worst = max(worst, time.monotonic() - start)
-        check(worst < 3, f"the others waited {worst:.1f} s")
-        cost.bounded(120, "bad keys")
-
-
-@test(modes=("root",))
-def au_04_a_revoked_key_ends_soon(w):
-    with Daemon(w) as d:
-        made = d.json("keys", "create")
-        user = Client(d, made["key"])
-        equal(user.get(NOWHERE).status, 404)
-        d.verb("keys", "revoke", made["key_id"]).expect(0)
-        wait_until(lambda: user.get(NOWHERE).status == 401, 3,
-                   "a revoked key that is refused")
-        equal(Client(d, d.key).get(NOWHERE).status, 404)
 
 
 if __name__ == "__main__":

@@ -123,6 +123,12 @@ def judge(d, thread, run, what):
     equal([r["run_id"] for r in runs], [run], f"{what}: runs")
 
 
+def noted(d, thread, what):
+    item = send(d, "GET", f"/store/items?namespace=counts.{thread}&key={what}",
+                None).json
+    return item["value"]["n"] if item else 0
+
+
 def running(d, run):
     wait_until(lambda: Client(d, d.key).get(f"/v1/runs/{run}"
                                             ).json["status"] == "running" and
@@ -141,19 +147,22 @@ def cc_02_killed_in_all_pairs_in_the_middle(w):
             run = send(d, "POST", f"/threads/{thread}/runs", body, key
                        ).expect(200).json["run_id"]
             running(d, run)
-            time.sleep(0.4)
+            # "one" is in the journal, and what comes behind it is stored
+            wait_until(lambda: (Client(d, d.key).get(
+                f"/threads/{thread}/state").json["values"] or {}
+                ).get("log") == ["two"], 20, "the node behind a step")
             began = time.monotonic()
             KILLS[first](d)
             # and again the moment after, with what has come by then
             time.sleep(0.15)
             KILLS[second](d)
             judge(d, thread, run, what)
+            equal(noted(d, thread, "one"), 1, f"{what}: how often it was done")
+            check(noted(d, thread, "three") >= 1, f"{what}: never done")
             took = time.monotonic() - began
             again = send(d, "POST", f"/threads/{thread}/runs", body, key)
             equal(again.expect(200).json["run_id"], run, f"{what}: its key")
             print(f"# {what}: {took:.1f} s to the end", flush=True)
-        # each step was done once, whatever died around it, but for the one
-        # that was under way: its note is at least one
         wait_until(lambda: not inits(d), 15, "no jail is left")
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""MT-01, MT-02, AU-07, HD-04 and HD-05 of the battery, over the table of routes
-of a running service with two tenants.
+"""MT-01, MT-02, AU-07, HD-04 and HD-05 of the battery, over the table of
+routes of a running service with two tenants.
 
 The table is the service's own (/openapi.json, whose rows are those of
 routes.h): a route that is new is tried here without a line being added.
@@ -299,7 +299,7 @@ def mt_02_a_thread_of_every_run_is_followed_by_its_own_alone(w):
         stream.close()
 
 
-# ---- AU-07 --------------------------------------------------------------------
+# ---- AU-07 -----------------------------------------------------------------
 
 @test(modes=("root",))
 def au_07_who_may_is_asked_of_the_bytes_that_are_done(w):
@@ -383,10 +383,11 @@ def sent(d, path, body, *headers):
         connection.close()
 
 
-# ---- HD-04, HD-05 ---------------------------------------------------------------
+# ---- HD-04, HD-05 ----------------------------------------------------------
 
-NAMES = ["-rf", "--help", "$(touch /tmp/warder-hd05)", "`id`", "a\nb", "a\r\nX: y",
-         "%n%n%n%s%s%s", "%999999999d", "';--", '"', "a\tb", "\x1b[31mred",
+NAMES = ["-rf", "--help", "$(touch /tmp/warder-hd05)", "`id`", "a\nb",
+         "a\r\nX: y", "%n%n%n%s%s%s", "%999999999d", "';--", '"', "a\tb",
+         "\x1b[31mred",
          "..", "../../etc/passwd", "/etc/passwd", "a/../b", "x" * 5000,
          "\u202ereversed", "{{7*7}}"]
 
@@ -416,7 +417,8 @@ def hd_05_names_are_names(w):
             # what is looked for by such a name is not there, or no name
             at = urllib.parse.quote(name, safe="")
             for path in ("/threads/{}", "/threads/{}/state", "/runs/{}",
-                         "/assistants/{}", "/v1/agents/{}", "/v1/runs/{}/logs"):
+                         "/assistants/{}", "/v1/agents/{}",
+                         "/v1/runs/{}/logs"):
                 got = t.user.get(path.format(at))
                 check(got.status in (400, 404, 414, 422),
                       f"{path} {what}: {got.status}")

@@ -368,13 +368,13 @@ jail_refuse(const struct jail_options *o, struct err *e)
 {
 	const struct plan *p = o->plan;
 
+	if (p->kind != PLAN_GRANT)
+		return err_set(e, ERR_INVALID,
+		    "a ceiling limits grants, it cannot be run");
 	if ((p->nservices > 0 || p->ncredentials > 0) && o->capture == NULL)
 		return err_set(e, ERR_UNSUPPORTED,
 		    "network.services and credentials take a launcher with a "
 		    "proxy");
-	if (p->kind != PLAN_GRANT)
-		return err_set(e, ERR_INVALID,
-		    "a ceiling limits grants, it cannot be run");
 	return 0;
 }
 

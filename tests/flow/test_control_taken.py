@@ -190,12 +190,17 @@ def versions_of_nobody(w):
     """Foreign digests are answered: there is nothing to run."""
     with Warderd(w) as d:
         digest = d.deploy(agent(PROBE)).digest
-        before = sorted(os.listdir(f"/proc/{d.pid}/fd"))
+        def held():
+            return sorted(os.listdir(f"/proc/{d.pid}/fd"))
+        # what the deployment had is closed when its program has ended
+        wait_until(lambda: (n := held()) and not time.sleep(0.3) and
+                   n == held(), 10, "stillness")
+        before = held()
         for foreign in (bytes(32), b"\xff" * 32, b"../../../../etc/shadow\0"
                         .ljust(32, b"\0"), digest[::-1]):
             equal(d.spawn(foreign, expect="REFUSED").code, "NOT_FOUND")
         equal(d.spawn(digest, "acme", expect="REFUSED").code, "NOT_FOUND")
-        equal(sorted(os.listdir(f"/proc/{d.pid}/fd")), before, "descriptors")
+        equal(held(), before, "descriptors")
         # the limit can only be made less
         run = d.spawn(digest, wall_ms=(1 << 64) - 1)
         equal(run.finish()[0], "1000\n0000000000000000\n2\n")

@@ -97,7 +97,7 @@ def token_demo_shows_what_was_refused(w):
             ("another path, /v1/keys/mine", "path: Keys are made by people"),
             ("the token as ?key= in a URL", "credential_elsewhere"),
             ("another host, attacker.test", "service: "),
-            ("http:// in place of https://", "port: "),
+            ("http:// in place of https://", "tls: "),
             ("192.0.2.10, past the proxy", "service: ")):
         holds(rows[row][1], reason)
     check(all(len(line) <= 80 for line in r.text.splitlines()

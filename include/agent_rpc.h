@@ -24,7 +24,6 @@ enum {
 	AGENT_VALUES_MAX = 65536, /* of JSON in one message */
 	AGENT_DEPTH_MAX = 64,
 	AGENT_ID_MAX = 64, /* bytes of a request's id, as JSON */
-	AGENT_METHOD_MAX = 64,
 
 	/* Asked and not yet answered: then control reads no further. */
 	AGENT_CALLS_MAX = 64,
@@ -69,8 +68,6 @@ enum agent_kind {
 
 /* JSON-RPC's own codes; ours are in err.h's table. */
 #define AGENT_FAULTS(X) \
-	X(PARSE,   -32700, "the message is not JSON") \
-	X(REQUEST, -32600, "the message is neither call nor answer") \
 	X(METHOD,  -32601, "no such method") \
 	X(PARAMS,  -32602, "the parameters are malformed")
 

@@ -271,9 +271,3 @@ lines_catch_up(struct lines *l)
 	if (!l->ended && !l->busy && lines_fill(l, &e) == 0)
 		lines_give_all(l);
 }
-
-size_t
-lines_waiting(const struct lines *l)
-{
-	return buf_size(&l->out);
-}

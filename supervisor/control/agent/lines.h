@@ -67,7 +67,4 @@ void lines_read(struct lines *l, int on);
  */
 void lines_catch_up(struct lines *l);
 
-/* Bytes that wait to be written. */
-size_t lines_waiting(const struct lines *l);
-
 #endif /* !AGENT_LINES_H */

@@ -65,12 +65,6 @@ static const struct json_limits session_limits = {
 	.depth = AGENT_DEPTH_MAX,
 };
 
-const char *
-session_method_name(enum agent_method m)
-{
-	return (unsigned)m < AGENT_METHOD__MAX ? methods[m].wire : "?";
-}
-
 /* ---- the end -------------------------------------------------------------- */
 
 /* What it wrote to its log before its last word belongs before that. */

@@ -94,7 +94,4 @@ void session_settle(struct session *s, size_t bytes);
  */
 void session_destroy(struct session *s);
 
-/* The wire's name of a method. */
-const char *session_method_name(enum agent_method m);
-
 #endif /* !AGENT_SESSION_H */

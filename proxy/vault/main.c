@@ -21,6 +21,8 @@
 #include "vault.h"
 #include "version.h"
 
+#define MAIN_DIR (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+
 static int
 main_usage(FILE *to)
 {
@@ -58,19 +60,40 @@ main_make_dirs_of(const char *path)
 	main_make_dirs(dir);
 }
 
+/*
+ * Makes it under a name of its own and gives it its name when it is owner's:
+ * another program that begins at the same time must not find it before that.
+ */
+static int
+main_make_own_dir(int at, const char *name, uid_t owner, struct err *e)
+{
+	char part[64];
+	int r = 0;
+
+	(void)snprintf(part, sizeof(part), ".%s.%d", name, (int)getpid());
+	if (mkdirat(at, part, 0700) == -1 && errno != EEXIST)
+		return err_set(e, ERR_SYSTEM, "%s", part);
+	if (fchownat(at, part, owner, owner, AT_SYMLINK_NOFOLLOW) == -1 ||
+	    (renameat2(at, part, at, name, RENAME_NOREPLACE) == -1 &&
+		errno != EEXIST))
+		r = err_set(e, ERR_SYSTEM, "%s", name);
+	(void)unlinkat(at, part, AT_REMOVEDIR);
+	return r;
+}
+
 /* A directory that nobody but owner can look into. */
 static int
 main_own_dir(int at, const char *name, uid_t owner, int *ret, struct err *e)
 {
 	struct stat st;
-	autofd fd = -1;
-	int made = mkdirat(at, name, 0700) == 0;
+	autofd fd = openat(at, name, MAIN_DIR);
 
-	if (!made && errno != EEXIST)
-		return err_set(e, ERR_SYSTEM, "%s", name);
-	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd == -1 || (made && fchown(fd, owner, owner) == -1) ||
-	    fstat(fd, &st) == -1)
+	if (fd == -1 && errno == ENOENT) {
+		if (main_make_own_dir(at, name, owner, e) == -1)
+			return -1;
+		fd = openat(at, name, MAIN_DIR);
+	}
+	if (fd == -1 || fstat(fd, &st) == -1)
 		return err_set(e, ERR_SYSTEM, "%s", name);
 	if (st.st_uid != owner || (st.st_mode & 077) != 0)
 		return err_set(e, ERR_DENIED,

@@ -216,6 +216,8 @@ def many_at_once_lose_nothing(w, v):
     for p in running:
         p.finish(data=SECRET.encode()).expect(0)
     equal(len(v.list()), 8)
+    equal([n for n in os.listdir(v.file("/var/lib/warder"))
+           if n.startswith(".")], [])
 
 
 @vault

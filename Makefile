@@ -70,7 +70,8 @@ JAIL := $(wildcard jail/*.c) jail/clone.S
 CLI := $(wildcard supervisor/cli/*.c)
 EGRESS := $(wildcard egress/*.c)
 CONFIG := $(wildcard supervisor/config/*.c)
-WARDERD := $(wildcard supervisor/warderd/*.c) supervisor/agent.c
+WARDERD := $(wildcard supervisor/warderd/*.c) supervisor/agent.c \
+	supervisor/agent_narrow.c
 DEPLOY := $(wildcard supervisor/deploy/*.c) supervisor/agent.c
 PROBE := $(wildcard supervisor/probe/*.c)
 AUDIT := $(wildcard supervisor/audit/*.c)

@@ -15,6 +15,7 @@
  *	           ◄── DEPLOYED {id} + agent.json | REFUSED {id}
  *	SPAWN {id} ──►
  *	           ◄── SPAWNED {id} + streams | REFUSED {id}
+ *	EXEC {id, parent} ──►             a command beside a run, answered as SPAWN
  *	FREEZE {id} ──►
  *	           ◄── FROZEN {id} | REFUSED {id}
  *	KILL {id} ──►                     EXITED follows; unknown ids are nothing
@@ -24,7 +25,8 @@
  *	           ◄── DRAIN              take no more; end what you do, then close
  *
  * An id is chosen by control, not 0, and unique among those that live: from
- * its DEPLOY to DEPLOYED or REFUSED, from its SPAWN to REFUSED or EXITED.
+ * its DEPLOY to DEPLOYED or REFUSED, from its SPAWN or EXEC to REFUSED or
+ * EXITED.
  * When control's end of the socket is closed all its jails are killed.
  */
 #ifndef MSG_SPAWN_H
@@ -32,6 +34,7 @@
 
 #include <stdint.h>
 
+#include "narrow.h"
 #include "run_end.h"
 #include "settings.h"
 #include "sha256.h"
@@ -46,6 +49,7 @@ enum {
 	SPAWN_ARCHIVE_MAX = 1 << 30, /* bytes of a tar; settings may say less */
 	SPAWN_CARD_MAX = 1 << 20, /* bytes of agent.json */
 
+	SPAWN_ARGS_SIZE = 16 * 1024, /* a command of EXEC, each with its NUL */
 	SPAWN_RUN_SIZE = 40, /* [0-9a-z-]{1,39} and its NUL */
 	SPAWN_TEXT_SIZE = 8192, /* why something is refused: lines */
 	SPAWN_POSTURE_SIZE = 4096, /* a JSON object */
@@ -72,7 +76,8 @@ enum {
 	X(FROZEN,   TO_CONTROL, struct spawn_freeze,   0, 0) \
 	X(STATUS,   TO_WARDERD, struct spawn_status,   0, 0) \
 	X(STATE,    TO_CONTROL, struct spawn_state,    0, 0) \
-	X(DRAIN,    TO_CONTROL, struct spawn_drain,    0, 0)
+	X(DRAIN,    TO_CONTROL, struct spawn_drain,    0, 0) \
+	X(EXEC,     TO_WARDERD, struct spawn_exec,     0, 0)
 
 /*   Why a run is killed; it is logged, and changes nothing else. */
 #define SPAWN_WHYS(X) \
@@ -145,6 +150,21 @@ struct spawn_spawn {
 };
 
 /*
+ * A command in a jail of its own, beside the run "parent", whose SPAWN was
+ * granted and which lives.  Version, plan, environment and files are the
+ * run's own, the plan narrowed; it has no socket, and ends with the run at
+ * the latest.
+ */
+struct spawn_exec {
+	uint64_t id;
+	uint64_t parent;
+	struct narrow less;
+	uint32_t size; /* of args in use */
+	uint32_t zero; /* reserved */
+	char args[SPAWN_ARGS_SIZE]; /* one after the other, each with its NUL */
+};
+
+/*
  * The descriptors: our ends of its standard input, output and error, all
  * non-blocking, then, where the agent is native, of its socket (SOCK_STREAM).
  */
@@ -158,7 +178,7 @@ struct spawn_spawned {
 	char posture[SPAWN_POSTURE_SIZE]; /* JSON, ended by NUL */
 };
 
-/* what was asked for: SPAWN_DEPLOY, SPAWN_SPAWN or SPAWN_FREEZE. */
+/* what was asked for: SPAWN_DEPLOY, _SPAWN, _EXEC or _FREEZE. */
 struct spawn_refused {
 	uint64_t id;
 	uint32_t what;

@@ -194,9 +194,11 @@ agent_release(struct agent *a)
 
 	if (a == NULL || --a->users > 0)
 		return;
-	while (*at != a)
+	/* one jail's own is on no list */
+	while (*at != NULL && *at != a)
 		at = &(*at)->next;
-	*at = a->next;
+	if (*at == a)
+		*at = a->next;
 	agent_free(a);
 }
 

@@ -14,6 +14,7 @@
 #define AGENT_H
 
 #include "agent_record.h"
+#include "narrow.h"
 #include "plan.h"
 #include "plan_net.h"
 #include "seccomp_program.h"
@@ -65,6 +66,15 @@ void agent_hex(const unsigned char digest[SHA256_SIZE],
 must_check int agent_get(const struct agent_store *s, const char *tenant,
     const unsigned char digest[SHA256_SIZE], struct agent **ret, struct err *e);
 void agent_release(struct agent *a);
+
+/*
+ * For one jail beside one that runs "of": the same, its plan narrowed
+ * (policy/narrow_plan.h), the command another (size bytes of arguments, each with
+ * its NUL), and no socket.  agent_release().  ERR_INVALID; ERR_LIMIT: the
+ * command and the environment are too long together.
+ */
+must_check int agent_narrow(const struct agent *of, const struct narrow *n,
+    const char *args, uint32_t size, struct agent **ret, struct err *e);
 
 /*
  * Whether the plan stays under the operator's ceiling as it is now, and asks

@@ -188,7 +188,13 @@ on_DEPLOY(struct warderd *w, struct ipc_msg *m)
 static int
 on_SPAWN(struct warderd *w, struct ipc_msg *m)
 {
-	return jailed_spawn(w, (const void *)m->body);
+	return jailed_spawn(w, (const void *)m->body, NULL);
+}
+
+static int
+on_EXEC(struct warderd *w, struct ipc_msg *m)
+{
+	return jailed_exec(w, (const void *)m->body);
 }
 
 static int

@@ -39,6 +39,7 @@ enum jailed_news {
 
 struct jailed {
 	uint64_t id;
+	uint64_t parent; /* EXEC: beside this one, and dies with it; else 0 */
 	uint64_t arrived_us;
 	uint64_t wall_ms;
 	uint64_t start_us;
@@ -151,13 +152,19 @@ jailed_close_streams(struct jailed *j)
 		fd_closep(&j->ours[i]);
 }
 
+static void jailed_die(struct jailed *j, enum run_end end);
+
 /* Everything of it is removed; the report is whole before. */
 static void
 jailed_remove(struct jailed *j)
 {
 	static struct egress_summary summary;
+	unsigned i;
 
 	CRASH_POINT();
+	for (i = 0; i < jailed_n; i++)
+		if (jailed_living[i]->parent == j->id)
+			jailed_die(jailed_living[i], RUN_KILLED);
 	if (j->outcome.ended)
 		outcome_settle(&j->outcome, 0, 0);
 	/* there is one from the launch on */
@@ -452,13 +459,18 @@ jailed_egress(struct jailed *j, struct err *e)
 }
 
 static int
-jailed_begin(struct jailed *j, const struct spawn_spawn *m, struct err *e)
+jailed_begin(struct jailed *j, const struct spawn_spawn *m,
+    const struct spawn_exec *x, struct err *e)
 {
+	const struct jailed *of = x != NULL ? jailed_find(x->parent) : NULL;
 	struct jail_options o;
 	int net;
 
 	CRASH_POINT();
-	if (agent_get(&j->w->store, m->tenant, m->digest, &j->agent, e) == -1 ||
+	if ((of != NULL ? agent_narrow(of->agent, &x->less, x->args, x->size,
+			      &j->agent, e)
+			: agent_get(&j->w->store, m->tenant, m->digest,
+			      &j->agent, e)) == -1 ||
 	    agent_judge(j->w->ceiling, &j->agent->judged, &j->agent->net, e) ==
 		-1)
 		return -1;
@@ -524,7 +536,8 @@ jailed_may(const struct warderd *w, const struct spawn_spawn *m, struct err *e)
 }
 
 int
-jailed_spawn(struct warderd *w, const struct spawn_spawn *m)
+jailed_spawn(struct warderd *w, const struct spawn_spawn *m,
+    const struct spawn_exec *x)
 {
 	struct jailed *j;
 	struct err e;
@@ -536,14 +549,37 @@ jailed_spawn(struct warderd *w, const struct spawn_spawn *m)
 		return -1;
 	if (jailed_n == SPAWN_IDS_MAX) {
 		(void)err_set(&e, ERR_LIMIT, "%d ids live", SPAWN_IDS_MAX);
-		control_refuse(SPAWN_SPAWN, m->id, &e);
+		control_refuse(x ? SPAWN_EXEC : SPAWN_SPAWN, m->id, &e);
 		return 0;
 	}
 	j = jailed_new(w, m);
+	j->parent = x != NULL ? x->parent : 0;
 	if (jailed_may(w, m, &j->why) == -1 ||
-	    jailed_begin(j, m, &j->why) == -1)
+	    jailed_begin(j, m, x, &j->why) == -1)
 		jailed_refuse(j);
 	return 0;
+}
+
+/* A SPAWN of the parent's own version, which agent_narrow() cuts down. */
+int
+jailed_exec(struct warderd *w, const struct spawn_exec *m)
+{
+	const struct jailed *of = jailed_find(m->parent);
+	struct err e = { .code = ERR_NOT_FOUND, .msg = "no such run" };
+	struct spawn_spawn like = { .id = m->id };
+
+	if (m->parent == 0 || m->size == 0 || m->size > sizeof(m->args) ||
+	    m->args[m->size - 1] != '\0' || m->zero != 0 || m->id == 0 ||
+	    jailed_has(m->id) || deploy_has(m->id))
+		return -1;
+	if (of == NULL || of->state != JAILED_RUNNING || of->parent != 0) {
+		control_refuse(SPAWN_EXEC, m->id, &e);
+		return 0;
+	}
+	like.attempt = of->attempt;
+	memcpy(like.tenant, of->agent->tenant, sizeof(like.tenant));
+	memcpy(like.run, of->run, sizeof(like.run));
+	return jailed_spawn(w, &like, m);
 }
 
 int
@@ -634,7 +670,7 @@ jailed_say_refused(struct jailed *j)
 {
 	struct spawn_refused m = {
 		.id = j->id,
-		.what = SPAWN_SPAWN,
+		.what = j->parent != 0 ? SPAWN_EXEC : SPAWN_SPAWN,
 		.code = j->why.code,
 		.sys = j->why.sys,
 	};

@@ -17,7 +17,9 @@
 #include "warderd.h"
 
 /* -1: control broke the protocol; else it is answered, now or later. */
-int jailed_spawn(struct warderd *w, const struct spawn_spawn *m);
+int jailed_spawn(struct warderd *w, const struct spawn_spawn *m,
+    const struct spawn_exec *x); /* NULL, or beside which run it is */
+int jailed_exec(struct warderd *w, const struct spawn_exec *m);
 int jailed_kill(struct warderd *w, const struct spawn_kill *m);
 int jailed_freeze(struct warderd *w, const struct spawn_freeze *m);
 

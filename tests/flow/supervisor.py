@@ -48,6 +48,8 @@ SPAWN = struct.Struct("<Q32s41s40s3xIQ")
 DEPLOY = struct.Struct("<Q41s7x")
 KILL = struct.Struct("<QI4x")
 FREEZE = struct.Struct("<QI4x")
+EXEC = struct.Struct("<QQQQQQIIII16384s")
+NO_NETWORK, READ_ONLY = 1, 2
 DEPLOYED = struct.Struct("<Q32s32sI4x")
 SPAWNED = struct.Struct("<QQQQ32s4096s")
 REFUSED = struct.Struct("<QIIi8192s4x")
@@ -265,6 +267,16 @@ class Warderd:
         id_ = id_ or self.new_id()
         self.send("SPAWN", SPAWN.pack(id_, digest, tenant.encode(),
                                       run.encode(), attempt, wall_ms))
+        m = self.receive(expect, id_, 30)
+        return Run(self, m) if expect == "SPAWNED" else m
+
+    def exec(self, parent, argv, wall_ms=0, cpu_ms=0, memory=0, pids=0,
+             flags=0, expect="SPAWNED"):
+        """A command beside a run."""
+        id_ = self.new_id()
+        args = b"".join(os.fsencode(a) + b"\0" for a in argv)
+        self.send("EXEC", EXEC.pack(id_, parent, wall_ms, cpu_ms, memory,
+                                    pids, flags, 0, len(args), 0, args))
         m = self.receive(expect, id_, 30)
         return Run(self, m) if expect == "SPAWNED" else m
 

@@ -15,12 +15,13 @@ import time
 
 from flow import (check, descendants, equal, holds, main,
                   name_of, test, wait_until)
-from supervisor import (DEPLOY, FREEZE, KILL, MESSAGES, SPAWN, WHYS, Warderd,
-                        agent, archive, sealed)
+from supervisor import (DEPLOY, EXEC, FREEZE, KILL, MESSAGES, SPAWN, WHYS, Warderd,
+                        Run, agent, archive, sealed)
 
-TO_WARDERD = ("READY", "DEPLOY", "SPAWN", "KILL", "FREEZE", "STATUS")
+TO_WARDERD = ("READY", "DEPLOY", "SPAWN", "KILL", "FREEZE", "STATUS", "EXEC")
 BODIES = {"READY": 4, "DEPLOY": DEPLOY.size, "SPAWN": SPAWN.size,
-          "KILL": KILL.size, "FREEZE": FREEZE.size, "STATUS": 4}
+          "KILL": KILL.size, "FREEZE": FREEZE.size, "STATUS": 4,
+          "EXEC": EXEC.size}
 
 
 def header(name, size):
@@ -167,6 +168,92 @@ def ids_that_are_used(w):
               [fd])
         os.close(fd)
         killed(d, digest, spawn(77), what="a deployment's")
+
+
+@test
+def commands_beside_a_run_that_are_none(w):
+    """EXEC of what never was, twice, of bytes that are no command."""
+    with Warderd(w) as d:
+        digest = d.deploy(agent(PROBE)).digest
+        forever = d.deploy(agent("sleep 600")).digest
+
+        def command(id_, parent, args=b"id\0", size=None, flags=0, zero=0,
+                    zero2=0, memory=0):
+            return (header("EXEC", EXEC.size) +
+                    EXEC.pack(id_, parent, 0, 0, memory, 0, flags, zero,
+                              len(args) if size is None else size, zero2,
+                              args))
+        for what, data in (
+                ("id 0", lambda r: command(0, r)),
+                ("an id that lives", lambda r: command(r, r)),
+                ("no parent", lambda r: command(99, 0)),
+                ("no bytes", lambda r: command(99, r, b"")),
+                ("no end", lambda r: command(99, r, b"id")),
+                ("more than there is", lambda r: command(99, r, size=16385)),
+                ("all of it", lambda r: command(99, r, size=0xffffffff)),
+                ("reserved", lambda r: command(99, r, zero2=1))):
+            run = d.spawn(forever)
+            killed(d, digest, data(run.id), what=what)
+            run.close()
+        run = d.spawn(forever)
+        for what, more in (
+                ("memory", {"memory": 1}), ("flags", {"flags": 4}),
+                ("all flags", {"flags": 0xffffffff})):
+            equal(d.exec(run.id, ["id"], expect="REFUSED", **more).code,
+                  "INVALID", what)
+        equal(d.exec(run.id, ["", "x"], expect="REFUSED").code, "INVALID")
+        equal(d.exec(run.id, ["a"] * 65, expect="REFUSED").code, "LIMIT")
+        equal(d.exec(12345, ["id"], expect="REFUSED").code, "NOT_FOUND")
+        # one beside a run is no run
+        beside = d.exec(run.id, ["sleep", "600"])
+        refused = d.exec(beside.id, ["id"], expect="REFUSED")
+        equal((refused.code, refused.what), ("NOT_FOUND", MESSAGES["EXEC"]))
+        # the control: what is well-formed is granted
+        equal(d.exec(run.id, ["echo", "yes"]).finish()[0], "yes\n")
+        beside.close()
+        run.close()
+
+
+@test
+def beside_a_run_nothing_is_more(w):
+    """Whatever EXEC asks for, it is the run's own jail or less."""
+    seed = int.from_bytes(os.urandom(4), "little")
+    chance = random.Random(seed)
+    policy = ("policy: {policy: 1, limits: {pids: 40, memory: 64MiB, wall: "
+              "1h}}\n")
+    script = ("id -u; sed -n 's/CapEff:.//p;s/Seccomp:.//p' /proc/self/status;"
+              "grep -c . /proc/net/dev; ls /sys 2>&1 | wc -l")
+    with Warderd(w) as d:
+        run = d.spawn(d.deploy(agent(f"{script}; sleep 600", policy)).digest)
+        usual = d.exec(run.id, ["sh", "-c", script]).finish()[0]
+        equal(usual.split()[:3], ["1000", "0" * 16, "2"])
+        granted = 0
+        for _ in range(12):
+            numbers = [chance.choice((0, 1 << 30, (1 << 64) - 1,
+                                      chance.randrange(1 << 64) >>
+                                      chance.randrange(64)))
+                       for _ in range(4)]
+            args = b"sh\0-c\0" + script.encode() + b"\0"
+            id_ = d.new_id()
+            d.send("EXEC", EXEC.pack(id_, run.id, *numbers,
+                                     chance.randrange(4), 0, len(args), 0,
+                                     args))
+            while True:
+                m = d.read(30)
+                if getattr(m, "id", None) == id_:
+                    break
+                m.close()
+            if m.name == "REFUSED":
+                equal(m.code, "INVALID", f"seed {seed}: {m.text}")
+                continue
+            granted += 1
+            equal(m.posture["seccomp"], run.message.posture["seccomp"])
+            beside = Run(d, m)
+            out = beside.finish()[0]
+            # a limit of its own may have ended it, with less said
+            check(usual.startswith(out), f"seed {seed}: {out}")
+        check(granted > 0, f"seed {seed}: all were refused")
+        run.close()
 
 
 @test

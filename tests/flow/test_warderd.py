@@ -136,6 +136,73 @@ def kill_ends_a_run_and_frees_its_id(w):
         equal(d.status().jails, 0)
 
 
+@test
+def beside_a_run_a_command_of_its_own(w):
+    """The run's files, environment and identity, another workspace."""
+    policy = ("env: {GREETING: hello}\npolicy: {policy: 1, filesystem: "
+              "{write: [{path: /workspace, size: 8MiB}]}, limits: {wall: "
+              "1h}}\n")
+    tar = agent("echo mine > /workspace/note; read line; cat "
+                "/workspace/note", policy)
+    with Warderd(w) as d:
+        deployed = d.deploy(tar)
+        run = d.spawn(deployed.digest)
+        beside = d.exec(run.id, ["sh", "-c", "echo $GREETING; pwd; id -u; "
+                                 "test -e /agent/run.sh; echo $?; ls "
+                                 "/workspace; echo x > /workspace/note; "
+                                 "cat >&2; ls /proc/self/fd; exit 7"])
+        holds(beside.message.posture["seccomp"], "strict")
+        check(beside.fd is None, "it has a socket")
+        equal(beside.message.policy, deployed.policy)
+        out, err = beside.finish(b"input")
+        equal(out, "hello\n/agent\n1000\n0\n0\n1\n2\n3\n")
+        equal(err, "input")
+        end = d.receive("EXITED", beside.id)
+        equal((end.end, os.waitstatus_to_exitcode(end.status)),
+              ("EXITED", 7))
+        # less of it: another policy
+        less = d.exec(run.id, ["sleep", "600"], wall_ms=300)
+        check(less.message.policy != deployed.policy, "the same policy")
+        equal(d.receive("EXITED", less.id).end, "WALL")
+        less.close()
+        equal(run.finish(b"\n")[0], "mine\n")
+        d.receive("EXITED", run.id)
+        equal(d.exec(run.id, ["id"], expect="REFUSED").code, "NOT_FOUND")
+        equal(d.status().jails, 0)
+
+
+@test
+def beside_a_run_it_ends_with_it(w):
+    with Warderd(w) as d:
+        run = d.spawn(d.deploy(agent("sleep 600")).digest)
+        beside = [d.exec(run.id, ["sleep", "600"]) for _ in range(3)]
+        one = beside.pop()
+        d.kill(one.id)
+        equal(d.receive("EXITED", one.id).end, "KILLED")
+        equal(d.status().jails, 3)
+        d.kill(run.id)
+        equal(d.receive("EXITED", run.id).end, "KILLED")
+        for other in beside:
+            equal(d.receive("EXITED", other.id).end, "KILLED")
+        equal(d.status().jails, 0)
+        for r in (run, one, *beside):
+            r.close()
+
+
+@test
+def beside_a_run_memory_and_processes_are_less(w):
+    policy = ("policy: {policy: 1, limits: {pids: 64, memory: 256MiB, wall: "
+              "1h}}\n")
+    eat = "x=$(head -c 60000000 /dev/zero | tr '\\0' x); echo ${#x}"
+    with Warderd(w) as d:
+        run = d.spawn(d.deploy(agent("sleep 600", policy)).digest)
+        equal(d.exec(run.id, ["sh", "-c", eat]).finish()[0], "60000000\n")
+        less = d.exec(run.id, ["sh", "-c", eat], memory=16 << 20)
+        check("60000000" not in less.finish()[0], "more than its memory")
+        check(d.receive("EXITED", less.id).end in ("OOM", "EXITED"), "end")
+        run.close()
+
+
 @test(modes=("root",))
 def freeze_stops_and_goes_on(w):
     with Warderd(w) as d:

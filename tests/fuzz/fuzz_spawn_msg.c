@@ -19,6 +19,7 @@
 #define log_text(...) ((void)0)
 
 #include "supervisor/agent.c" /* NOLINT(bugprone-suspicious-include) */
+#include "supervisor/agent_narrow.c" /* NOLINT(bugprone-suspicious-include) */
 #include "supervisor/warderd/control.c" /* NOLINT(bugprone-suspicious-include) */
 #include "supervisor/warderd/jailed.c" /* NOLINT(bugprone-suspicious-include) */
 #include "supervisor/warderd/ready.c" /* NOLINT(bugprone-suspicious-include) */

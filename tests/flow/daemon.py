@@ -3,6 +3,7 @@ agents in jails, and the command line that asks it."""
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -89,7 +90,10 @@ class Daemon:
         return json.loads(self.verb(*argv, "--json").expect(expect).text)
 
     def deploy(self, name):
-        return self.json("agents", "deploy", os.path.join(AGENTS, name))
+        """One of the examples, from a place that its user can reach."""
+        folder = os.path.join(self.w.scratch("agent"), name)
+        shutil.copytree(os.path.join(AGENTS, name), folder)
+        return self.json("agents", "deploy", folder)
 
     def agent(self, name, script, more="", protocol="native"):
         """Deploy a Python program of a few lines."""

@@ -18,6 +18,11 @@ enum {
 	API_BODY_LARGE = 16 * 1024 * 1024,
 	API_BODY_ARCHIVE = 128 * 1024 * 1024,
 	API_ANSWER_BYTES = 64 * 1024 * 1024,
+	API_SUPERSTEPS_MAX = 1000,
+	API_UPDATES_MAX = 100,
+	API_NESTED_MAX = 64,
+	API_NESTED_DEPTH_MAX = 4,
+	API_NESTED_BYTES = 16 * 1024 * 1024,
 	API_QUERY_PARAMS_MAX = 64,
 	API_ARG_BYTES = 256,
 	API_REQUESTS_MAX = 10000,
@@ -68,6 +73,21 @@ enum {
 	X(API_ANSWER_BYTES, "bytes of one answer", \
 	    "a page of a thousand threads with their values", \
 	    "507: ask for fewer with limit or select") \
+	X(API_SUPERSTEPS_MAX, "supersteps of a new thread", \
+	    "each is a transaction of its own", \
+	    "422 before the thread is made") \
+	X(API_UPDATES_MAX, "updates of a superstep", \
+	    "each may be a question to an agent", \
+	    "422 before the thread is made") \
+	X(API_NESTED_MAX, "states inside one answer", \
+	    "each is read for itself", \
+	    "further ones are null; each can be asked for") \
+	X(API_NESTED_DEPTH_MAX, "states inside one another", \
+	    "graphs in graphs are seldom deeper than two", \
+	    "what is deeper is null; it can be asked for") \
+	X(API_NESTED_BYTES, "bytes of the states in one answer", \
+	    "they are held until the last one was read", \
+	    "429: ask for one of them") \
 	X(API_QUERY_PARAMS_MAX, "parameters of a query", \
 	    "a fixed table; clients send at most ten", \
 	    "the request is refused, and the answer names the limit") \

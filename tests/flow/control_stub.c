@@ -14,6 +14,7 @@
  *	{"sleep": MS}
  *	{"emit": [NAME, DATA]}		an event
  *	{"state": VALUES}		a checkpoint, and its "values" event
+ *	{"put": {"ns", "values", "tasks"}}	a checkpoint as it is said
  *	{"ask": [{"id", "value"}...]}	interrupts, and the end
  *	{"fail": [CLASS, TEXT]}		the end
  *	{"result": VALUES}		the end
@@ -123,6 +124,32 @@ put_state(struct played *p, const json_t *values, const json_t *asked)
 		log_err(LOG_LEVEL_ERROR, "stub", &e);
 }
 
+/* A graph inside a graph: what it stores, and the task that says where. */
+static void
+put_as_said(struct played *p, const json_t *said)
+{
+	autofree char *values = NULL, *tasks = NULL;
+	char id[UUID_SIZE];
+	struct err e = { 0 };
+
+	uuid_v6(p->step, id);
+	if (json_text(json_object_get(said, "values"), &values, NULL, &e) ==
+		-1 ||
+	    (json_object_get(said, "tasks") != NULL &&
+		json_text(json_object_get(said, "tasks"), &tasks, NULL, &e) ==
+		    -1) ||
+	    engine_checkpoint(p->attempt,
+		&(struct storage_checkpoint_put_request){
+		    .ns = json_string_value(json_object_get(said, "ns")),
+		    .checkpoint_id = id,
+		    .metadata = "{\"source\":\"loop\",\"step\":0}",
+		    .values = values,
+		    .tasks = tasks,
+		    .next = "[]" },
+		NULL, NULL, &e) == -1)
+		log_err(LOG_LEVEL_ERROR, "stub", &e);
+}
+
 static void
 set_state(struct played *p, json_t *values)
 {
@@ -176,6 +203,8 @@ play_step(struct played *p, json_t *step)
 		    json_array_get(v, 1));
 	else if ((v = json_object_get(step, "state")) != NULL)
 		set_state(p, v);
+	else if ((v = json_object_get(step, "put")) != NULL)
+		put_as_said(p, v);
 	else if ((v = json_object_get(step, "ask")) != NULL)
 		ask(p, v);
 	else if ((v = json_object_get(step, "fail")) != NULL)

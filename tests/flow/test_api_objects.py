@@ -277,6 +277,86 @@ def state__updated_and_forked(s):
 
 
 @test
+def state__with_those_of_the_graphs_inside_it(s):
+    def task(name, ns):
+        return {"id": name, "name": name, "state": None,
+                "checkpoint": {"checkpoint_ns": ns}}
+
+    ident = s.user.thread()
+    outer, deep = "outer:1", "outer:1|deep:2"
+    run = s.user.run(ident, [
+        {"put": {"ns": deep, "values": {"d": 1}}},
+        {"put": {"ns": outer, "values": {"o": 1},
+                 "tasks": [task("deep", deep)]}},
+        {"put": {"ns": "", "values": {"r": 1},
+                 "tasks": [task("outer", outer), task("late", "late:3"),
+                           {"id": "x", "name": "x"}]}},
+        {"fail": ["E", "m"]}])
+    s.user.wait_for(ident, run, "error")
+    path = f"/threads/{ident}/state"
+    flat = s.user.get(path).expect(200).json
+    equal([t.get("state") for t in flat["tasks"]], [None, None, None])
+    full = s.user.get(f"{path}?subgraphs=true").expect(200).json
+    inner = full["tasks"][0]["state"]
+    equal((inner["values"], inner["checkpoint"]["checkpoint_ns"]),
+          ({"o": 1}, outer))
+    equal(inner["tasks"][0]["state"]["values"], {"d": 1})
+    # what has not begun has no state; the rest is as it was
+    equal([t.get("state") for t in full["tasks"][1:]], [None, None])
+    equal([t["name"] for t in full["tasks"]], ["outer", "late", "x"])
+    equal({k: v for k, v in full.items() if k != "tasks"},
+          {k: v for k, v in flat.items() if k != "tasks"})
+    equal(s.user.post(f"{path}/checkpoint", {
+        "checkpoint": flat["checkpoint"], "subgraphs": True}).json, full)
+    # one of them by itself
+    one = s.user.post(f"{path}/checkpoint", {
+        "checkpoint": {"checkpoint_ns": deep}}).expect(200).json
+    equal(one["values"], {"d": 1})
+    s.user.get(f"{path}?subgraphs=maybe").expect(422, "subgraphs")
+
+
+@test
+def threads__made_with_a_past(s):
+    steps = [{"updates": [{"values": {"a": 1}, "as_node": "one"},
+                          {"command": {"update": [["b", 2]]}}]},
+             {"updates": [{"values": [{"a": 3}, {"c": 4}]}]},
+             {"updates": [{"values": None}]}]
+    made = s.user.post("/threads", {"supersteps": steps}).expect(200).json
+    equal((made["values"], made["status"]),
+          ({"a": 3, "b": 2, "c": 4}, "idle"))
+    states = s.user.get(f"/threads/{made['thread_id']}/history").json
+    equal([c["values"] for c in reversed(states)],
+          [{"a": 1, "b": 2}, {"a": 3, "b": 2, "c": 4},
+           {"a": 3, "b": 2, "c": 4}])
+    equal([(c["metadata"]["source"], c["metadata"]["step"])
+           for c in reversed(states)],
+          [("update", -1), ("update", 0), ("fork", 1)])
+    equal(states[2]["metadata"]["as_node"], "one")
+    equal(states[0]["parent_checkpoint"], states[1]["checkpoint"])
+    for bad, why in (
+            ([{}], "updates"), ([{"updates": []}], "updates"),
+            ([{"updates": ["x"]}], "object"),
+            ([{"updates": [{"values": 1}]}], "values"),
+            ([{"updates": [{"values": {}, "as_node": 1}]}], "as_node"),
+            ([{"updates": [{"command": {"update": [["x"]]}}]}], "pairs"),
+            ([{"updates": [{"command": {"goto": "x"}}]}], "goto")):
+        ident = new_id()
+        s.user.post("/threads", {"thread_id": ident, "supersteps": bad}
+                    ).expect(422, why)
+        s.user.get(f"/threads/{ident}").expect(404)
+    # what is too much to be stored is refused, and so is the thread
+    ident = new_id()
+    steps = [{"updates": [{"values": {c: [0] * 60_000}}]} for c in "xyz"]
+    s.user.post("/threads", {"thread_id": ident, "supersteps": steps}
+                ).expect(422, "values")
+    s.user.get(f"/threads/{ident}").expect(404)
+    s.user.post("/threads", {"thread_id": ident, "supersteps": steps[:2]}
+                ).expect(200)
+    s.user.post(f"/threads/{ident}/state", steps[2]["updates"][0]
+                ).expect(422, "values")
+
+
+@test
 def state__history(s):
     ident = s.user.thread()
     made = [s.user.post(f"/threads/{ident}/state", {"values": {"n": i}}
@@ -291,6 +371,14 @@ def state__history(s):
         older = s.user.post(f"/threads/{ident}/history",
                             {"limit": 10, "before": before}).expect(200).json
         equal([c["values"]["n"] for c in older], [1, 0])
+    for states in (
+            s.user.get(f"/threads/{ident}/history?limit=1&select=values.n"
+                       "&select=next").json,
+            s.user.post(f"/threads/{ident}/history", {
+                "limit": 1, "select": ["values.n", "next"]}).json):
+        equal(states, [{"values": {"n": 3}, "next": []}])
+    equal(s.user.get(f"/threads/{ident}/history?limit=1&select=values.x"
+                     ).json, [{"values": {}}])
     s.user.ask("PATCH", f"/threads/{ident}/state",
                {"metadata": {"mark": 1}}).expect(200)
     equal(s.user.post(f"/threads/{ident}/history",

@@ -420,6 +420,89 @@ def stream__only_the_modes_that_were_asked_for(s):
     s.user.get(f"{path}?stream_mode=x").expect(422, "stream_mode")
 
 
+def until(stream, name, more=lambda e: True):
+    """Events up to the first of that name."""
+    events = []
+    for event in stream:
+        events.append(event)
+        if event.name == name and more(event):
+            return events
+    raise service.Failed(f"no {name} in {events}")
+
+
+def is_done(event):
+    return event.data.get("status") == "run_done"
+
+
+@test
+def thread_stream__its_runs_and_their_ends(s):
+    thread = s.user.thread()
+    path = f"/threads/{thread}/stream"
+    whole = s.user.stream("GET", path)
+    lives = s.user.stream("GET", f"{path}?stream_mode=lifecycle")
+    runs = [s.user.run(thread, [{"emit": ["custom", i]}, {"result": {}}])
+            for i in range(2)]
+    for run in runs:
+        events = until(whole, "metadata", is_done)
+        equal([e.name for e in events],
+              ["metadata", "custom", "values", "metadata"])
+        equal(events[-1].data, {"status": "run_done", "run_id": run})
+        events = until(lives, "metadata", is_done)
+        equal([e.data["run_id"] for e in events], [run, run])
+    # whoever comes now hears nothing of what is over
+    late = s.user.stream("GET", path)
+    third = s.user.run(thread, [{"result": {}}])
+    equal(next(late).data["run_id"], third)
+    s.user.get(f"{path}?stream_mode=values").expect(422, "stream_mode")
+    for stream in (whole, lives, late):
+        stream.close()
+
+
+@test
+def thread_stream__states_that_clients_make(s):
+    thread = s.user.thread()
+    path = f"/threads/{thread}/stream?stream_mode=state_update"
+    s.user.post(f"/threads/{thread}/state", {"values": {"n": 0}}).expect(200)
+    stream = s.user.stream("GET", path)
+    both = s.user.stream("GET", path + "&stream_mode=lifecycle")
+    s.user.wait_for(thread, s.user.run(thread, [{"result": {"n": 1}}]),
+                    "success")
+    until(both, "metadata", is_done)
+    made = [s.user.post(f"/threads/{thread}/state", {"values": {"n": n}}
+                        ).expect(200).json["checkpoint"] for n in (2, 3)]
+    events = [next(stream), next(stream)]
+    equal([e.name for e in events], ["state_update"] * 2)
+    equal([e.data["state"]["values"]["n"] for e in events], [2, 3])
+    equal([e.data["state"]["checkpoint"] for e in events], made)
+    equal(events[0].data["thread_id"], thread)
+    equal(next(both).data["state"]["values"], {"n": 2})
+    stream.close()
+    # behind the last one that was seen, or from the beginning
+    stream = s.user.stream("GET", path,
+                           headers={"last-event-id": events[0].id})
+    equal(next(stream).data["state"]["values"], {"n": 3})
+    stream.close()
+    stream = s.user.stream("GET", path, headers={"last-event-id": "-"})
+    equal([next(stream).data["state"]["values"]["n"] for _ in range(3)],
+          [0, 2, 3])
+    stream.close()
+    both.close()
+    for bad in (":x", "a:b:c", ":1:" + "x" * 50, "x"):
+        s.user.get(path, headers={"last-event-id": bad}
+                   ).expect(422, "Last-Event-ID")
+
+
+@test
+def join__a_failed_run_gives_the_values_so_far(s):
+    thread = s.user.thread()
+    run = s.user.run(thread, [{"state": {"n": 1}}, {"fail": ["E", "boo"]}])
+    equal(s.user.get(f"/threads/{thread}/runs/{run}/join").expect(200).json,
+          {"n": 1})
+    equal(s.user.post(f"/threads/{thread}/runs/wait",
+                      script({"fail": ["E", "boo"]})).expect(200).json,
+          {"__error__": {"error": "E", "message": "boo"}})
+
+
 @test
 def stream__large_events_to_a_slow_reader(s):
     big = "x" * 700_000
@@ -466,10 +549,10 @@ def thread_stream__all_of_its_runs(s):
     s.user.wait_for(thread, first, "success")
     stream = s.user.stream("GET", f"/threads/{thread}/stream",
                            headers={"last-event-id": "-"})
-    seen = [next(stream) for _ in range(2)]
+    seen = until(stream, "metadata", is_done)[:-1]
     equal(seen[1].data, {"n": 1})
     second = s.user.run(thread, [{"result": {"n": 2}}])
-    seen += [next(stream) for _ in range(2)]
+    seen += until(stream, "metadata", is_done)[:-1]
     equal(seen[2].data["run_id"], second)
     equal(seen[3].data, {"n": 2})
     stream.close()
@@ -477,6 +560,7 @@ def thread_stream__all_of_its_runs(s):
     s.user.wait_for(thread, second, "success")
     again = s.user.stream("GET", f"/threads/{thread}/stream",
                           headers={"last-event-id": seen[1].id})
+    check(is_done(next(again)), "the first run's end, which was not named")
     equal([next(again) for _ in range(2)], seen[2:])
     again.close()
     # without an id it is what comes now

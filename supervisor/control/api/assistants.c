@@ -461,17 +461,38 @@ assistants_graph(struct request *r)
 	describe(r, describe_graph);
 }
 
+/* A namespace is its graphs' names, joined by "|": the one that is asked for,
+ * without one those at the top, and with "recurse" all inside them. */
+static int
+is_within(const char *key, const char *ns, int recurse)
+{
+	size_t n = ns != NULL ? strlen(ns) : 0;
+
+	if (ns == NULL)
+		return recurse || strchr(key, '|') == NULL;
+	if (strncmp(key, ns, n) != 0)
+		return 0;
+	return key[n] == '\0' || (recurse && key[n] == '|');
+}
+
 static void
 describe_subgraphs(struct request *r, const char *name, const json_t *about)
 {
 	const json_t *all = json_object_get(about, "subgraphs");
 	const char *ns = r->args.n > 1 ? r->args.text[1] : NULL;
-	json_t *only = json_object(), *v;
+	json_t *only, *v;
 	const char *key;
+	struct err e = { 0 };
+	int recurse = 0;
 
 	(void)name;
+	if (query_flag(&r->query, "recurse", &recurse, &e) == -1) {
+		request_fail(r, 422, ERR_INVALID, "%s", e.msg);
+		return;
+	}
+	only = json_object();
 	json_object_foreach((json_t *)all, key,
-	    v) if (ns == NULL || strcmp(ns, key) == 0)(void)
+	    v) if (is_within(key, ns, recurse))(void)
 	    json_object_set(only, key, v);
 	request_json(r, 200, only);
 }

@@ -34,6 +34,10 @@ struct page {
 		    offsetof(type, at.select), 0, 0                          \
 	}
 
+/* Every "select" of the query, as the array that a body would have; lives as
+ * long as the request, which has no body.  NULL: there is none. */
+const json_t *page_select(struct request *r);
+
 /* X-Pagination-Total, and X-Pagination-Next where more follows. */
 void page_fields(struct request *r, const struct page *p, size_t rows,
     int64_t total);

@@ -108,7 +108,7 @@ answer_made(struct request *r, const struct storage_run *run)
 	if (m->way == RUNS_CREATE)
 		answer_run(r, run);
 	else if (m->way == RUNS_WAIT)
-		runs_answer_wait(r, run->run_id, cancels);
+		runs_answer_wait(r, run->run_id, cancels, 0);
 	else
 		runs_answer_follow(r,
 		    &(struct follow_options){ .run_id = run->run_id,
@@ -419,26 +419,6 @@ on_runs(void *arg, const struct storage_runs *l, const struct err *e)
 	request_written(r, 200, &w);
 }
 
-/* Every "select" of the query, as the array that a body would have. */
-static const json_t *
-select_of(struct request *r)
-{
-	json_t *names;
-	unsigned i;
-
-	if (query_get(&r->query, "select") == NULL)
-		return NULL;
-	names = json_array();
-	for (i = 0; names != NULL && i < r->query.n; i++)
-		if (strcmp(r->query.params[i].name, "select") == 0)
-			(void)json_array_append_new(names,
-			    json_string(r->query.params[i].value));
-	/* a list has no body: its place is free, and goes with the request */
-	json_decref(r->body);
-	r->body = names;
-	return names;
-}
-
 void
 runs_list(struct request *r)
 {
@@ -458,7 +438,7 @@ runs_list(struct request *r)
 		request_fail(r, 422, ERR_INVALID, "%s", e.msg);
 		return;
 	}
-	p->select = select_of(r);
+	p->select = page_select(r);
 	status = query_get(&r->query, "status");
 	const struct storage_run_list_request q = {
 		.tenant = r->who.tenant,
@@ -485,7 +465,7 @@ on_joined(void *arg, const struct storage_run *run, const struct err *e)
 		 -1)
 		request_fail(r, 422, ERR_INVALID, "%s", why.msg);
 	else
-		runs_answer_wait(r, run_of(r), cancel);
+		runs_answer_wait(r, run_of(r), cancel, 1);
 }
 
 void
@@ -495,9 +475,10 @@ runs_join(struct request *r)
 		ask_for(r, on_joined);
 }
 
-/* Modes that were asked for, each a bit. */
+/* Modes that were asked for, each a bit by "mode". */
 static int
-read_modes(struct request *r, unsigned *ret, struct err *e)
+read_modes(struct request *r, unsigned (*mode)(const char *name), unsigned *ret,
+    struct err *e)
 {
 	unsigned i;
 
@@ -506,7 +487,7 @@ read_modes(struct request *r, unsigned *ret, struct err *e)
 		/* some clients send an empty one for none */
 		if (strcmp(r->query.params[i].name, "stream_mode") == 0 &&
 		    r->query.params[i].value[0] != '\0') {
-			unsigned m = follow_mode(r->query.params[i].value);
+			unsigned m = mode(r->query.params[i].value);
 
 			if (m == 0)
 				return err_set(e, ERR_INVALID,
@@ -545,7 +526,8 @@ on_streamed(void *arg, const struct storage_run *run, const struct err *e)
 		return;
 	}
 	f.after_seq = read_cursor(r->last_event_id, FOLLOW_NOW, &why);
-	if (why.code != ERR_OK || read_modes(r, &f.modes, &why) == -1 ||
+	if (why.code != ERR_OK ||
+	    read_modes(r, follow_mode, &f.modes, &why) == -1 ||
 	    query_flag(&r->query, "cancel_on_disconnect", &f.cancel, &why) ==
 		-1)
 		request_fail(r, 422, ERR_INVALID, "%s", why.msg);
@@ -586,19 +568,39 @@ runs_logs(struct request *r)
 		ask_for(r, on_logged);
 }
 
+/* A state as a thread's stream shows it. */
+static char *
+state_text(const struct storage_checkpoint *c, struct err *e)
+{
+	autowriter w = { 0 };
+	char *text;
+	size_t n;
+
+	writer_init(&w, API_ANSWER_BYTES);
+	shape_state(&w, c->thread_id, c, NULL);
+	text = writer_take(&w, &n, e);
+	if (text != NULL)
+		text[n - 1] = '\0'; /* in place of the line's end */
+	return text;
+}
+
 static void
 on_thread_streamed(void *arg, const struct storage_thread *t,
     const struct err *e)
 {
 	struct request *r = arg;
+	struct follow_options f = { .thread_id = r->args.text[0],
+		.after = r->last_event_id,
+		.state = state_text,
+		.ids = 1 };
+	struct err why = { 0 };
 
 	if (t == NULL)
 		request_refused(r, e, "Thread", r->args.text[0]);
+	else if (read_modes(r, follow_shown, &f.shown, &why) == -1)
+		request_fail(r, 422, ERR_INVALID, "%s", why.msg);
 	else
-		runs_answer_follow(r,
-		    &(struct follow_options){ .thread_id = r->args.text[0],
-			.after = r->last_event_id,
-			.ids = 1 });
+		runs_answer_follow(r, &f);
 }
 
 void

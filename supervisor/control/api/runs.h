@@ -45,8 +45,10 @@ int runs_body_cancels(const struct runs_body *b);
 /*
  * Answer with what the run gave, as soon as it has ended: a stream of line
  * feeds and then its values.  cancel: the run is, when the client goes away.
+ * join: of a run that failed the values so far, in place of its failure.
  */
-void runs_answer_wait(struct request *r, const char *run_id, int cancel);
+void runs_answer_wait(struct request *r, const char *run_id, int cancel,
+    int join);
 
 /*
  * Answer with events as they come.  What the options say of the loop, the

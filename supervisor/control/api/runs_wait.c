@@ -21,6 +21,8 @@ struct waiting {
 	struct loop_timer *timer;
 	unsigned asking; /* answers of the storage that will come */
 	int cancel;
+	int stopped; /* before its end, without a failure */
+	int join; /* values are wanted, whatever became of the run */
 	char tenant[AUTH_TENANT_SIZE];
 	char run_id[64];
 	char *text; /* the end's, and how much of it went */
@@ -121,7 +123,7 @@ failure(const char *error, const char *message)
 }
 
 /* Of a run that stopped before its end: the thread's values, and what is
- * asked. */
+ * asked.  Without its thread a failed run has none. */
 static void
 on_thread(void *arg, const struct storage_thread *t, const struct err *e)
 {
@@ -134,7 +136,7 @@ on_thread(void *arg, const struct storage_thread *t, const struct err *e)
 	    json_parse(t->values, strlen(t->values), NULL, &values, NULL) == -1)
 		values = json_object();
 	asked = t != NULL ? shape_interrupts(t->interrupts) : NULL;
-	if (asked != NULL || t == NULL)
+	if (asked != NULL || (t == NULL && w->stopped))
 		(void)json_object_set_new(values, "__interrupt__",
 		    asked != NULL ? asked : json_array());
 	waiting_say(w, values);
@@ -187,6 +189,7 @@ on_ended(void *arg, const struct storage_run *run, const struct err *e)
 	struct waiting *w = arg;
 
 	w->waiter = NULL;
+	w->stopped = run != NULL && strcmp(run->status, "interrupted") == 0;
 	if (e != NULL)
 		waiting_say(w, failure("Unavailable", e->msg));
 	else if (run == NULL)
@@ -194,7 +197,7 @@ on_ended(void *arg, const struct storage_run *run, const struct err *e)
 				   "the run was rolled back or deleted"));
 	else if (strcmp(run->status, "success") == 0)
 		waiting_say(w, output_of(run));
-	else if (strcmp(run->status, "interrupted") == 0)
+	else if (w->stopped || w->join)
 		ask_thread(w, run->thread_id);
 	else
 		waiting_say(w, failure_of(run));
@@ -214,7 +217,7 @@ waiting_begin(struct waiting *w, struct err *e)
 }
 
 void
-runs_answer_wait(struct request *r, const char *run_id, int cancel)
+runs_answer_wait(struct request *r, const char *run_id, int cancel, int join)
 {
 	struct waiting *w = calloc(1, sizeof(*w));
 	struct err e = { 0 };
@@ -226,6 +229,7 @@ runs_answer_wait(struct request *r, const char *run_id, int cancel)
 	w->request = r;
 	w->api = r->api;
 	w->cancel = cancel;
+	w->join = join;
 	(void)snprintf(w->tenant, sizeof(w->tenant), "%s", r->who.tenant);
 	(void)snprintf(w->run_id, sizeof(w->run_id), "%s", run_id);
 	if (waiting_begin(w, &e) == -1) {

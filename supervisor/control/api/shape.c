@@ -243,27 +243,81 @@ shape_checkpoint(struct writer *w, const char *name, const char *thread_id,
 	writer_end(w, '}');
 }
 
+/* The values, or those that are selected by "values.NAME". */
+static void
+state_values(const struct pick *p, const char *values)
+{
+	static const char prefix[] = "values.";
+	autojson *all = NULL, *some = NULL;
+	autofree char *text = NULL;
+	const json_t *v;
+	size_t i;
+
+	if (is_selected(p->select, "values")) {
+		writer_json(p->w, "values", values, "{}");
+		return;
+	}
+	json_array_foreach(p->select, i, v)
+	{
+		const char *s = json_string_value(v);
+
+		if (s == NULL || strncmp(s, prefix, sizeof(prefix) - 1) != 0)
+			continue;
+		s += sizeof(prefix) - 1;
+		if (some == NULL)
+			some = json_object();
+		if (all == NULL && values != NULL &&
+		    json_parse(values, strlen(values), NULL, &all, &p->w->e) ==
+			-1)
+			return;
+		if (json_object_get(all, s) != NULL)
+			(void)json_object_set(some, s, json_object_get(all, s));
+	}
+	if (some != NULL && json_text(some, &text, NULL, &p->w->e) == 0)
+		writer_json(p->w, "values", text, "{}");
+}
+
+static void
+state_tasks(const struct pick *p, const struct storage_checkpoint *s,
+    const struct shape_state_more *more)
+{
+	if (more->tasks != NULL)
+		more->tasks(p->w, more->arg);
+	else
+		json(p, "tasks", s->tasks, "[]");
+}
+
+static void
+state_place(const struct pick *p, const char *name, const char *thread_id,
+    const char *ns, const char *checkpoint_id)
+{
+	if (is_selected(p->select, name))
+		shape_checkpoint(p->w, name, thread_id, ns, checkpoint_id);
+}
+
 void
 shape_state(struct writer *w, const char *thread_id,
-    const struct storage_checkpoint *c)
+    const struct storage_checkpoint *c, const struct shape_state_more *more)
 {
 	static const struct storage_checkpoint none = { 0 };
+	static const struct shape_state_more all = { 0 };
 	const struct storage_checkpoint *s = c != NULL ? c : &none;
+	const struct shape_state_more *m = more != NULL ? more : &all;
+	const struct pick p = { w, m->select };
 
-	writer_begin(w, NULL, '{');
-	writer_json(w, "values", s->values, "{}");
-	writer_json(w, "next", s->next, "[]");
-	writer_json(w, "tasks", s->tasks, "[]");
+	writer_begin(w, m->name, '{');
+	state_values(&p, s->values);
+	json(&p, "next", s->next, "[]");
+	state_tasks(&p, s, m);
 	if (c != NULL) {
-		writer_json(w, "metadata", s->metadata, "{}");
-		writer_time(w, "created_at", s->created_at_ms);
+		json(&p, "metadata", s->metadata, "{}");
+		when(&p, "created_at", s->created_at_ms);
 	} else
-		writer_null(w, "created_at");
-	shape_checkpoint(w, "checkpoint", thread_id, s->ns, s->checkpoint_id);
-	shape_checkpoint(w, "parent_checkpoint", thread_id, s->ns,
-	    s->parent_id);
+		json(&p, "created_at", NULL, "null");
+	state_place(&p, "checkpoint", thread_id, s->ns, s->checkpoint_id);
+	state_place(&p, "parent_checkpoint", thread_id, s->ns, s->parent_id);
 	if (c != NULL)
-		writer_json(w, "interrupts", s->interrupts, "[]");
+		json(&p, "interrupts", s->interrupts, "[]");
 	writer_end(w, '}');
 }
 

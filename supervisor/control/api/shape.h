@@ -27,9 +27,19 @@ void shape_thread(struct writer *w, const struct storage_thread *t,
 void shape_run(struct writer *w, const struct storage_run *r,
     const json_t *select);
 
-/* A thread's state at a checkpoint; NULL: of a thread without one. */
+/* What of a state is shown, and how. */
+struct shape_state_more {
+	const char *name; /* of the member that it is; NULL: the root */
+	const json_t *select; /* "values", "values.NAME", "next", ... */
+	/* writes the member "tasks"; NULL: as they are stored */
+	void (*tasks)(struct writer *w, void *arg);
+	void *arg;
+};
+
+/* A thread's state at a checkpoint; NULL: of a thread without one.  more may
+ * be NULL. */
 void shape_state(struct writer *w, const char *thread_id,
-    const struct storage_checkpoint *c);
+    const struct storage_checkpoint *c, const struct shape_state_more *more);
 
 /* {"thread_id", "checkpoint_id", "checkpoint_ns", "checkpoint_map"} */
 void shape_checkpoint(struct writer *w, const char *name, const char *thread_id,

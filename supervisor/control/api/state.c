@@ -1,25 +1,23 @@
 /*
  * state.c: a thread's states: the newest, those before, and new ones that a
- * client makes.
+ * client makes (change.h).
  *
- * What is stored with a checkpoint answers all of it: no jail is started.
+ * What is stored with a checkpoint answers whoever reads: no jail is started.
  */
-#include <errno.h>
 #include <string.h>
 
 #include "api.h"
+#include "change.h"
+#include "nested.h"
 #include "page.h"
 #include "routes.h"
 #include "shape.h"
-#include "supervisor/control/agent/ask.h"
-#include "supervisor/control/agent/attempt.h"
-#include "supervisor/control/storage/uuid.h"
 
 /* ---- bodies --------------------------------------------------------------- */
 
 struct state_body {
 	const char *as_node, *checkpoint_id;
-	const json_t *values, *checkpoint, *metadata, *before;
+	const json_t *values, *checkpoint, *metadata, *before, *select;
 	int64_t limit;
 	int subgraphs;
 };
@@ -50,6 +48,7 @@ static const struct json_member patch_members[] = {
 static const struct json_member history_members[] = {
 	BODY(limit, "limit", WHOLE, JSON_NULLABLE, 1, 1000),
 	BODY(before, "before", ANY, JSON_NULLABLE, 0, 0),
+	BODY(select, "select", ARRAY, JSON_NULLABLE, 0, 0),
 	BODY(metadata, "metadata", OBJECT, JSON_NULLABLE, 0, 0),
 	BODY(checkpoint, "checkpoint", OBJECT, JSON_NULLABLE, 0, 0),
 };
@@ -72,26 +71,10 @@ text_of(const json_t *object, const char *name)
 /* What a body or a path means by a checkpoint. */
 struct place {
 	const char *ns, *id; /* "": the root; NULL: the newest */
-	int64_t step; /* of the state that is put */
 	struct state_body body;
 	int listed; /* a history, not one state */
-
-	/* an update, as the agent's own reducers join it */
-	char base_id[UUID_SIZE]; /* of the state that it was joined to */
-	char graph[API_ARG_BYTES]; /* whose state it is; "": nobody's */
-	int asked; /* how often the agent was */
-	json_t *joined; /* the state after it; NULL: not asked, or no need */
+	int inner; /* with the states of the graphs inside it */
 };
-
-enum {
-	STATE_ASKS_MAX = 3, /* while others change the same thread */
-};
-
-static void
-place_drop(void *state)
-{
-	json_decref(((struct place *)state)->joined);
-}
 
 static struct place *
 place_create(struct request *r)
@@ -105,7 +88,6 @@ place_create(struct request *r)
 	p->ns = "";
 	p->body.limit = PAGE_LIMIT;
 	r->state = p;
-	r->drop = place_drop;
 	return p;
 }
 
@@ -126,10 +108,16 @@ place_take(struct place *p, const json_t *checkpoint)
 static void
 answer_state(struct request *r, const struct storage_checkpoint *c)
 {
+	const struct place *p = r->state;
 	autowriter w = { 0 };
 
+	if (c != NULL && p->inner) {
+		nested_answer(r, r->args.text[0], c);
+		return;
+	}
+
 	writer_init(&w, API_ANSWER_BYTES);
-	shape_state(&w, r->args.text[0], c);
+	shape_state(&w, r->args.text[0], c, NULL);
 	request_written(r, 200, &w);
 }
 
@@ -196,12 +184,16 @@ void
 state_get(struct request *r)
 {
 	struct place *p = place_create(r);
+	struct err e = { 0 };
 
 	if (p == NULL)
 		return;
 	if (r->args.n > 1)
 		p->id = r->args.text[1];
-	ask_state(r, p);
+	if (query_flag(&r->query, "subgraphs", &p->inner, &e) == -1)
+		request_fail(r, 422, ERR_INVALID, "%s", e.msg);
+	else
+		ask_state(r, p);
 }
 
 void
@@ -212,6 +204,7 @@ state_at(struct request *r)
 	if (p == NULL || request_read(r, &p->body) == -1)
 		return;
 	place_take(p, p->body.checkpoint);
+	p->inner = p->body.subgraphs;
 	ask_state(r, p);
 }
 
@@ -221,6 +214,7 @@ static void
 on_history(void *arg, const struct storage_checkpoints *l, const struct err *e)
 {
 	struct request *r = arg;
+	const struct place *p = r->state;
 	autowriter w = { 0 };
 	size_t i;
 
@@ -235,7 +229,8 @@ on_history(void *arg, const struct storage_checkpoints *l, const struct err *e)
 	writer_init(&w, API_ANSWER_BYTES);
 	writer_begin(&w, NULL, '[');
 	for (i = 0; i < l->rows.n; i++)
-		shape_state(&w, r->args.text[0], &l->rows.v[i]);
+		shape_state(&w, r->args.text[0], &l->rows.v[i],
+		    &(struct shape_state_more){ .select = p->body.select });
 	writer_end(&w, ']');
 	request_written(r, 200, &w);
 }
@@ -267,6 +262,7 @@ state_history(struct request *r)
 
 	if (p == NULL)
 		return;
+	p->body.select = page_select(r);
 	if (query_whole(&r->query, "limit", 1, 1000, &p->body.limit, &e) == -1)
 		request_fail(r, 422, ERR_INVALID, "%s", e.msg);
 	else
@@ -299,315 +295,52 @@ state_history_search(struct request *r)
 /* ---- changing ----------------------------------------------------------------------- */
 
 static void
-on_put(void *arg, const struct storage_appended *done, const struct err *e)
+on_changed(struct request *r, const struct change_made *made,
+    const struct err *e, void *arg)
 {
-	struct request *r = arg;
-	const struct place *p = r->state;
 	autowriter w = { 0 };
 
-	if (done == NULL && e->code == ERR_CONFLICT) {
-		request_fail(r, 409, ERR_CONFLICT, "Thread is busy");
-		return;
-	}
-	if (done == NULL) {
-		request_refused(r, e, "Thread", r->args.text[0]);
+	(void)arg;
+	if (made == NULL) {
+		request_refused(r, e, "Checkpoint or thread", r->args.text[0]);
 		return;
 	}
 	writer_init(&w, 1024);
 	writer_begin(&w, NULL, '{');
-	shape_checkpoint(&w, "checkpoint", r->args.text[0], p->ns, p->id);
+	shape_checkpoint(&w, "checkpoint", made->thread_id, made->ns,
+	    made->checkpoint_id);
 	writer_end(&w, '}');
 	request_written(r, 200, &w);
 }
 
-/* One object of changes, or several, over what there is. */
-static int
-merge_values(json_t *into, const json_t *values, struct err *e)
-{
-	const json_t *v;
-	size_t i;
-
-	if (values == NULL)
-		return 0;
-	if (json_is_object(values))
-		return json_object_update(into, (json_t *)values) == 0
-			   ? 0
-			   : err_set(e, ERR_SYSTEM, "values");
-	if (!json_is_array(values))
-		return err_set(e, ERR_INVALID,
-		    "\"values\" must be an object, a list of them or null");
-	json_array_foreach(values, i,
-	    v) if (!json_is_object(v) ||
-		   json_object_update(into, (json_t *)v) ==
-		       -1) return err_set(e, ERR_INVALID,
-	    "\"values\" must hold objects");
-	return 0;
-}
-
-/* The step behind that of a state; the first one of a thread is -1. */
-/* NULL: there is none. */
-static json_t *
-base_metadata(const struct storage_checkpoint *base)
-{
-	json_t *old;
-
-	if (base == NULL || base->metadata == NULL ||
-	    json_parse(base->metadata, strlen(base->metadata), NULL, &old,
-		NULL) == -1)
-		return NULL;
-	return old;
-}
-
-static int64_t
-step_after(const struct storage_checkpoint *base)
-{
-	autojson *old = base_metadata(base);
-
-	if (old == NULL)
-		return -1;
-	return json_integer_value(json_object_get(old, "step")) + 1;
-}
-
-/*
- * {"source": "update", "step": n, "parents": {}, ...}.  What the attempt that
- * made the state wrote down for the next one stays true of it: see "warder" in
- * docs/protocol-agent.md.
- */
-static json_t *
-update_metadata(int64_t step, const struct state_body *b,
-    const struct storage_checkpoint *base)
-{
-	static const char *const kept[] = { "warder", "graph_id",
-		"assistant_id" };
-	autojson *old = base_metadata(base);
-	json_t *m, *v;
-	size_t i;
-
-	m = json_pack("{s:s,s:I,s:{}}", "source",
-	    b->values == NULL ? "fork" : "update", "step", (json_int_t)step,
-	    "parents");
-	if (m != NULL && b->as_node != NULL)
-		(void)json_object_set_new(m, "as_node",
-		    json_string(b->as_node));
-	for (i = 0; m != NULL && i < countof(kept); i++)
-		if ((v = json_object_get(old, kept[i])) != NULL)
-			(void)json_object_set(m, kept[i], v);
-	return m;
-}
-
-/*
- * Values are put over the old ones by their names, unless the agent has joined
- * them by its own reducers.
- */
-static int
-put_state(struct request *r, const struct storage_checkpoint *base,
-    struct err *e)
-{
-	struct place *p = r->state;
-	const char *old = base != NULL ? base->values : NULL;
-	autojson *values = NULL, *metadata = NULL;
-	char *id;
-
-	if (base != NULL && base->versions != NULL &&
-	    strcmp(base->versions, "{}") != 0)
-		return err_set(e, ERR_UNSUPPORTED,
-		    "this agent keeps its state in channels, which only it "
-		    "can change");
-	if (old == NULL)
-		values = json_object();
-	else if (json_parse(old, strlen(old), NULL, &values, e) == -1)
-		return -1;
-	if (!json_is_object(values))
-		return err_set(e, ERR_CONFLICT, "the state is no object");
-	if (p->joined != NULL) {
-		json_decref(values);
-		values = json_incref(p->joined);
-	} else if (merge_values(values, p->body.values, e) == -1)
-		return -1;
-	metadata = update_metadata(step_after(base), &p->body, base);
-	id = request_keep(r, UUID_SIZE);
-	if (id == NULL)
-		return err_sys(e, ENOMEM, "a checkpoint");
-	uuid_v6(step_after(base), id);
-	p->id = id;
-	const struct storage_checkpoint_put_request q = {
-		.tenant = r->who.tenant,
-		.thread_id = r->args.text[0],
-		.ns = p->ns,
-		.checkpoint_id = id,
-		.parent_id = base != NULL ? base->checkpoint_id : NULL,
-		.metadata = request_json_text(r, metadata, e),
-		.type = base != NULL ? base->type : NULL,
-		.data = base != NULL ? base->data : (struct storage_blob){ 0 },
-		.versions = "{}",
-		.values = request_json_text(r, values, e),
-		.next = base != NULL ? base->next : NULL,
-		.tasks = base != NULL ? base->tasks : NULL,
-		.interrupts = base != NULL ? base->interrupts : NULL,
-	};
-
-	if (e->code == ERR_OK &&
-	    json_within(q.values, &attempt_values_limits, e) == -1)
-		return err_wrap(e, "the thread's values");
-	return e->code == ERR_OK
-		   ? storage_checkpoint_put(r->api->storage, &q, on_put, r, e)
-		   : -1;
-}
-
-static void ask_base(struct request *r);
-
-static void
-on_joined(void *arg, const json_t *result, const struct err *e)
-{
-	struct request *r = arg;
-	struct place *p = r->state;
-	json_t *values = json_object_get(result, "values");
-
-	if (!json_is_object(values)) {
-		request_fail(r, 422, ERR_INVALID,
-		    "the agent does not take these values: %s",
-		    e != NULL ? e->msg : "it answered none");
-		return;
-	}
-	json_decref(p->joined);
-	p->joined = json_incref(values);
-	ask_base(r);
-}
-
-/* Programs that only print have no reducers. */
-static int
-agent_has_reducers(const struct storage_agent *a)
-{
-	autojson *card = NULL;
-	const char *protocol;
-
-	if (json_parse(a->manifest, strlen(a->manifest), NULL, &card, NULL) ==
-	    -1)
-		return 0;
-	protocol = json_string_value(json_object_get(card, "protocol"));
-	return protocol != NULL && strcmp(protocol, "native") == 0;
-}
-
-static void
-on_owner(void *arg, const struct storage_agent *a, const struct err *e)
-{
-	struct request *r = arg;
-	struct place *p = r->state;
-	struct ask *ask;
-	struct err why;
-
-	if (a == NULL && e->code != ERR_NOT_FOUND)
-		request_error(r, e);
-	else if (a == NULL || !agent_has_reducers(a)) {
-		p->graph[0] = '\0'; /* nobody to ask */
-		ask_base(r);
-	} else if (ask_start(r->api->jails, r->who.tenant, a->digest,
-		       AGENT_COMMAND_STATE_UPDATE, p->joined, on_joined, r,
-		       &ask, &why) == -1)
-		request_error(r, &why);
-}
-
-/* Whose state this is, and what it is to be joined with. */
-static int
-join_begin(struct request *r, const struct storage_checkpoint *base,
-    struct err *e)
-{
-	struct place *p = r->state;
-	autojson *metadata = base_metadata(base);
-	const char *graph = text_of(metadata, "graph_id");
-	autojson *state = NULL;
-
-	p->graph[0] = '\0';
-	p->asked++;
-	if (graph == NULL || r->api->jails == NULL || p->body.values == NULL)
-		return 0;
-	if (base->values != NULL &&
-	    json_parse(base->values, strlen(base->values), NULL, &state, e) ==
-		-1)
-		return -1;
-	(void)snprintf(p->graph, sizeof(p->graph), "%s", graph);
-	(void)snprintf(p->base_id, sizeof(p->base_id), "%s",
-	    base->checkpoint_id);
-	json_decref(p->joined);
-	p->joined = json_pack("{s:O, s:O, s:s?}", "state",
-	    state != NULL ? state : json_null(), "values", p->body.values,
-	    "as_node", p->body.as_node);
-	return storage_agent_get(r->api->storage,
-		   &(struct storage_agent_get_request){ .tenant = r->who.tenant,
-		       .name = p->graph },
-		   on_owner, r, e) == -1
-		   ? -1
-		   : 1;
-}
-
-/* 1: the agent is asked; 0: it was, about this very state, or need not be. */
-static int
-join(struct request *r, const struct storage_checkpoint *base, struct err *e)
-{
-	struct place *p = r->state;
-	int rc;
-
-	if (base == NULL || (p->asked > 0 && p->graph[0] == '\0') ||
-	    (p->asked > 0 && strcmp(p->base_id, base->checkpoint_id) == 0))
-		return 0;
-	if (p->asked == STATE_ASKS_MAX)
-		return err_set(e, ERR_CONFLICT,
-		    "the thread's state changes all the time");
-	rc = join_begin(r, base, e);
-	return rc;
-}
-
-static void
-on_base(void *arg, const struct storage_checkpoint *c, const struct err *e)
-{
-	struct request *r = arg;
-	struct place *p = r->state;
-	struct err why = { 0 };
-	int rc;
-
-	if (c == NULL && (e->code != ERR_NOT_FOUND || p->id != NULL)) {
-		request_refused(r, e, "Checkpoint",
-		    p->id != NULL ? p->id : r->args.text[0]);
-		return;
-	}
-	rc = join(r, c, &why);
-	if (rc == 0 && p->graph[0] == '\0') {
-		json_decref(p->joined);
-		p->joined = NULL;
-	}
-	if (rc == -1 || (rc == 0 && put_state(r, c, &why) == -1))
-		request_refused(r, &why, "Thread", r->args.text[0]);
-}
-
-/* The state that is changed: the newest, or the one that was named. */
-static void
-ask_base(struct request *r)
-{
-	const struct place *p = r->state;
-	const struct storage_checkpoint_get_request q = {
-		.tenant = r->who.tenant,
-		.thread_id = r->args.text[0],
-		.ns = p->ns,
-		.checkpoint_id = p->id,
-		.full = 1,
-	};
-	struct err e = { 0 };
-
-	if (storage_checkpoint_get(r->api->storage, &q, on_base, r, &e) == -1)
-		request_error(r, &e);
-}
-
+/* An update is one step of one update. */
 void
 state_update(struct request *r)
 {
 	struct place *p = place_create(r);
+	struct state_body *b;
+	autojson *steps = NULL;
+	struct err e = { 0 };
 
 	if (p == NULL || request_read(r, &p->body) == -1)
 		return;
-	place_take(p, p->body.checkpoint);
-	if (p->body.checkpoint_id != NULL)
-		p->id = p->body.checkpoint_id;
-	ask_base(r);
+	b = &p->body;
+	place_take(p, b->checkpoint);
+	if (b->checkpoint_id != NULL)
+		p->id = b->checkpoint_id;
+	steps = json_pack("[{s:[{s:O?,s:s?}]}]", "updates", "values", b->values,
+	    "as_node", b->as_node);
+	if (steps == NULL)
+		request_fail(r, 503, ERR_SYSTEM, "no memory");
+	else if (change_check(steps, &e) == -1)
+		request_fail(r, 422, ERR_INVALID, "%s", e.msg);
+	else
+		change_start(r,
+		    &(struct change_options){ .thread_id = r->args.text[0],
+			.ns = p->ns,
+			.checkpoint_id = p->id,
+			.steps = steps,
+			.done = on_changed });
 }
 
 static void

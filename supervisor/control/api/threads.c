@@ -1,13 +1,16 @@
 /*
  * threads.c: what runs have in common: a state with its history.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "api.h"
+#include "change.h"
 #include "page.h"
 #include "routes.h"
 #include "shape.h"
 #include "supervisor/control/runs/engine.h"
+#include "supervisor/control/storage/uuid.h"
 
 /* ---- bodies --------------------------------------------------------------- */
 
@@ -170,23 +173,97 @@ on_count(void *arg, const struct storage_count *c, const struct err *e)
 static int
 check_create(struct request *r, const struct thread_body *b)
 {
+	struct err e = { 0 };
+
 	if (b->thread_id != NULL && !router_is_uuid(b->thread_id))
 		request_fail(r, 422, ERR_INVALID, "thread_id is not a UUID");
-	else if (json_array_size(b->supersteps) > 0)
-		request_fail(r, 501, ERR_UNSUPPORTED,
-		    "supersteps are not taken: update the state instead");
+	else if (change_check(b->supersteps, &e) == -1)
+		request_fail(r, 422, ERR_INVALID, "%s", e.msg);
 	else
 		return 0;
 	return -1;
+}
+
+/* A thread on its way, and the supersteps that are its past. */
+struct making {
+	struct request *request;
+	const json_t *steps; /* in the request's body */
+	int mine; /* it was not there: where a step is refused, it goes again */
+	char thread_id[UUID_SIZE];
+	char graph[API_ARG_BYTES]; /* "": it names none */
+	struct err why;
+};
+
+static void
+on_undone(void *arg, const struct storage_run_cut *cut, const struct err *e)
+{
+	const struct making *m = arg;
+
+	(void)cut;
+	(void)e;
+	request_refused(m->request, &m->why, "Thread", m->thread_id);
+}
+
+static void
+on_past(struct request *r, const struct change_made *made, const struct err *e,
+    void *arg)
+{
+	struct making *m = arg;
+	struct err why;
+
+	if (made != NULL) {
+		const struct storage_thread_get_request q = {
+			.tenant = r->who.tenant,
+			.thread_id = m->thread_id,
+		};
+
+		if (storage_thread_get(r->api->storage, &q, on_thread, r,
+			&why) == -1)
+			request_error(r, &why);
+		return;
+	}
+	const struct storage_thread_delete_request q = {
+		.tenant = r->who.tenant,
+		.thread_id = m->thread_id,
+	};
+
+	m->why = *e;
+	if (!m->mine ||
+	    engine_thread_delete(r->api->engine, &q, on_undone, m, &why) == -1)
+		request_refused(r, e, "Thread", m->thread_id);
+}
+
+static void
+make_past(struct request *r, struct making *m, const struct storage_thread *t)
+{
+	autojson *metadata = NULL;
+	const char *graph = NULL;
+
+	if (t->metadata != NULL && json_parse(t->metadata, strlen(t->metadata),
+				       NULL, &metadata, NULL) == 0)
+		graph =
+		    json_string_value(json_object_get(metadata, "graph_id"));
+	(void)snprintf(m->thread_id, sizeof(m->thread_id), "%s", t->thread_id);
+	(void)snprintf(m->graph, sizeof(m->graph), "%s",
+	    graph != NULL ? graph : "");
+	change_start(r, &(struct change_options){ .thread_id = m->thread_id,
+			    .ns = "",
+			    .graph = m->graph[0] != '\0' ? m->graph : NULL,
+			    .steps = m->steps,
+			    .done = on_past,
+			    .arg = m });
 }
 
 static void
 on_created(void *arg, const struct storage_thread *t, const struct err *e)
 {
 	struct request *r = arg;
+	struct making *m = r->state;
 
 	if (t == NULL && e->code == ERR_CONFLICT)
 		request_fail(r, 409, ERR_CONFLICT, "Thread already exists");
+	else if (t != NULL && json_array_size(m->steps) > 0)
+		make_past(r, m, t);
 	else
 		on_thread(arg, t, e);
 }
@@ -195,15 +272,24 @@ void
 threads_create(struct request *r)
 {
 	struct storage_thread_create_request q = { .tenant = r->who.tenant };
+	struct making *m = request_keep(r, sizeof(*m));
 	struct thread_body b = { 0 };
 	struct err e = { 0 };
 
+	if (m == NULL) {
+		request_fail(r, 503, ERR_SYSTEM, "no memory");
+		return;
+	}
+	m->request = r;
+	r->state = m;
 	if (request_read(r, &b) == -1 || check_create(r, &b) == -1)
 		return;
 	if (read_ttl(b.ttl, &q.ttl_ms, &q.ttl_strategy, &e) == -1) {
 		request_fail(r, 422, ERR_INVALID, "%s", e.msg);
 		return;
 	}
+	m->steps = b.supersteps;
+	m->mine = b.if_exists == NULL || strcmp(b.if_exists, "do_nothing") != 0;
 	q.thread_id = b.thread_id;
 	q.if_exists = b.if_exists;
 	q.metadata = request_json_text(r, b.metadata, &e);

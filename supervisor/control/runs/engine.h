@@ -189,6 +189,10 @@ must_check int engine_follow(struct engine *en, const char *tenant,
     struct err *e);
 void engine_unfollow(struct engine_follower *f);
 
+/* What belongs to no run was committed for a thread: its followers look. */
+void engine_thread_changed(struct engine *en, const char *tenant,
+    const char *thread_id);
+
 /* ---- for the session of an attempt ---- */
 
 /* The claimed run; valid until release(). */

@@ -53,6 +53,13 @@ engine_watch_changed(struct engine *en, const char *tenant, const char *run_id,
 	watch_wake(en, tenant, thread_id);
 }
 
+void
+engine_thread_changed(struct engine *en, const char *tenant,
+    const char *thread_id)
+{
+	watch_wake(en, tenant, thread_id);
+}
+
 int
 engine_follow(struct engine *en, const char *tenant, const char *id,
     loop_fn *fn, void *arg, struct engine_follower **ret, struct err *e)

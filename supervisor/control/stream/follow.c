@@ -24,6 +24,7 @@ enum {
 	FOLLOW_TEXT_MAX = 16 * 1024 * 1024, /* one read, framed */
 	FOLLOW_READS_MAX = 256, /* at once; the storage has others to serve */
 	FOLLOW_RUNS = 1000, /* of a thread, looked at for the next */
+	FOLLOW_STATES = 100, /* that one read brings, at most */
 	FOLLOW_ID_SIZE = 40,
 };
 
@@ -42,6 +43,10 @@ struct follow {
 	int dirty; /* there may be something that was not read */
 	int between; /* of a thread's runs: the next is looked for */
 	int newest; /* of them, the newest comes first */
+	int quiet; /* the run's end was over before we came */
+	int states; /* there may be some that were not looked at */
+	int unseen; /* none before now is meant */
+	char checkpoint_id[FOLLOW_ID_SIZE]; /* the last state; "": none */
 	int ended; /* nothing follows what is in text */
 	struct buf text; /* framed, to be sent */
 	TAILQ_ENTRY(follow) next; /* of those that wait to read */
@@ -88,6 +93,26 @@ follow_mode(const char *name)
 	return 0;
 }
 
+unsigned
+follow_shown(const char *name)
+{
+	static const struct {
+		const char *name;
+		unsigned bit;
+	} names[] = {
+		{ "run_modes", FOLLOW_RUN_MODES },
+		{ "lifecycle", FOLLOW_LIFECYCLE },
+		{ "state_update", FOLLOW_STATE_UPDATE },
+	};
+
+	size_t i;
+
+	for (i = 0; i < countof(names); i++)
+		if (strcmp(names[i].name, name) == 0)
+			return names[i].bit;
+	return 0;
+}
+
 static int
 is_event_of(const char *name, const char *event)
 {
@@ -107,6 +132,9 @@ is_wanted(const struct follow *f, const char *name)
 		return strcmp(name, FOLLOW_LOG_EVENT) == 0;
 	if (name[0] == '$')
 		return 0;
+	if (f->thread_id[0] != '\0' && !(f->o.shown & FOLLOW_RUN_MODES))
+		return (f->o.shown & FOLLOW_LIFECYCLE) != 0 &&
+		       strcmp(name, "metadata") == 0;
 	for (i = 0; i < countof(modes); i++)
 		if (is_event_of(name, modes[i].event))
 			return f->o.modes == 0 || (f->o.modes & (1u << i)) != 0;
@@ -124,13 +152,14 @@ put(struct follow *f, const char *s, struct err *e)
 static int
 frame_id(struct follow *f, int64_t seq, struct err *e)
 {
-	char id[FOLLOW_ID_SIZE + 32];
+	char id[2 * FOLLOW_ID_SIZE + 32];
 
 	if (!f->o.ids)
 		return 0;
 	if (f->thread_id[0] != '\0')
-		(void)snprintf(id, sizeof(id), "id: %s:%lld\n", f->run_id,
-		    (long long)seq);
+		(void)snprintf(id, sizeof(id), "id: %s:%lld%s%s\n", f->run_id,
+		    (long long)seq, f->checkpoint_id[0] != '\0' ? ":" : "",
+		    f->checkpoint_id);
 	else
 		(void)snprintf(id, sizeof(id), "id: %lld\n", (long long)seq);
 	return put(f, id, e);
@@ -261,6 +290,20 @@ take_rows(struct follow *f, const struct storage_events *l)
 	}
 }
 
+/* Whoever begins behind a run's end does not hear of it; whoever comes back
+ * does, again. */
+static void
+say_run_done(struct follow *f)
+{
+	char data[128];
+
+	if (f->quiet || !(f->o.shown & (FOLLOW_RUN_MODES | FOLLOW_LIFECYCLE)))
+		return;
+	(void)snprintf(data, sizeof(data),
+	    "{\"status\":\"run_done\",\"run_id\":\"%s\"}", f->run_id);
+	say(f, "metadata", data);
+}
+
 /* The run has ended: its stream does, a thread's goes on with the next. */
 static void
 run_ended(struct follow *f, const char *status)
@@ -268,6 +311,8 @@ run_ended(struct follow *f, const char *status)
 	char data[256];
 
 	if (f->thread_id[0] != '\0') {
+		say_run_done(f);
+		f->quiet = 0;
 		f->between = 1;
 		f->dirty = 1;
 		return;
@@ -282,8 +327,10 @@ run_ended(struct follow *f, const char *status)
 static void
 take_events(struct follow *f, const struct storage_events *l)
 {
-	if (f->after_seq == FOLLOW_NOW)
+	if (f->after_seq == FOLLOW_NOW) {
 		f->after_seq = l->last_seq;
+		f->quiet = l->ended;
+	}
 	if (l->gone) {
 		say_failure(f, "EventsGone",
 		    "events that you have not seen are not kept any more");
@@ -388,6 +435,80 @@ read_runs(struct follow *f, struct err *e)
 	return storage_run_list(f->o.storage, &q, on_runs, f, e);
 }
 
+/* ---- states that clients make: no run has them ------------------------------ */
+
+static int
+frame_state(struct follow *f, const struct storage_checkpoint *c, struct err *e)
+{
+	autofree char *state = f->o.state(c, e);
+	const char *id = f->thread_id;
+
+	(void)snprintf(f->checkpoint_id, sizeof(f->checkpoint_id), "%s",
+	    c->checkpoint_id);
+	if (state == NULL ||
+	    put(f, "event: state_update\ndata: {\"state\":", e) == -1 ||
+	    put(f, state, e) == -1 || put(f, ",\"thread_id\":\"", e) == -1 ||
+	    put(f, id, e) == -1 || put(f, "\"}\n", e) == -1 ||
+	    frame_id(f, f->after_seq == FOLLOW_NOW ? -1 : f->after_seq, e) ==
+		-1)
+		return -1;
+	return put(f, "\n", e);
+}
+
+/* They come newest first; their ids grow with time. */
+static void
+take_states(struct follow *f, const struct storage_checkpoints *l)
+{
+	struct err e = { 0 };
+	size_t i = l->rows.n;
+
+	if (f->unseen && l->rows.n > 0)
+		(void)snprintf(f->checkpoint_id, sizeof(f->checkpoint_id), "%s",
+		    l->rows.v[0].checkpoint_id);
+	f->unseen = 0;
+	while (i-- > 0)
+		if (strcmp(l->rows.v[i].checkpoint_id, f->checkpoint_id) > 0 &&
+		    frame_state(f, &l->rows.v[i], &e) == -1) {
+			say_failure(f, "Unavailable", "no memory");
+			return;
+		}
+}
+
+static void
+on_states(void *arg, const struct storage_checkpoints *l, const struct err *e)
+{
+	struct follow *f = arg;
+
+	f->reading = 0;
+	if (f->gone) {
+		follow_destroy(f);
+		gate_leave();
+		return;
+	}
+	f->dirty = 1; /* runs come behind them */
+	if (l != NULL)
+		take_states(f, l);
+	else if (e->code != ERR_NOT_FOUND)
+		say_failure(f, "Unavailable", "states cannot be read");
+	follow_go(f);
+	gate_leave();
+}
+
+static int
+read_states(struct follow *f, struct err *e)
+{
+	const struct storage_checkpoint_list_request q = {
+		.tenant = f->tenant,
+		.thread_id = f->thread_id,
+		.ns = "",
+		.metadata = "{\"source\":\"update\"}",
+		.limit = f->unseen ? 1 : FOLLOW_STATES,
+	};
+
+	f->states = 0;
+	return storage_checkpoint_list(f->o.storage, &q, on_states, f, e);
+}
+
 /* Ask for more, unless it is asked for already or there is none. */
 static void
 follow_read(struct follow *f)
@@ -399,7 +520,9 @@ follow_read(struct follow *f)
 	f->dirty = 0;
 	f->reading = 1;
 	gate.reading++;
-	if ((f->between ? read_runs(f, &e) : read_events(f, &e)) == 0)
+	if ((f->states       ? read_states(f, &e)
+		: f->between ? read_runs(f, &e)
+			     : read_events(f, &e)) == 0)
 		return;
 	f->reading = 0;
 	gate.reading--;
@@ -448,6 +571,7 @@ follow_woken(void *arg)
 	struct follow *f = arg;
 
 	f->dirty = 1;
+	f->states = (f->o.shown & FOLLOW_STATE_UPDATE) != 0;
 	if (f->pulled && !f->gone)
 		follow_go(f);
 }
@@ -469,26 +593,60 @@ follow_beat(void *arg)
 
 /* ---- begin ------------------------------------------------------------------------------ */
 
-/* RUN:SEQ, where a thread's stream was left. */
+/* RUN:SEQ or RUN:SEQ:CHECKPOINT into its parts; without any event of a run
+ * SEQ is -1, without a run RUN is nothing. */
+static int
+split_after(char *after, char **ret_seq, char **ret_checkpoint)
+{
+	char *colon = strchr(after, ':');
+
+	if (colon == NULL || colon - after >= FOLLOW_ID_SIZE)
+		return -1;
+	*colon = '\0';
+	*ret_seq = colon + 1;
+	colon = strchr(colon + 1, ':');
+	*ret_checkpoint = colon != NULL ? colon + 1 : NULL;
+	if (colon != NULL)
+		*colon = '\0';
+	return colon != NULL && strlen(colon + 1) >= FOLLOW_ID_SIZE ? -1 : 0;
+}
+
+/* Where a thread's stream was left. */
+static int
+take_place(struct follow *f, const char *after)
+{
+	char copy[3 * FOLLOW_ID_SIZE], *seq, *checkpoint;
+	uint64_t n = 0;
+
+	if (strlen(after) >= sizeof(copy))
+		return -1;
+	memcpy(copy, after, strlen(after) + 1);
+	if (split_after(copy, &seq, &checkpoint) == -1 ||
+	    (strcmp(seq, "-1") != 0 &&
+		text_parse_u64(seq, INT64_MAX - 1, &n, NULL) == -1))
+		return -1;
+	f->after_seq = strcmp(seq, "-1") == 0 ? -1 : (int64_t)n;
+	f->between = copy[0] == '\0';
+	(void)snprintf(f->run_id, sizeof(f->run_id), "%s", copy);
+	if (checkpoint == NULL)
+		f->unseen = 1;
+	else
+		(void)snprintf(f->checkpoint_id, sizeof(f->checkpoint_id), "%s",
+		    checkpoint);
+	return 0;
+}
+
 static int
 take_after(struct follow *f, const char *after, struct err *e)
 {
-	const char *colon = strchr(after, ':');
-	uint64_t seq;
-
 	f->between = 1;
-	f->newest = after[0] == '\0';
+	f->newest = f->unseen = after[0] == '\0';
 	if (f->newest || strcmp(after, "-") == 0 || strcmp(after, "-1") == 0)
 		return 0;
-	if (colon == NULL || colon - after >= FOLLOW_ID_SIZE ||
-	    text_parse_u64(colon + 1, INT64_MAX - 1, &seq, NULL) == -1)
-		return err_set(e, ERR_INVALID,
-		    "Last-Event-ID is none of a thread's stream");
-	(void)snprintf(f->run_id, sizeof(f->run_id), "%.*s",
-	    (int)(colon - after), after);
-	f->after_seq = (int64_t)seq;
-	f->between = 0;
-	return 0;
+	return take_place(f, after) == 0
+		   ? 0
+		   : err_set(e, ERR_INVALID,
+			 "Last-Event-ID is none of a thread's stream");
 }
 
 static int
@@ -519,6 +677,8 @@ follow_create(const struct follow_options *o, const struct follow_sink *sink,
 	f->sink = *sink;
 	f->dirty = 1;
 	f->after_seq = o->after_seq;
+	f->o.shown = o->shown != 0 ? o->shown : FOLLOW_RUN_MODES;
+	f->states = (f->o.shown & FOLLOW_STATE_UPDATE) != 0;
 	buf_init(&f->text, FOLLOW_TEXT_MAX);
 	(void)snprintf(f->tenant, sizeof(f->tenant), "%s", o->tenant);
 	(void)snprintf(f->run_id, sizeof(f->run_id), "%s",

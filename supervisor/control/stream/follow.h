@@ -11,7 +11,8 @@
  *	id: 7
  *
  * The id is the event's number in its run, in a thread's stream with the run
- * before it.
+ * before it; where that shows states that clients make, with the last one
+ * behind it: RUN:SEQ:CHECKPOINT.
  */
 #ifndef STREAM_FOLLOW_H
 #define STREAM_FOLLOW_H
@@ -41,6 +42,17 @@ enum follow_what {
 	FOLLOW_LOG, /* what its agent wrote to its log */
 };
 
+/* What a thread's stream shows. */
+enum follow_shown {
+	FOLLOW_RUN_MODES = 1 << 0, /* its runs' events, and their ends */
+	FOLLOW_LIFECYCLE = 1 << 1, /* their beginnings and ends alone */
+	FOLLOW_STATE_UPDATE = 1 << 2, /* states that clients make */
+};
+
+/* The text of a thread's state as clients know it, allocated; NULL: why. */
+typedef char *follow_state_fn(const struct storage_checkpoint *c,
+    struct err *e);
+
 struct follow_options {
 	struct loop *loop;
 	struct storage *storage;
@@ -59,6 +71,8 @@ struct follow_options {
 	const char *after;
 	enum follow_what what;
 	unsigned modes; /* bits of follow_mode(); 0: whatever there is */
+	unsigned shown; /* enum follow_shown, of a thread; 0: its runs */
+	follow_state_fn *state; /* with FOLLOW_STATE_UPDATE */
 	int ids; /* events have them */
 	int cancel; /* the run, when the client goes away */
 	int present; /* end where what is stored ends */
@@ -78,5 +92,8 @@ void follow_gone(void *follow);
 
 /* A stream_mode as its bit; 0: there is no such mode. */
 unsigned follow_mode(const char *name);
+
+/* The same of a thread's stream: enum follow_shown. */
+unsigned follow_shown(const char *name);
 
 #endif /* !STREAM_FOLLOW_H */

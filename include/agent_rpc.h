@@ -11,6 +11,9 @@
  *	run.start {…} ──►
  *	           ◄── checkpoint.put, journal.get, store.batch, … (any number)
  *	           ◄── event, log (notifications)
+ *	           ◄── exec {…}            a command in a jail beside
+ *	exec.output {…} ──►              what it writes, as far as was granted
+ *	           ◄── exec.more, exec.kill (notifications)
  *	run.cancel {reason} ──►          (a grace period, then the jail's end)
  *	           ◄── the result of run.start: the final values, or an error
  */
@@ -57,12 +60,15 @@ enum agent_kind {
 	X(STORE_BATCH,              "store.batch",              REQUEST) \
 	X(INTERRUPT,                "interrupt",                REQUEST) \
 	X(EXEC,                     "exec",                     REQUEST) \
+	X(EXEC_MORE,                "exec.more",                NOTIFICATION) \
+	X(EXEC_KILL,                "exec.kill",                NOTIFICATION) \
 	X(RUN_SPAWN,                "run.spawn",                REQUEST) \
 	X(RUN_JOIN,                 "run.join",                 REQUEST)
 
 #define AGENT_COMMANDS(X) /* control calls */ \
 	X(RUN_START,                "run.start",                REQUEST) \
 	X(RUN_CANCEL,               "run.cancel",               NOTIFICATION) \
+	X(EXEC_OUTPUT,              "exec.output",              NOTIFICATION) \
 	X(GRAPH_DESCRIBE,           "graph.describe",           REQUEST) \
 	X(STATE_UPDATE,             "state.update",             REQUEST)
 

@@ -272,34 +272,66 @@ spawn_fill(struct spawn_spawn *m, const struct spawn_request *q, struct err *e)
 	return 0;
 }
 
-int
-spawn_start(struct spawn *s, const struct spawn_request *q,
+/* What is asked for, under an id that body begins with. */
+static int
+spawn_ask(struct spawn *s, uint32_t type, void *body, size_t size,
     const struct spawn_run_hooks *hooks, void *arg, struct spawn_run **ret,
     struct err *e)
 {
-	struct spawn_spawn m = { 0 };
 	struct spawn_run *r;
+	uint64_t id;
 
 	CRASH_POINT();
-	if (spawn_fill(&m, q, e) == -1 || spawn_take_id(s, &m.id, e) == -1)
+	if (spawn_take_id(s, &id, e) == -1)
 		return -1;
+	memcpy(body, &id, sizeof(id));
 	r = calloc(1, sizeof(*r));
 	if (r == NULL) {
 		s->nids--;
 		return err_sys(e, ENOMEM, "spawn");
 	}
 	*r = (struct spawn_run){ .spawn = s,
-		.id = m.id,
+		.id = id,
 		.hooks = hooks,
 		.arg = arg };
 	TAILQ_INSERT_TAIL(&s->runs, r, next);
-	if (spawn_post(s, SPAWN_SPAWN, &m, sizeof(m), -1, e) == -1) {
+	if (spawn_post(s, type, body, size, -1, e) == -1) {
 		/* it may be on its way: whatever comes of it is nobody's */
 		r->hooks = NULL;
 		return -1;
 	}
 	*ret = r;
 	return 0;
+}
+
+int
+spawn_start(struct spawn *s, const struct spawn_request *q,
+    const struct spawn_run_hooks *hooks, void *arg, struct spawn_run **ret,
+    struct err *e)
+{
+	struct spawn_spawn m = { 0 };
+
+	return spawn_fill(&m, q, e) == -1 ? -1
+					  : spawn_ask(s, SPAWN_SPAWN, &m,
+						sizeof(m), hooks, arg, ret, e);
+}
+
+int
+spawn_exec(const struct spawn_exec_request *q,
+    const struct spawn_run_hooks *hooks, void *arg, struct spawn_run **ret,
+    struct err *e)
+{
+	struct spawn_exec m = { .parent = q->beside->id, .less = q->less };
+
+	if (q->size == 0 || q->size > sizeof(m.args) ||
+	    q->args[q->size - 1] != '\0')
+		return err_set(e, ERR_INVALID,
+		    "a command has 1 to %d bytes, with an end",
+		    SPAWN_ARGS_SIZE);
+	m.size = (uint32_t)q->size;
+	memcpy(m.args, q->args, q->size);
+	return spawn_ask(q->beside->spawn, SPAWN_EXEC, &m, sizeof(m), hooks,
+	    arg, ret, e);
 }
 
 void
@@ -444,7 +476,7 @@ on_REFUSED(struct spawn *s, struct err *e)
 		job.fn(job.arg, NULL, &why, m->text);
 		return 0;
 	}
-	if (m->what != SPAWN_SPAWN || r == NULL)
+	if ((m->what != SPAWN_SPAWN && m->what != SPAWN_EXEC) || r == NULL)
 		return err_set(e, ERR_CORRUPT, "REFUSED of an unknown id");
 	run = *r;
 	spawn_end_run(s, r);

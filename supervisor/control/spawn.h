@@ -99,6 +99,19 @@ must_check int spawn_start(struct spawn *s, const struct spawn_request *q,
     const struct spawn_run_hooks *hooks, void *arg, struct spawn_run **ret,
     struct err *e);
 
+/* A command beside a run, in a jail that is the run's own or less. */
+struct spawn_exec_request {
+	struct spawn_run *beside;
+	struct narrow less;
+	const char *args; /* one after the other, each with its NUL */
+	size_t size; /* of them: 1 to SPAWN_ARGS_SIZE */
+};
+
+/* As spawn_start().  ERR_INVALID: no command, or one that is too long. */
+must_check int spawn_exec(const struct spawn_exec_request *q,
+    const struct spawn_run_hooks *hooks, void *arg, struct spawn_run **ret,
+    struct err *e);
+
 /* It is killed, and exited() comes. */
 void spawn_kill(struct spawn_run *r, enum spawn_why why);
 

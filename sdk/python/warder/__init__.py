@@ -22,10 +22,11 @@ Standard library only.  The protocol is docs/protocol-agent.md of Warder.
 """
 
 from .agent import Agent, agent, append
+from .execute import Execution, Result
 from .rpc import Error, ProtocolError
 from .run import Cancelled, Interrupted, Run
 from .store import Item, Store
 
-__all__ = ["Agent", "Cancelled", "Error", "Interrupted", "Item",
-           "ProtocolError", "Run", "Store", "agent", "append"]
+__all__ = ["Agent", "Cancelled", "Error", "Execution", "Interrupted", "Item",
+           "ProtocolError", "Result", "Run", "Store", "agent", "append"]
 __version__ = "0.1.0"

@@ -102,6 +102,9 @@ class Conversation:
             self.reason = params.get("reason") or "interrupt"
             if self.run is not None:
                 self.run.cancel(self.reason)
+        elif method == "exec.output":
+            if self.run is not None:
+                self.run.commands.came(params)
         elif number is not None and self.command is None:
             self.command = (method, params, number)
             self.come.set()

@@ -31,14 +31,17 @@ def dumps(value):
 class Call:
     """A request of ours that waits for its answer."""
 
-    def __init__(self):
+    def __init__(self, on_done=None):
         self.done = threading.Event()
         self.result = None
         self.error = None
+        self.on_done = on_done
 
     def finish(self, result=None, error=None):
         self.result, self.error = result, error
         self.done.set()
+        if self.on_done is not None:
+            self.on_done()
 
     def wait(self):
         self.done.wait()
@@ -80,9 +83,12 @@ class Connection:
     def notify(self, method, params):
         self.send({"method": method, "params": params})
 
-    def begin(self, method, params):
-        """Ask, without waiting: the Call's wait() gives the answer."""
-        call = Call()
+    def begin(self, method, params, on_done=None):
+        """Ask, without waiting: the Call's wait() gives the answer.
+
+        on_done() is called by the thread that reads, when it is there.
+        """
+        call = Call(on_done)
         with self.lock:
             if self.closed is not None:
                 raise self.closed

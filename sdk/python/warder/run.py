@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import threading
 
+from .execute import Commands, Result
 from .store import Store
 
 
@@ -63,6 +64,7 @@ class Run:
         self.context = assistant.get("context") or {}
         self.durability = start.get("durability") or "async"
         self.store = Store(self._request)
+        self.commands = Commands(connection)
         self._execution = start.get("execution") or self.id
         self._modes = start.get("stream_modes") or ()
         self._resumes = start.get("resumes") or {}
@@ -189,10 +191,29 @@ class Run:
 
     # -- other jails
 
-    def exec(self, command=None, code=None, **options):
-        """Run a command or code in a jail of its own, no freer than this."""
+    def exec(self, command=None, code=None, on_output=None, **options):
+        """Run a command or code in a jail of its own: its Result.  Once.
+
+        command: words, or a text for sh.  code: a program, in "language"
+        (python, sh, bash, node).  input, files {name: content}, env, cwd;
+        timeout and cpu_time (seconds), memory (bytes), processes,
+        output_max (bytes; more kills it), keep (bytes; more is dropped).
+        The jail has what this one has at most: without network=True no
+        network, without write=True directories of the host only to read.
+        on_output(stream, bytes) sees all of it as it comes.
+        """
+        name = command if isinstance(command, str) else (
+            command[0] if command else options.get("language", "python"))
+        plain = self._once(
+            self._key("exec", str(name)[:100]),
+            lambda: self.commands.run(on_output, command=command, code=code,
+                                      **options).to_json())
+        return Result.from_json(plain)
+
+    def executing(self, command=None, code=None, **options):
+        """The same, not waited for and not journalled: an Execution."""
         self._check()
-        return self._request("exec", dict(options, command=command, code=code))
+        return self.commands.start(command=command, code=code, **options)
 
     def spawn(self, assistant_id, input=None, **options):
         """Start a run of another agent: its run_id.  Once, like a step."""

@@ -191,6 +191,7 @@ attempt_end(struct attempt *a, const struct engine_end *end)
 	if (!attempt_lives(a))
 		return;
 	a->ended = 1;
+	attempt_execs_kill(a, SPAWN_WHY_DONE);
 	/* what cannot be stored now ends with the attempt's lease */
 	if (engine_end(a->engine, attempt_blame(a, end), &e) == -1)
 		log_err(LOG_LEVEL_ERROR, "run.end", &e);
@@ -394,6 +395,10 @@ on_notification(void *arg, enum agent_method m, const json_t *params,
 	a->moved++;
 	if (m == AGENT_EVENT)
 		attempt_event(a, params, bytes);
+	else if (m == AGENT_EXEC_MORE)
+		attempt_exec_more(a, params);
+	else if (m == AGENT_EXEC_KILL)
+		attempt_exec_kill(a, params);
 	else
 		attempt_log(a, "log", params);
 }
@@ -480,7 +485,8 @@ attempt_idle(void *arg)
 {
 	struct attempt *a = arg;
 
-	if (a->moved != a->moved_before) {
+	/* what it waits for has limits of its own */
+	if (a->moved != a->moved_before || a->nexecs > 0) {
 		a->moved_before = a->moved;
 		(void)!loop_timer_set(a->idle, a->limits.idle_ms, NULL);
 		return;
@@ -631,6 +637,7 @@ starter_start(void *arg, struct engine_attempt *engine,
 	*a = (struct attempt){ .host = host, .engine = engine, .refs = 1 };
 	TAILQ_INIT(&a->waits);
 	TAILQ_INIT(&a->joins);
+	TAILQ_INIT(&a->execs);
 	if (attempt_begin(a, claim, e) == -1 || attempt_gather(a, e) == -1) {
 		a->engine = NULL;
 		attempt_unref(a);
@@ -659,6 +666,7 @@ starter_stop(void *session, enum engine_why why)
 	CRASH_POINT();
 	a->stopping = 1;
 	a->why = why;
+	attempt_execs_kill(a, whys[why].why);
 	if (a->session != NULL && a->started)
 		session_cancel(a->session, whys[why].reason);
 	else
@@ -689,6 +697,7 @@ starter_release(void *session)
 		a->host->host.jails->forget(take_ptr(&a->jail));
 	attempt_waits_end(a);
 	attempt_joins_end(a);
+	attempt_execs_end(a);
 	attempt_unref(a);
 }
 

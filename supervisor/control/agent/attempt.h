@@ -27,6 +27,12 @@ enum {
 	ATTEMPT_JOURNAL_BYTES = 512 * 1024, /* of it, sent with run.start */
 	ATTEMPT_STORE_OPS_MAX = 100, /* of one store.batch */
 	ATTEMPT_INTERRUPTS_MAX = 256,
+	ATTEMPT_EXECS_MAX = 8, /* commands beside it at once */
+	ATTEMPT_EXECS_TOTAL_MAX = 1000, /* of one attempt */
+	ATTEMPT_EXEC_INPUT_MAX = 512 * 1024, /* bytes of one's standard input */
+	ATTEMPT_EXEC_WINDOW_MAX = 256 * 1024, /* granted, not yet written */
+	ATTEMPT_EXEC_OUTPUT_BYTES = 16 * 1024 * 1024, /* of one; can be less */
+	ATTEMPT_EXEC_WALL_MS = 60 * 1000, /* of one that does not say */
 	ATTEMPT_LOG_LINES_MAX = 10000, /* kept of an attempt's log */
 	ATTEMPT_LOG_BYTES_MAX = 4 * 1024 * 1024, /* the same */
 	/* Of a thread's values: a message to the next attempt holds them. */
@@ -46,6 +52,24 @@ enum {
 	X(ATTEMPT_INTERRUPTS_MAX, "questions at once", \
 	    "more than people are asked", \
 	    "refused: limit") \
+	X(ATTEMPT_EXECS_MAX, "commands beside an attempt at once", \
+	    "each is a jail with memory of its own", \
+	    "refused: limit") \
+	X(ATTEMPT_EXECS_TOTAL_MAX, "commands of an attempt", \
+	    "each is a jail's start and a line of the log", \
+	    "refused: limit") \
+	X(ATTEMPT_EXEC_INPUT_MAX, "bytes of a command's input", \
+	    "it is one message, and held until it is read", \
+	    "refused: limit") \
+	X(ATTEMPT_EXEC_WINDOW_MAX, "bytes of output granted ahead", \
+	    "they may wait in memory for the agent to read them", \
+	    "grants beyond it count for nothing") \
+	X(ATTEMPT_EXEC_OUTPUT_BYTES, "bytes of a command's output", \
+	    "a flood ends by itself; its owner may say less", \
+	    "the command is killed: output") \
+	X(ATTEMPT_EXEC_WALL_MS, "ms of a command that does not say", \
+	    "code of a model must end by itself", \
+	    "it is killed: wall") \
 	X(ATTEMPT_LOG_LINES_MAX, "lines of an attempt's log", \
 	    "they are rows of the database", \
 	    "a line says that the rest is dropped") \

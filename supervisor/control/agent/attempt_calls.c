@@ -759,7 +759,7 @@ static call_fn *const calls[AGENT_METHOD__MAX] = {
 	[AGENT_JOURNAL_PUT] = call_journal_put,
 	[AGENT_STORE_BATCH] = attempt_store_batch,
 	[AGENT_INTERRUPT] = call_interrupt,
-	[AGENT_EXEC] = call_unsupported,
+	[AGENT_EXEC] = attempt_exec,
 	[AGENT_RUN_SPAWN] = call_run_spawn,
 	[AGENT_RUN_JOIN] = call_run_join,
 };

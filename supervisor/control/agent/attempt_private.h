@@ -33,6 +33,7 @@ enum attempt_mode {
 struct asked; /* a call that waits for another run's end */
 TAILQ_HEAD(attempt_joins, asked);
 TAILQ_HEAD(attempt_waits, attempt_wait);
+TAILQ_HEAD(attempt_execs, exec);
 
 struct attempt {
 	const struct attempt_host *host;
@@ -89,6 +90,8 @@ struct attempt {
 	int closing; /* the agent has answered: the end waits for these */
 	json_t *final; /* the values that it answered with */
 	struct attempt_joins joins;
+	struct attempt_execs execs; /* commands beside it */
+	unsigned nexecs, execs_total;
 
 	unsigned refs; /* calls of storage and the engine that come back */
 	int released;
@@ -159,6 +162,16 @@ void attempt_call(struct attempt *a, enum agent_method m, const json_t *params,
 
 /* Whom it waits for may end later than itself: it waits no more. */
 void attempt_joins_end(struct attempt *a);
+
+/* attempt_exec.c: "exec", and what the agent says of one that runs. */
+void attempt_exec(struct attempt *a, const json_t *params,
+    struct session_call *call);
+void attempt_exec_more(struct attempt *a, const json_t *params);
+void attempt_exec_kill(struct attempt *a, const json_t *params);
+
+/* The run is to end, and they first; or it has, and they are forgotten. */
+void attempt_execs_kill(struct attempt *a, enum spawn_why why);
+void attempt_execs_end(struct attempt *a);
 
 /* attempt_store.c */
 void attempt_store_batch(struct attempt *a, const json_t *params,

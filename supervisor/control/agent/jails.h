@@ -22,6 +22,13 @@ struct jails_spec {
 	uint64_t wall_ms; /* 0: the policy's limit alone */
 };
 
+/* A command beside a jail that lives, with what that one has, or less. */
+struct jails_command {
+	const char *args; /* one after the other, each with its NUL */
+	size_t size; /* of them */
+	struct narrow less;
+};
+
 /* Limits of the policy that its owner keeps; 0: none. */
 struct jails_limits {
 	uint64_t idle_ms; /* without a byte in either direction */
@@ -48,6 +55,10 @@ struct jails_owner {
 
 struct jails {
 	int (*start)(void *arg, const struct jails_spec *s,
+	    const struct jails_owner *ops, void *owner, void **ret_jail,
+	    struct err *e);
+	/* In a jail of its own beside "jail", with which it ends. */
+	int (*exec)(void *jail, const struct jails_command *c,
 	    const struct jails_owner *ops, void *owner, void **ret_jail,
 	    struct err *e);
 	void (*kill)(void *jail, enum spawn_why why);

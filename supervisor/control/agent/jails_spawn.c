@@ -73,6 +73,30 @@ spawned_start(void *arg, const struct jails_spec *s,
 	return 0;
 }
 
+static int
+spawned_exec(void *jail, const struct jails_command *c,
+    const struct jails_owner *ops, void *owner, void **ret_jail, struct err *e)
+{
+	const struct spawned *of = jail;
+	struct spawned *j = calloc(1, sizeof(*j));
+	struct spawn_exec_request q = { .beside = of->run,
+		.less = c->less,
+		.args = c->args,
+		.size = c->size };
+
+	if (j == NULL)
+		return err_set(e, ERR_SYSTEM, "memory for a jail");
+	*j = (struct spawned){ .ops = ops, .owner = owner };
+	if ((of->run == NULL &&
+		err_set(e, ERR_CONFLICT, "the run has ended") == -1) ||
+	    spawn_exec(&q, &hooks, j, &j->run, e) == -1) {
+		free(j);
+		return -1;
+	}
+	*ret_jail = j;
+	return 0;
+}
+
 static void
 spawned_kill(void *jail, enum spawn_why why)
 {
@@ -94,6 +118,7 @@ spawned_forget(void *jail)
 
 const struct jails jails_spawn = {
 	.start = spawned_start,
+	.exec = spawned_exec,
 	.kill = spawned_kill,
 	.forget = spawned_forget,
 };

@@ -557,13 +557,20 @@ session_start(struct session *s, enum agent_command c, const json_t *params,
 }
 
 void
-session_cancel(struct session *s, const char *reason)
+session_say(struct session *s, enum agent_command c, const json_t *params)
 {
 	if (s->socket != NULL)
-		session_send(s,
-		    json_pack("{s:s, s:s, s:{s:s}}", "jsonrpc", "2.0", "method",
-			commands[AGENT_COMMAND_RUN_CANCEL], "params", "reason",
-			reason));
+		session_send(s, json_pack("{s:s, s:s, s:O}", "jsonrpc", "2.0",
+				    "method", commands[c], "params", params));
+}
+
+void
+session_cancel(struct session *s, const char *reason)
+{
+	autojson *params = json_pack("{s:s}", "reason", reason);
+
+	if (params != NULL)
+		session_say(s, AGENT_COMMAND_RUN_CANCEL, params);
 }
 
 void

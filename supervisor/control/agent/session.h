@@ -81,6 +81,9 @@ must_check int session_start(struct session *s, enum agent_command c,
 /* run.cancel; the agent may finish what it is at.  Nothing without socket. */
 void session_cancel(struct session *s, const char *reason);
 
+/* A notification of ours; params is borrowed.  Nothing without socket. */
+void session_say(struct session *s, enum agent_command c, const json_t *params);
+
 /* Answer, and forget the call.  result is borrowed. */
 void session_answer(struct session_call *call, const json_t *result);
 void session_fail(struct session_call *call, const struct err *e);

@@ -3,12 +3,15 @@
 
 	tests/fault/test_service.py [--all]
 
-A run with journalled steps, nodes and checkpoints is asked for again and
-again, while warder-control or warderd dies at one point after the other, at
-its first, second, ... pass; what died is started again, as it would be.  The
-client repeats a request that was not answered under the same idempotency key.
-Whatever was killed when: each key has exactly one run, it ends well, what its
-nodes did to the state is there once, and nothing is left of any jail.
+Something is asked for again and again, while warder-control or warderd dies at
+one point after the other, at its first, second, ... pass; what died is started
+again, as it would be.  The client repeats a request that was not answered
+under the same idempotency key.  What is asked for, in turn: a run with
+journalled steps, nodes and checkpoints; a question and its answer; a run that
+takes the place of one that is rolled back; a run that is cancelled; a state
+that a client changes.  Whatever was killed when: each key has exactly one run,
+it ends as it must, what was done to the state is there once, and nothing is
+left of any jail.
 
 Without --all a few points of each.  Needs build/crash: "make crash".
 """
@@ -51,6 +54,33 @@ def main(run):
     run.node("two", lambda v: {"log": "two"})
     run.emit({"n": 1})
     run.node("three", lambda v: {"log": "three"})
+    return {"done": True}
+
+main.serve()
+"""
+
+ASKS = """
+import warder
+
+@warder.agent(reducers={"log": warder.append})
+def main(run):
+    run.step("one", lambda: 1)
+    run.node("two", lambda v: {"log": "asked"})
+    answer = run.interrupt({"sure": 1})
+    run.node("three", lambda v: {"log": answer})
+    return {"done": True}
+
+main.serve()
+"""
+
+SLOW = """
+import time, warder
+
+@warder.agent(reducers={"log": warder.append})
+def main(run):
+    run.node("one", lambda v: {"log": run.input.get("name")})
+    while run.input.get("slow") and run.cancelled is None:
+        time.sleep(0.01)
     return {"done": True}
 
 main.serve()
@@ -114,8 +144,8 @@ def ask(d, method, path, body, key=None):
         done = subprocess.run(argv, capture_output=True, check=False)
         text, _, status = done.stdout.decode().rpartition("\n")
         if done.returncode == 0 and status not in ("500", "503"):
-            equal(status, "200", f"{method} {path}: {text}")
-            return json.loads(text)
+            check(status in ("200", "204"), f"{method} {path}: {status} {text}")
+            return json.loads(text or "null")
         check(time.monotonic() < end, f"{method} {path} is not answered: "
               f"{done.returncode} {text}; log {d.said()[-1500:]}")
         if d.process.popen.poll() is not None:
@@ -128,26 +158,102 @@ def deaths(d):
     return d.said().count("ev=control.end") + d.died - d.ours
 
 
-def one_run(d):
-    """A run from its request to its end, whoever dies meanwhile."""
-    thread = str(uuid.uuid4())
-    key = str(uuid.uuid4())
-    body = {"assistant_id": "crash", "input": {"log": []},
-            "if_not_exists": "create", "stream_resumable": True}
-    run = ask(d, "POST", f"/threads/{thread}/runs", body, key)["run_id"]
+def begin(d, thread, agent, **body):
+    """A run's id, of a request with a key of its own."""
+    body.update(assistant_id=agent, if_not_exists="create",
+                stream_resumable=True)
+    return ask(d, "POST", f"/threads/{thread}/runs", body,
+               str(uuid.uuid4()))["run_id"]
+
+
+def await_run(d, run, expected, while_in=("pending", "running")):
     end = time.monotonic() + SETTLE_S
     while True:
         now = ask(d, "GET", f"/v1/runs/{run}", None)
-        if now["status"] not in ("pending", "running"):
+        if now["status"] not in while_in:
             break
         check(time.monotonic() < end, f"the run hangs: {now}; "
               f"log {d.said()[-1500:]}")
         time.sleep(0.03)
-    equal(now["status"], "success", f"{now}; log {d.said()[-1500:]}")
-    equal(len(ask(d, "GET", f"/threads/{thread}/runs", None)), 1,
-          "runs of one key")
-    values = ask(d, "GET", f"/threads/{thread}/state", None)["values"]
-    equal(values, {"log": ["two", "three"], "done": True}, "state")
+    equal(now["status"], expected, f"{now}; log {d.said()[-1500:]}")
+
+
+def runs_of(d, thread, *expected):
+    """These and no others, the newest first."""
+    equal([r["run_id"] for r in
+           ask(d, "GET", f"/threads/{thread}/runs", None)],
+          list(reversed(expected)), "runs of the thread")
+
+
+def values_of(d, thread):
+    return ask(d, "GET", f"/threads/{thread}/state", None)["values"]
+
+
+def steps_and_nodes(d, thread):
+    run = begin(d, thread, "crash", input={"log": []})
+    await_run(d, run, "success")
+    runs_of(d, thread, run)
+    equal(values_of(d, thread), {"log": ["two", "three"], "done": True})
+
+
+def question_and_answer(d, thread):
+    first = begin(d, thread, "asks", input={"log": []})
+    await_run(d, first, "interrupted")
+    about = ask(d, "GET", f"/threads/{thread}", None)
+    equal([[i["value"] for i in q] for q in about["interrupts"].values()],
+          [[{"sure": 1}]], "what is asked")
+    second = begin(d, thread, "asks", command={"resume": "yes"})
+    await_run(d, second, "success")
+    runs_of(d, thread, first, second)
+    equal(values_of(d, thread), {"log": ["asked", "yes"], "done": True})
+    equal(ask(d, "GET", f"/threads/{thread}", None)["interrupts"], {})
+
+
+def rolled_back(d, thread):
+    before = begin(d, thread, "slow", input={"log": [], "name": "a"})
+    await_run(d, before, "success")
+    gone = begin(d, thread, "slow", input={"name": "b", "slow": True})
+    wait_until(lambda: values_of(d, thread).get("log") == ["a", "b"],
+               SETTLE_S, "the node of the one that goes")
+    after = begin(d, thread, "slow", input={"name": "c"},
+                  multitask_strategy="rollback")
+    await_run(d, after, "success")
+    check(gone != after, "the same run")
+    runs_of(d, thread, before, after)
+    log = values_of(d, thread)["log"]
+    equal(log, ["a", "c"], "what the rolled back run did")
+
+
+def cancelled(d, thread):
+    run = begin(d, thread, "slow", input={"log": [], "name": "a",
+                                          "slow": True})
+    await_run(d, run, "running", while_in=("pending",))
+    ask(d, "POST", "/runs/cancel", {"thread_id": thread, "run_ids": [run]})
+    await_run(d, run, "interrupted")
+    runs_of(d, thread, run)
+    check(values_of(d, thread).get("log") in (None, [], ["a"]), "twice")
+
+
+def state_changed(d, thread):
+    run = begin(d, thread, "slow", input={"log": [], "name": "a"})
+    await_run(d, run, "success")
+    made = ask(d, "POST", f"/threads/{thread}/state", {"values": {"n": 1}})
+    state = ask(d, "GET", f"/threads/{thread}/state", None)
+    equal((state["checkpoint"], state["values"]),
+          (made["checkpoint"], {"log": ["a"], "done": True, "n": 1}))
+
+
+ASKED = (steps_and_nodes, question_and_answer, rolled_back, cancelled,
+         state_changed)
+AGENTS = {"crash": AGENT, "asks": ASKS, "slow": SLOW}
+
+
+def cases(program, i):
+    """Passes, and what is asked for at each: all of it, or one in turn."""
+    if ALL:
+        return [(at, asked) for asked in ASKED for at in PASSES[program]]
+    return [(at, ASKED[(2 * i + n) % len(ASKED)])
+            for n, at in enumerate((1, 3))]
 
 
 def sweep(w, program):
@@ -155,9 +261,10 @@ def sweep(w, program):
     count = points(program)
     step = 1 if ALL else max(1, count // SLICE)
     d = Crashing(w)
-    d.agent("crash", AGENT)
-    for number in range(0, count, step):
-        for at in PASSES[program] if ALL else (1, 3):
+    for name, agent in AGENTS.items():
+        d.agent(name, agent)
+    for i, number in enumerate(range(0, count, step)):
+        for at, asked in cases(program, i):
             total += 1
             before = deaths(d)
             d.arm(f"{program} {number} {at}\n")
@@ -168,7 +275,7 @@ def sweep(w, program):
                 rearm(d, f"{program} {number} {at}\n")
             else:
                 kill_control(d)
-            one_run(d)
+            asked(d, str(uuid.uuid4()))
             fired += deaths(d) > before
     if d.process.popen.poll() is None:
         d.stop()

@@ -343,6 +343,24 @@ def interrupt__answers_are_for_what_was_asked(s):
                                "command": {"resume": 1}}).expect(422)
 
 
+@test
+def interrupt__an_answer_repeated_under_its_key_is_one(s):
+    thread = s.user.thread()
+    path = f"/threads/{thread}/runs"
+    s.user.post(path + "/wait", script(*ask_for(ASK))).expect(200)
+    body = {"assistant_id": AGENT, "command": {"resume": "yes"}}
+    key = {"idempotency-key": new_id()}
+    first = s.user.post(path, body, headers=key).expect(200).json["run_id"]
+    s.user.wait_for(thread, first, "success")
+    # nothing waits any more, and yet it is no other request
+    equal(s.user.post(path, body, headers=key).expect(200).json["run_id"],
+          first)
+    s.user.post(path, dict(body, metadata={"x": 1}), headers=key).expect(409)
+    s.user.post(path, body, headers={"idempotency-key": new_id()}
+                ).expect(422, "nothing on this thread")
+    equal(len(s.user.get(path).json), 2)
+
+
 # ---- streams --------------------------------------------------------------------------------
 
 @test

@@ -23,6 +23,7 @@ struct making {
 	const char *thread_id; /* NULL: a temporary one */
 	size_t next; /* of a batch */
 	json_t *made; /* of a batch: the runs so far */
+	struct err refused; /* why it is no answer */
 };
 
 static void
@@ -137,10 +138,10 @@ on_made(void *arg, const struct storage_run_made *made, const struct err *e)
 		answer_refused(r, e);
 }
 
-/* Ask for the run that a body describes. */
+/* Ask for the run that a body describes; recall: only for one that is there. */
 static int
-ask_run(struct request *r, const struct making *m, storage_run_create_fn *fn,
-    struct err *e)
+ask_run(struct request *r, const struct making *m, int recall,
+    storage_run_create_fn *fn, struct err *e)
 {
 	const struct runs_body *b = &m->body;
 	int temporary = m->thread_id == NULL &&
@@ -165,6 +166,7 @@ ask_run(struct request *r, const struct making *m, storage_run_create_fn *fn,
 		.idempotency_key =
 		    r->idempotency_key[0] != '\0' ? r->idempotency_key : NULL,
 		.body_digest = r->idempotency_key[0] != '\0' ? digest : NULL,
+		.recall = recall,
 	};
 
 	if (kwargs == NULL && e->code == ERR_OK)
@@ -177,16 +179,43 @@ ask_run(struct request *r, const struct making *m, storage_run_create_fn *fn,
 /* ---- making -------------------------------------------------------------------- */
 
 static void
-on_resumed(void *arg, const struct storage_thread *t, const struct err *e)
+on_recalled(void *arg, const struct storage_run_made *made, const struct err *e)
 {
 	struct request *r = arg;
 	const struct making *m = r->state;
+
+	if (made == NULL && e->code == ERR_NOT_FOUND)
+		answer_refused(r, &m->refused);
+	else
+		on_made(arg, made, e);
+}
+
+/*
+ * What does not answer what waits is refused, unless it has answered it: a
+ * client that repeats its request under the same key gets the same run.
+ */
+static int
+check_resume(struct request *r, struct making *m,
+    const struct storage_thread *t, struct err *e)
+{
+	if (runs_body_check_resume(&m->body, t, &m->refused) == 0)
+		return ask_run(r, m, 0, on_made, e);
+	if (r->idempotency_key[0] != '\0')
+		return ask_run(r, m, 1, on_recalled, e);
+	*e = m->refused;
+	return -1;
+}
+
+static void
+on_resumed(void *arg, const struct storage_thread *t, const struct err *e)
+{
+	struct request *r = arg;
+	struct making *m = r->state;
 	struct err why = { 0 };
 
 	if (t == NULL)
 		request_refused(r, e, "Thread", m->thread_id);
-	else if (runs_body_check_resume(&m->body, t, &why) == -1 ||
-		 ask_run(r, m, on_made, &why) == -1)
+	else if (check_resume(r, m, t, &why) == -1)
 		answer_refused(r, &why);
 }
 
@@ -208,7 +237,7 @@ begin(struct request *r, struct making *m, struct err *e)
 	if (runs_body_read(r->body, &m->body, e) == -1)
 		return -1;
 	if (!is_resume(&m->body) || !m->body.strict_resume)
-		return ask_run(r, m, on_made, e);
+		return ask_run(r, m, 0, on_made, e);
 	if (m->thread_id == NULL)
 		return err_set(e, ERR_INVALID,
 		    "a run without a thread has nothing to resume");
@@ -288,7 +317,7 @@ batch_next(struct request *r)
 	while (r->nkept > 0)
 		free(r->kept[--r->nkept]);
 	if (runs_body_read(body, &m->body, &e) == -1 ||
-	    ask_run(r, m, on_batched, &e) == -1)
+	    ask_run(r, m, 0, on_batched, &e) == -1)
 		answer_refused(r, &e);
 }
 

@@ -643,6 +643,8 @@ op_run_create(struct db *d, const struct storage_run_create_request *q,
 		op_run_add(d, &ret->rows, &known);
 	if (rc != 0)
 		return rc == 1 ? 0 : -1;
+	if (q->recall)
+		return err_set(e, ERR_NOT_FOUND, "no run has this key");
 	uuid_v7(run_id);
 	uuid_v7(thread_id);
 	if (r.run_id == NULL)

@@ -5,6 +5,24 @@ import { Client } from "@langchain/langgraph-sdk";
 
 const [apiUrl, apiKey] = process.argv.slice(2);
 const client = new Client({ apiUrl, apiKey });
+
+// What the SDK has and Warder does not serve.
+const UNSERVED = new Set(["threads.stream", // the other protocol
+  ...["createForThread", "create", "update", "delete", "search", "count"].map(
+    (name) => `crons.${name}`), "~ui.getComponent"]);
+const unused = new Set();
+for (const [part, object] of Object.entries(client)) {
+  const methods = object === null || typeof object !== "object" ? [] :
+    Object.getOwnPropertyNames(Object.getPrototypeOf(object));
+  for (const name of methods.filter((m) => m !== "constructor")) {
+    const method = object[name];
+    unused.add(`${part}.${name}`);
+    object[name] = (...args) => {
+      unused.delete(`${part}.${name}`);
+      return method.apply(object, args);
+    };
+  }
+}
 const AGENT = "agent";
 const tests = [];
 const test = (name, fn) => tests.push([name, fn]);
@@ -208,6 +226,110 @@ test("threads: joined stream", async () => {
   }
 });
 
+test("threads: joined stream, its modes", async () => {
+  const { thread_id: id } = await client.threads.create();
+  const first = (event, options) => (async () => {
+    for await (const e of client.threads.joinStream(id, options))
+      if (e.event === event) return e;
+  })();
+  await client.runs.wait(id, AGENT, { input: { n: 1 } });
+  const begun = await first("metadata", {
+    lastEventId: "-", streamMode: "lifecycle" });
+  assert.equal(begun.data.attempt, 1);
+  await client.threads.updateState(id, { values: { n: 2 } });
+  const updated = await first("state_update", {
+    lastEventId: "-", streamMode: ["lifecycle", "state_update"] });
+  assert.equal(updated.data.state.values.n, 2);
+  assert.equal(updated.data.thread_id, id);
+});
+
+test("threads: made with supersteps", async () => {
+  const thread = await client.threads.create({ supersteps: [
+    { updates: [{ values: { a: 1 }, asNode: "one" }] },
+    { updates: [{ values: { b: 2 }, asNode: "two" }] }] });
+  assert.deepEqual(thread.values, { a: 1, b: 2 });
+  const history = await client.threads.getHistory(thread.thread_id);
+  assert.deepEqual(history.map((s) => s.metadata.as_node), ["two", "one"]);
+});
+
+test("threads: searched by ids and values, selected, extracted", async () => {
+  const { thread_id: id } = await client.threads.create({
+    metadata: { mark: "js-select" } });
+  await client.runs.wait(id, AGENT, { input: { list: [{ x: 7 }] } });
+  const [found] = await client.threads.search({ ids: [id],
+    values: { list: [{ x: 7 }] }, status: "idle",
+    select: ["thread_id", "status"], extract: { last: "values.list[-1].x" } });
+  assert.deepEqual(found, { thread_id: id, status: "idle",
+    extracted: { last: 7 } });
+  assert.deepEqual(await client.threads.search({ ids: [id], offset: 1 }), []);
+  await client.threads.update(id, { metadata: { c: 1 }, returnMinimal: true });
+  assert.equal((await client.threads.get(id)).metadata.c, 1);
+  assert.equal((await client.threads.prune([id], { strategy: "keep_latest" })
+  ).pruned_count, 1);
+});
+
+test("threads: history before, by metadata, from a checkpoint", async () => {
+  const { thread_id: id } = await client.threads.create();
+  const made = [];
+  for (let n = 0; n < 3; n += 1)
+    made.push((await client.threads.updateState(id, {
+      values: { n }, asNode: `n${n}` })).checkpoint);
+  const numbers = async (options) =>
+    (await client.threads.getHistory(id, options)).map((s) => s.values.n);
+  assert.deepEqual(await numbers({ before: { configurable: made[2] } }),
+    [1, 0]);
+  assert.deepEqual(await numbers({ metadata: { as_node: "n1" } }), [1]);
+  assert.equal((await client.threads.getState(id, made[0].checkpoint_id, {
+    subgraphs: true })).values.n, 0);
+  const forked = await client.runs.wait(id, AGENT, {
+    checkpointId: made[0].checkpoint_id, input: { forked: true } });
+  assert.equal(forked.forked, true);
+});
+
+test("assistants: deleted with their threads", async () => {
+  const { assistant_id: id } = await client.assistants.create({
+    graphId: AGENT, name: "gone" });
+  const { thread_id: thread } = await client.threads.create();
+  await client.runs.wait(thread, id, { input: {} });
+  await client.assistants.delete(id, { deleteThreads: true });
+  await assert.rejects(client.threads.get(thread), { status: 404 });
+});
+
+test("runs: everything that a run can be told", async () => {
+  const { thread_id: id } = await client.threads.create();
+  const run = await client.runs.create(id, AGENT, {
+    input: { a: 1 }, metadata: { k: 1 }, context: { c: 1 },
+    config: { tags: ["t"], recursion_limit: 5, configurable: { x: 1 } },
+    streamMode: ["values", "messages-tuple"], streamSubgraphs: true,
+    streamResumable: true, interruptBefore: ["a"], interruptAfter: "*",
+    multitaskStrategy: "interrupt", onCompletion: "keep", afterSeconds: 0,
+    ifNotExists: "create", durability: "exit", feedbackKeys: ["f"] });
+  assert.equal(run.kwargs.config.configurable.x, 1);
+  assert.deepEqual(await client.runs.join(id, run.run_id), { a: 1 });
+  const list = await client.runs.list(id, {
+    status: "success", select: ["run_id"], limit: 1, offset: 0 });
+  assert.deepEqual(list, [{ run_id: run.run_id }]);
+  await assert.rejects(client.runs.create(id, AGENT, {
+    input: {}, webhook: "https://example.org/hook" }), { status: 501 });
+});
+
+test("runs: joined without a thread", async () => {
+  const run = await client.runs.create(null, AGENT, {
+    ...script({ sleep: 200 }, { result: { n: 1 } }), streamResumable: true });
+  const events = await all(client.runs.joinStream(null, run.run_id, {
+    lastEventId: "-1", streamMode: ["values"] }));
+  assert.deepEqual(events.map((e) => e.event), ["metadata", "values", "end"]);
+});
+
+test("runs: cancelled by their status", async () => {
+  const { thread_id: id } = await client.threads.create();
+  const run = await client.runs.create(id, AGENT, script({ sleep: 30000 }));
+  await client.runs.cancelMany({ threadId: id, status: "all",
+    action: "interrupt" });
+  await client.runs.join(id, run.run_id);
+  assert.equal((await client.runs.get(id, run.run_id)).status, "interrupted");
+});
+
 test("store: put, get, search, namespaces, delete", async () => {
   const ns = ["js", "conformance"];
   await client.store.putItem(ns, "k", { n: 1 }, { ttl: 5 });
@@ -220,6 +342,10 @@ test("store: put, get, search, namespaces, delete", async () => {
     prefix: ["js"], maxDepth: 2 })).namespaces, [ns]);
   await client.store.deleteItem(ns, "k");
   assert.equal(await client.store.getItem(ns, "k"), null);
+});
+
+test("every other call of the SDK was made above", async () => {
+  assert.deepEqual([...unused].sort(), [...UNSERVED].sort());
 });
 
 let failed = 0;

@@ -29,6 +29,8 @@ import traceback
 
 sys.dont_write_bytecode = True
 
+from watcher import Watcher  # noqa: E402
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 PR_SET_CHILD_SUBREAPER = 36
@@ -312,7 +314,7 @@ def somebody_elses(mount, folder):
 class Warder:
     """The command line of this build, used by one user."""
 
-    def __init__(self, mode, folder, program):
+    def __init__(self, mode, folder, program, watcher=None):
         self.mode = mode
         self.root = mode == "root"
         self.program = program
@@ -333,6 +335,7 @@ class Warder:
             self.runtime, "warder")
         self.launchers = []
         self.started = []
+        self.watcher = watcher
 
     def make(self, path, mode):
         os.mkdir(path)
@@ -390,6 +393,8 @@ class Warder:
         process = Process(subprocess.Popen(argv, **more))
         self.launchers.append(process.pid)
         self.started.append(process)
+        if self.watcher:
+            self.watcher.add(process.pid)
         return process
 
     def start(self, command, *flags, verb="exec", **more):
@@ -459,7 +464,7 @@ class Warder:
         self.launchers.clear()
         self.started.clear()
 
-    def end(self):
+    def end(self, gone_s=GONE_S):
         """After a test: nothing of it may run, or lie anywhere."""
         running = [p for p in self.started if p.popen.poll() is None]
         for process in running:
@@ -471,7 +476,7 @@ class Warder:
                 if stream:
                     with contextlib.suppress(OSError):
                         stream.close()
-        end = time.monotonic() + patience(GONE_S)
+        end = time.monotonic() + patience(gone_s)
         while True:
             left = self.leftovers()
             if not left:
@@ -508,12 +513,13 @@ def install(folder):
 
 @contextlib.contextmanager
 def stage():
-    """The folder of one test program, removed at its end."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    """The folder of one test program, removed at its end, and a watcher."""
     folder = tempfile.mkdtemp(prefix="warder-flow-")
     os.chmod(folder, 0o755)
+    watcher = Watcher(folder)
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
-        yield folder
+        yield folder, watcher
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -521,6 +527,13 @@ def stage():
 def usable(mode):
     if mode == "root" and os.geteuid() != 0:
         raise Skip("needs root")
+
+
+def said_at(function, e):
+    """One failure of a test's."""
+    where = traceback.extract_tb(e.__traceback__)
+    line = [f.lineno for f in where if f.name == function.__name__]
+    sys.stdout.write(f"# line {line[-1] if line else '?'}: {e}\n")
 
 
 def run_one(function, warder):
@@ -533,9 +546,10 @@ def run_one(function, warder):
     except Skip as e:
         return "ok", f" # SKIP {e}"
     except Failed as e:
-        where = traceback.extract_tb(e.__traceback__)
-        line = [f.lineno for f in where if f.name == function.__name__]
-        sys.stdout.write(f"# line {line[-1] if line else '?'}: {e}\n")
+        # a test that was broken off leaves things: what broke it off is first
+        if isinstance(e.__context__, Failed):
+            said_at(function, e.__context__)
+        said_at(function, e)
         return "not ok", ""
     except Exception:  # a test that breaks is a test that fails
         sys.stdout.write("".join("# " + line + "\n" for line in
@@ -548,7 +562,7 @@ def main(*names):
     """Run the tests; names on the command line choose some."""
     wanted = names or sys.argv[1:]
     number = failed = 0
-    with stage() as folder:
+    with stage() as (folder, watcher):
         program = install(folder)
         warders = {}
         for function, modes in TESTS:
@@ -560,7 +574,8 @@ def main(*names):
                 try:
                     usable(mode)
                     if mode not in warders:
-                        warders[mode] = Warder(mode, folder, program)
+                        warders[mode] = Warder(mode, folder, program,
+                                               watcher)
                     verdict, note = run_one(function, warders[mode])
                 except Skip as e:
                     verdict, note = "ok", f" # SKIP {e}"

@@ -21,6 +21,8 @@ import uuid
 
 sys.dont_write_bytecode = True
 
+from watcher import Watcher  # noqa: E402
+
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 STUB = os.path.join(TOP, os.environ.get("WARDER_BUILD", "build"),
@@ -208,6 +210,7 @@ class Client:
 class Service:
     def __init__(self, folder):
         self.folder = folder
+        self.watcher = Watcher(folder)
         self.process = None
         self.port = None
         self.start()
@@ -220,6 +223,7 @@ class Service:
         self.process = subprocess.Popen(
             [STUB, self.folder, AGENT, "second"], stdout=subprocess.PIPE,
             text=True)
+        self.watcher.add(self.process.pid)
         for line in self.process.stdout:
             if line.startswith("port "):
                 self.port = int(line[5:])

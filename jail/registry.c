@@ -448,6 +448,18 @@ registry_is_stale(int dir, const char *name)
 	return age_ms < 0 || age_ms > REGISTRY_BIRTH_MS;
 }
 
+/* Connected, or -1 with errno; what a dead launcher left is removed. */
+static int
+registry_try(int dir_fd, const char *dir, const char *file, const char *name)
+{
+	int fd = registry_dial(dir, name), why = errno;
+
+	if (fd == -1 && why == ECONNREFUSED && registry_is_stale(dir_fd, file))
+		(void)unlinkat(dir_fd, file, 0);
+	errno = why;
+	return fd;
+}
+
 int
 registry_each(const char *dir, void (*f)(void *ctx, const char *name, int fd),
     void *ctx, struct err *e)
@@ -460,20 +472,34 @@ registry_each(const char *dir, void (*f)(void *ctx, const char *name, int fd),
 		return err_set(e, ERR_SYSTEM, "%s", dir);
 	while ((d = readdir(p)) != NULL) {
 		autofd fd = -1;
-		int why;
 
 		if (!registry_base(d->d_name, name, sizeof(name)))
 			continue;
-		fd = registry_dial(dir, name);
-		why = fd == -1 ? errno : 0;
-		if (why == ECONNREFUSED &&
-		    registry_is_stale(dirfd(p), d->d_name))
-			(void)unlinkat(dirfd(p), d->d_name, 0);
-		errno = why;
+		fd = registry_try(dirfd(p), dir, d->d_name, name);
 		f(ctx, name, fd);
 	}
 	(void)closedir(p);
 	return 0;
+}
+
+void
+registry_sweep(const char *dir, int (*is_live)(const char *name, void *arg),
+    void *arg)
+{
+	struct dirent *d;
+	char name[64];
+	DIR *p = opendir(dir);
+
+	if (p == NULL)
+		return;
+	while ((d = readdir(p)) != NULL) {
+		autofd fd = -1;
+
+		if (registry_base(d->d_name, name, sizeof(name)) &&
+		    !is_live(name, arg))
+			fd = registry_try(dirfd(p), dir, d->d_name, name);
+	}
+	(void)closedir(p);
 }
 
 struct registry_search {

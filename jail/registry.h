@@ -86,4 +86,11 @@ must_check int registry_connect(const char *dir, const char *name, int *ret_fd,
 must_check int registry_each(const char *dir,
     void (*f)(void *ctx, const char *name, int fd), void *ctx, struct err *e);
 
+/*
+ * Remove the sockets of dead launchers.  Asked are only those of which is_live
+ * says 0, so that a start among a thousand jails does not wake them all.
+ */
+void registry_sweep(const char *dir,
+    int (*is_live)(const char *name, void *arg), void *arg);
+
 #endif /* !REGISTRY_H */

@@ -58,6 +58,7 @@ doctor_clean_sometimes(const struct places *p)
 	if (fd == -1 || futimens(fd, NULL) == -1)
 		return;
 	(void)cgroup_sweep(leftover_is_live, NULL);
+	registry_sweep(p->jails, leftover_is_live, NULL);
 }
 
 int

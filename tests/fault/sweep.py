@@ -29,6 +29,12 @@ ALL = "--all" in sys.argv
 ALL_S = 7200  # the longest whole sweep
 RUN_S = 25  # one injected run; a start waits for its stages 15 s at most
 
+# Calls of a start that may not have been met where they were in the trace, in
+# spite of four tries.  How often the launcher polls while the command runs is
+# chance, and which part waits for which; the whole sweep is for a quiet
+# machine, the slice is part of "make check", which others may load.
+MISSED = 0.1 if ALL else 0.4
+
 CLONE_CHILD_CLEARTID, CLONE_NEWUSER = 0x200000, 0x10000000
 CLONE_FILES = 0x400
 CLONE_NEWPID = 0x20000000
@@ -267,9 +273,7 @@ class Sweep:
         w.begin()
         check(not self.wrong, f"{len(self.wrong)} of {self.fired}: "
               f"{self.wrong[0] if self.wrong else ''}")
-        # how often the launcher polls while the command runs is chance, and
-        # on a busy machine so is which part of a start waits for which
-        check(self.missed <= self.tried * 0.4,
+        check(self.missed <= self.tried * MISSED,
               f"{self.missed} of the start did not fire")
         if not ALL:
             check(self.fired >= least, f"only {self.fired} fired in time")

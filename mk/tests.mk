@@ -149,6 +149,11 @@ check-san: deps-check
 
 conformance: check-conformance
 
+# Each call of the storage fails in each way, and power is lost 20,000 times:
+# some minutes.
+storage-sweep: $(B)/tests/unit/test_control_disk
+	$< --all
+
 unit: $(UNIT_BIN)
 	@tests/run --build $(B) unit
 
@@ -189,5 +194,5 @@ bench: deps-test
 	@$(MAKE) --no-print-directory $(JOBS) all $(BENCH_BIN)
 	tests/bench/run --build $(B)
 
-.PHONY: test-programs check check-san conformance unit fuzz fuzz-smoke bench
+.PHONY: test-programs storage-sweep check check-san conformance unit fuzz fuzz-smoke bench
 -include $(FUZZ_OBJ:.o=.d) $(FUZZ:%.c=build/fuzz/obj/%.d)

@@ -77,6 +77,16 @@ on_trouble(void *arg, const char *what, const struct err *e)
 	log_err(LOG_LEVEL_ERROR, what, e);
 }
 
+static void
+on_disk(void *arg, const struct err *why)
+{
+	(void)arg;
+	if (why != NULL)
+		log_err(LOG_LEVEL_ERROR, "nothing can be stored", why);
+	else
+		log_text(LOG_LEVEL_INFO, "storage", "it stores again");
+}
+
 static int
 keep_listeners(struct service *s, const struct service_options *o,
     struct err *e)
@@ -96,7 +106,8 @@ make_parts(struct service *s, const struct service_options *o, struct err *e)
 {
 	const struct storage_config storage = { .path = o->db_path,
 		.failed = o->failed,
-		.failed_arg = o->failed_arg };
+		.failed_arg = o->failed_arg,
+		.trouble = on_disk };
 	const struct api_server_options server = { .api = &s->api,
 		.chain = o->chain,
 		.key = o->key };

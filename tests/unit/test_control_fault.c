@@ -311,6 +311,12 @@ fault_try(enum fault_call call_, int at, int times, int rc, int half,
 		assert_non_null(storage_failure(w->storage));
 		assert_int_equal(w->failures, 1);
 	}
+	if (rc == SQLITE_FULL && k->accepted_after > 0) {
+		/* it was said when nothing could be stored, and when again */
+		assert_int_equal(w->troubles, 1);
+		assert_int_equal(w->recoveries, 1);
+		assert_null(storage_trouble(w->storage));
+	}
 	fired = fault.fired;
 	k->calls = fault.seen[call_];
 	fault.at = 0;

@@ -20,7 +20,9 @@ struct world {
 	struct hold hold;
 	struct err err; /* of the last call */
 	const char *vfs;
+	int log_pages;
 	int failures; /* times that "failed" was called */
+	int troubles, recoveries; /* that "trouble" was, with and without why */
 };
 
 struct world_call {
@@ -92,13 +94,27 @@ world_failed(void *arg, const struct err *why)
 	w->failures++;
 }
 
+static inline void
+world_trouble(void *arg, const struct err *why)
+{
+	struct world *w = arg;
+
+	if (why != NULL)
+		w->troubles++;
+	else
+		w->recoveries++;
+}
+
 static inline int
 world_open(struct world *w)
 {
 	struct storage_config c = { .path = w->path,
 		.vfs = w->vfs,
+		.log_pages = w->log_pages,
 		.failed = world_failed,
-		.failed_arg = w };
+		.failed_arg = w,
+		.trouble = world_trouble,
+		.trouble_arg = w };
 
 	return storage_create(w->loop, &c, &w->storage, &w->err);
 }

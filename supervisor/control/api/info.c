@@ -22,13 +22,17 @@ static void
 on_check(void *arg, const struct storage_none *done, const struct err *e)
 {
 	struct request *r = arg;
+	const struct err *trouble = storage_trouble(r->api->storage);
 
 	(void)e;
-	if (done != NULL)
-		answer_ok(r);
-	else
+	if (done == NULL)
 		request_fail(r, 503, ERR_SYSTEM,
 		    "the database does not answer");
+	else if (trouble != NULL)
+		request_fail(r, 503, trouble->code, "nothing is stored: %s",
+		    trouble->msg);
+	else
+		answer_ok(r);
 }
 
 void

@@ -221,14 +221,27 @@ request_fail(struct request *r, unsigned status, enum err_code code,
 	request_problem(r, status, code, detail);
 }
 
+/* Of the host's: what is full can be emptied, a disk that fails is left. */
+static const struct {
+	int sys;
+	unsigned status;
+} troubles[] = {
+	{ ENOSPC, 507 },
+	{ EDQUOT, 507 },
+	{ EIO, 503 },
+	{ EROFS, 503 },
+};
+
 void
 request_error(struct request *r, const struct err *e)
 {
-	int full =
-	    e->code == ERR_SYSTEM && (e->sys == ENOSPC || e->sys == EDQUOT);
+	unsigned status = (unsigned)err_http(e->code);
+	size_t i;
 
-	request_problem(r, full ? 507 : (unsigned)err_http(e->code), e->code,
-	    e->msg);
+	for (i = 0; e->code == ERR_SYSTEM && i < countof(troubles); i++)
+		if (troubles[i].sys == e->sys)
+			status = troubles[i].status;
+	request_problem(r, status, e->code, e->msg);
 }
 
 void

@@ -176,6 +176,10 @@ db_close(struct db *d)
 	for (i = 0; d->statements != NULL && i < DB_STATEMENTS; i++)
 		(void)sqlite3_finalize(d->statements[i].st);
 	free(take_ptr(&d->statements));
+	/* what the failure left in doubt is not to go home with the close */
+	if (d->h != NULL && d->broken)
+		(void)sqlite3_db_config(d->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
+		    1, NULL);
 	if (d->h != NULL)
 		(void)sqlite3_close(take_ptr(&d->h));
 }

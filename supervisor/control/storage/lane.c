@@ -6,7 +6,6 @@
 #include "lane.h"
 
 enum {
-	LANE_WAL_PAGES = 1000, /* after which the log is brought home */
 	LANE_STACK_BYTES = 512 * 1024,
 };
 
@@ -145,7 +144,7 @@ lane_checkpoint(struct lane *l)
 	int rc, left;
 
 	CRASH_POINT();
-	if (l->wal_pages < LANE_WAL_PAGES || l->db.broken)
+	if (l->wal_pages < l->wal_pages_max || l->db.broken)
 		return;
 	rc = sqlite3_wal_checkpoint_v2(l->db.h, NULL, SQLITE_CHECKPOINT_PASSIVE,
 	    &left, NULL);

@@ -65,6 +65,7 @@ struct lane {
 	struct jobs queue;
 	int stop;
 	int wal_pages; /* in the log; the writer's thread alone */
+	int wal_pages_max; /* after which it is brought home */
 };
 
 /* The connection is open (but LANE_SIDE's); start the thread. */

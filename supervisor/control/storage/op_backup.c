@@ -1,6 +1,7 @@
 /* A copy of the whole database while it is in use. */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -9,6 +10,21 @@
 enum {
 	BACKUP_PAGES = 256 /* a step: a megabyte */
 };
+
+/* A name that is not on the disk is no copy. */
+static int
+backup_sync_folder(const char *path, struct err *e)
+{
+	autofree char *copy = strdup(path);
+	autofd fd = -1;
+
+	if (copy == NULL)
+		return err_sys(e, ENOMEM, "%s", path);
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1 || fsync(fd) == -1)
+		return err_set(e, ERR_SYSTEM, "%s", path);
+	return 0;
+}
 
 /* The file must be ours from its first byte on, and nobody else's to read. */
 static int
@@ -78,7 +94,8 @@ op_backup(struct db *d, const struct storage_backup_request *q,
 		return -1;
 	/* the read that fixes what is seen */
 	if (db_number(d, "SELECT count(*) FROM sqlite_schema", &n, e) == -1 ||
-	    backup_into(d, q->path, e) == -1) {
+	    backup_into(d, q->path, e) == -1 ||
+	    backup_sync_folder(q->path, e) == -1) {
 		(void)sqlite3_exec(d->h, "ROLLBACK", NULL, NULL, NULL);
 		(void)unlink(q->path);
 		return -1;

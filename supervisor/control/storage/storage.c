@@ -9,8 +9,13 @@
 
 #include "lane.h"
 #include "op.h"
+#include "rewrite.h"
 #include "schema.h"
 #include "text.h"
+
+enum {
+	STORAGE_LOG_PAGES = 1000
+};
 
 struct storage {
 	struct storage_config config;
@@ -28,8 +33,8 @@ struct storage {
 	struct loop_call *flush;
 	struct jobs_asked asked;
 	size_t pending, bytes;
-	int failed;
-	struct err why;
+	int failed, troubled;
+	struct err why; /* of either */
 	int delivering, dead; /* destroyed by a callback: freed after it */
 };
 
@@ -95,6 +100,25 @@ storage_note(struct storage *s, const struct job *j)
 	s->why = j->err;
 }
 
+/* A request that is refused for its own sake says nothing of the disk. */
+static void
+storage_judge(struct storage *s, const struct job *j)
+{
+	int troubled = j->rc != 0;
+
+	if (s->failed || j->kind->lane != LANE_WRITE ||
+	    (troubled && j->err.code != ERR_SYSTEM))
+		return;
+	if (troubled)
+		s->why = j->err;
+	if (troubled == s->troubled)
+		return;
+	s->troubled = troubled;
+	if (s->config.trouble != NULL)
+		s->config.trouble(s->config.trouble_arg,
+		    troubled ? &s->why : NULL);
+}
+
 static void
 storage_deliver(struct storage *s, struct jobs *batch)
 {
@@ -108,6 +132,7 @@ storage_deliver(struct storage *s, struct jobs *batch)
 			TAILQ_REMOVE(&s->asked, j, asked);
 			s->pending--;
 			s->bytes -= j->bytes;
+			storage_judge(s, j);
 			storage_note(s, j);
 			if (j->fn != NULL)
 				j->kind->deliver(j);
@@ -252,19 +277,32 @@ storage_sync_folder(const struct storage *s, struct err *e)
 }
 
 /*
- * What the log holds after an fsync(2) that failed may be in the page cache
- * alone, where this process cannot tell it from what is on the disk; what is
- * committed behind it would be lost together with it.  So all of it is brought
- * home before anything is written, and the log begins anew.
+ * What an earlier process stored, as it is to be from now on.  The log may be
+ * in the page cache alone, after an fsync(2) that failed (rewrite.h): brought
+ * home as it is it would be half there when the power goes in the middle, and
+ * the database would be damaged.  So it is made durable before SQLite reads
+ * it, then brought home whole, and begins anew: the pages of the database that
+ * an fsync has failed for are all in it, since it begins anew only after one
+ * that succeeded.
  */
 static int
-storage_settle(struct db *d, struct err *e)
+storage_settle(struct storage *s, struct db *d, struct err *e)
 {
 	int rc = sqlite3_wal_checkpoint_v2(d->h, NULL,
 	    SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 
-	return rc == SQLITE_OK ? 0
-			       : db_error(d, rc, "bringing the log home", e);
+	if (rc != SQLITE_OK)
+		return db_error(d, rc, "bringing the log home", e);
+	return storage_sync_folder(s, e);
+}
+
+static int
+storage_rewrite_log(const struct storage *s, struct err *e)
+{
+	char path[sizeof(s->path) + 8];
+
+	(void)snprintf(path, sizeof(path), "%s-wal", s->path);
+	return rewrite_file(path, e);
 }
 
 static int
@@ -277,15 +315,18 @@ storage_open_lane(struct storage *s, enum lane_mode mode, struct err *e)
 	l->vfs = s->config.vfs;
 	l->done = storage_done;
 	l->done_arg = s;
+	l->wal_pages_max =
+	    s->config.log_pages > 0 ? s->config.log_pages : STORAGE_LOG_PAGES;
+	if (mode == LANE_WRITE && storage_rewrite_log(s, e) == -1)
+		return -1;
 	if (mode != LANE_SIDE) {
 		if (db_open(&l->db, s->path, s->config.vfs, mode == LANE_READ,
 			s->config.cache_bytes, e) == -1)
 			return -1;
 		l->open = 1;
 	}
-	if (mode == LANE_WRITE &&
-	    (schema_open(&l->db, e) == -1 || storage_settle(&l->db, e) == -1 ||
-		storage_sync_folder(s, e) == -1))
+	if (mode == LANE_WRITE && (schema_open(&l->db, e) == -1 ||
+				      storage_settle(s, &l->db, e) == -1))
 		return err_wrap(e, "%s", s->path);
 	return lane_start(l, e);
 }
@@ -379,6 +420,12 @@ const struct err *
 storage_failure(const struct storage *s)
 {
 	return s->failed ? &s->why : NULL;
+}
+
+const struct err *
+storage_trouble(const struct storage *s)
+{
+	return s->failed || s->troubled ? &s->why : NULL;
 }
 
 int64_t

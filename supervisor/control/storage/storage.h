@@ -521,7 +521,7 @@ struct storage_texts {
 #define STORAGE_REQUEST_check(T, N, B, S, L) N(nothing)
 
 /*
- * name, WRITE or READ, record of the reply.  ERR_NOT_FOUND where the named
+ * name, lane (WRITE, READ, SIDE: long ones), record of the reply.  ERR_NOT_FOUND where the named
  * object is not there; ERR_INVALID for what no caller may send.
  */
 #define STORAGE_OPS(X) \
@@ -583,7 +583,7 @@ struct storage_texts {
 	X(item_search, READ, items) \
 	X(item_spaces, READ, spaces) \
 	X(item_expire, WRITE, count) \
-	X(backup, READ, none) \
+	X(backup, SIDE, none) \
 	X(check, READ, none)
 
 /* ---- what is made of the tables ---- */
@@ -636,6 +636,7 @@ struct storage_config {
 	const char *path; /* of the database; its directory must be there */
 	const char *vfs; /* SQLite's name of the files' layer; NULL: usual */
 	int64_t cache_bytes; /* of pages, a connection; 0: 8 MiB */
+	int log_pages; /* after which the log is brought home; 0: 1000 */
 
 	/*
 	 * Called once, on the loop's thread, when nothing can be written any
@@ -644,6 +645,14 @@ struct storage_config {
 	 */
 	void (*failed)(void *arg, const struct err *why);
 	void *failed_arg;
+
+	/*
+	 * Called, on the loop's thread, when writes begin to be refused for a
+	 * reason that is no request's, such as a full disk, and with NULL when
+	 * one was stored again.  May be NULL.
+	 */
+	void (*trouble)(void *arg, const struct err *why);
+	void *trouble_arg;
 };
 
 /*
@@ -668,6 +677,9 @@ void storage_forget(struct storage *s, const void *arg);
 
 /* NULL, or why nothing can be written any more. */
 const struct err *storage_failure(const struct storage *s);
+
+/* NULL, or why the last write was refused, if for no request's sake. */
+const struct err *storage_trouble(const struct storage *s);
 
 /*
  * Milliseconds since 1970 as they were when the database was opened, and the

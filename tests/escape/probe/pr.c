@@ -315,8 +315,10 @@ pr_canary(void)
 	for (i = 0; i < n; i++)
 		hunt.needle[i] = reversed[n - 1 - i];
 	hunt.length = n;
+	/* outside, all the host's processes come before it */
 	for (i = 0; i < (probe_outside ? 1 : countof(places)); i++)
-		(void)probe_walk(places[i], 400000, pr_hunt_one, NULL);
+		(void)probe_walk(places[i], probe_outside ? 4000000 : 400000,
+		    pr_hunt_one, NULL);
 	probe_got("files with the launcher's canary",
 	    hunt.hits > 0 ? "%ld of %ld, first %s" : "none", hunt.hits,
 	    hunt.read, hunt.first);

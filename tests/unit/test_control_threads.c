@@ -297,6 +297,37 @@ checkpoint_write__tasks__replaced_by_task_and_index(void **state)
 }
 
 static void
+checkpoint_write__what_tasks_came_to__is_the_checkpoints(void **state)
+{
+	struct world *w = *state;
+	struct storage_checkpoint c;
+	struct storage_thread t;
+
+	thread(w, "t1", NULL);
+	call(checkpoint_put, NULL, T1, .checkpoint_id = "c1",
+	    .next = "[\"a\",\"b\"]", .tasks = "[1]", .interrupts = "[]",
+	    .values = "{\"k\":1}");
+	call(checkpoint_write, NULL, T1, .checkpoint_id = "c1",
+	    .tasks = "[{\"id\":\"x\",\"interrupts\":[{\"id\":\"i\"}]}]",
+	    .interrupts = "[{\"id\":\"i\"}]");
+	call(checkpoint_get, &c, T1);
+	assert_string_equal(c.next, "[\"a\",\"b\"]");
+	assert_string_equal(c.interrupts, "[{\"id\":\"i\"}]");
+	assert_string_equal(c.values, "{\"k\":1}");
+	call(thread_get, &t, T1);
+	assert_non_null(strstr(t.tasks, "\"x\""));
+	/* writes may be early, what tasks came to may not */
+	call(checkpoint_write, NULL, T1, .checkpoint_id = "c9",
+	    .writes = {
+		&(struct storage_write){ .task_id = "x", .channel = "ch" },
+		1 });
+	refuse(checkpoint_write, ERR_NOT_FOUND, "checkpoint", T1,
+	    .checkpoint_id = "c9", .next = "[]");
+	refuse(checkpoint_write, ERR_NOT_FOUND, "checkpoint", T1, .ns = "sub",
+	    .checkpoint_id = "c1", .next = "[]");
+}
+
+static void
 checkpoint_put__busy_thread__refused_without_the_fence(void **state)
 {
 	struct world *w = *state;
@@ -649,6 +680,8 @@ main(void)
 		world_test(
 		    checkpoint_history__before_limit_metadata_namespaces),
 		world_test(checkpoint_write__tasks__replaced_by_task_and_index),
+		world_test(
+		    checkpoint_write__what_tasks_came_to__is_the_checkpoints),
 		world_test(
 		    checkpoint_put__busy_thread__refused_without_the_fence),
 		world_test(

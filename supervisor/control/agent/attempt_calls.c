@@ -5,73 +5,10 @@
  */
 #include <string.h>
 
+#include "asked.h"
 #include "attempt_private.h"
 #include "crash.h"
 #include "json.h"
-
-/* A call that waits for storage. */
-struct asked {
-	struct attempt *attempt;
-	struct session_call *call;
-	json_t *keep; /* what the answer needs besides */
-	struct engine_waiter *waiter; /* of a join */
-	TAILQ_ENTRY(asked) next; /* among the joins */
-};
-
-static struct asked *
-asked_new(struct attempt *a, struct session_call *call)
-{
-	struct asked *q = malloc(sizeof(*q));
-
-	if (q != NULL)
-		*q = (struct asked){ .attempt = attempt_ref(a), .call = call };
-	return q;
-}
-
-static void
-asked_free(struct asked *q)
-{
-	attempt_unref(q->attempt);
-	json_decref(q->keep);
-	free(q);
-}
-
-/* The answer (taken; NULL: no memory), or the error. */
-static void
-asked_answer(struct asked *q, json_t *result, const struct err *error)
-{
-	static const struct err memory = { .code = ERR_SYSTEM,
-		.msg = "no memory" };
-
-	CRASH_POINT();
-	if (error != NULL)
-		attempt_note(q->attempt, error);
-	if (error != NULL || result == NULL)
-		session_fail(q->call, error != NULL ? error : &memory);
-	else
-		session_answer(q->call, result);
-	json_decref(result);
-	asked_free(q);
-}
-
-/* What could not even be asked. */
-static void
-asked_fail(struct asked *q, struct session_call *call, const struct err *e)
-{
-	static const struct err memory = { .code = ERR_SYSTEM,
-		.msg = "no memory" };
-
-	session_fail(call, q != NULL ? e : &memory);
-	if (q != NULL)
-		asked_free(q);
-}
-
-static void
-done_none(void *arg, const struct storage_none *r, const struct err *error)
-{
-	(void)r;
-	asked_answer(arg, json_object(), error);
-}
 
 /* ---- checkpoints ---------------------------------------------------------- */
 
@@ -318,7 +255,7 @@ call_checkpoint_delete(struct attempt *a, const json_t *params,
 				 .thread_id = a->run->thread_id,
 				 .run_id = a->run->run_id,
 				 .fence = a->run->fence },
-			     done_none, q, &e) == -1)
+			     asked_none, q, &e) == -1)
 		asked_fail(q, call, &e);
 	else
 		a->checkpoint_id[0] = '\0';

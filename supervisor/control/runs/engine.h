@@ -212,6 +212,11 @@ must_check int engine_checkpoint(struct engine_attempt *a,
     const struct storage_checkpoint_put_request *q,
     storage_checkpoint_put_fn *fn, void *arg, struct err *e);
 
+/* The same for writes of tasks on a checkpoint that is there. */
+must_check int engine_writes(struct engine_attempt *a,
+    const struct storage_checkpoint_write_request *q,
+    storage_checkpoint_write_fn *fn, void *arg, struct err *e);
+
 /*
  * The attempt's end, as it says itself or as its jail ended.  Once; it is
  * stored together with the events, and release() comes when that is done.

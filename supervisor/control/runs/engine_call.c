@@ -137,6 +137,7 @@ PASS(assistant_delete, run_cut, call_cut)
 
 WRITE(event_append, appended)
 WRITE(checkpoint_put, appended)
+WRITE(checkpoint_write, appended)
 
 int
 engine_emit(struct engine_attempt *a, const struct storage_event *events,
@@ -163,4 +164,18 @@ engine_checkpoint(struct engine_attempt *a,
 	mine.run_id = a->run.run_id;
 	mine.fence = a->run.fence;
 	return write_checkpoint_put(a, &mine, fn, arg, e);
+}
+
+int
+engine_writes(struct engine_attempt *a,
+    const struct storage_checkpoint_write_request *q,
+    storage_checkpoint_write_fn *fn, void *arg, struct err *e)
+{
+	struct storage_checkpoint_write_request mine = *q;
+
+	mine.tenant = a->run.tenant;
+	mine.thread_id = a->run.thread_id;
+	mine.run_id = a->run.run_id;
+	mine.fence = a->run.fence;
+	return write_checkpoint_write(a, &mine, fn, arg, e);
 }

@@ -454,25 +454,64 @@ op_checkpoint_put(struct db *d, const struct storage_checkpoint_put_request *q,
 	return put_rest(d, &p, ret, e);
 }
 
-int
-op_checkpoint_write(struct db *d,
-    const struct storage_checkpoint_write_request *q, struct storage_none *ret,
+/* What tasks have come to since the checkpoint was put. */
+static int
+write_tasks(struct db *d, const struct storage_checkpoint_write_request *q,
     struct err *e)
 {
-	int64_t bytes = 0;
+	if (q->next == NULL && q->tasks == NULL && q->interrupts == NULL)
+		return 0;
+	if (db_exec(d,
+		"UPDATE checkpoint SET next = ifnull(:next, next),"
+		" tasks = ifnull(:tasks, tasks),"
+		" interrupts = ifnull(:interrupts, interrupts)"
+		" WHERE tenant = :tenant AND thread_id = :thread_id"
+		" AND ns = ifnull(:ns, '') AND checkpoint_id = :checkpoint_id",
+		e) == -1)
+		return -1;
+	return db_changes(d) > 0
+		   ? 0
+		   : op_not_found("checkpoint", q->checkpoint_id, e);
+}
+
+static int
+write_events(struct db *d, const struct storage_checkpoint_write_request *q,
+    struct storage_appended *ret, struct err *e)
+{
+	ret->first_seq = 0;
+	ret->last_seq = -1;
+	if (q->events.n == 0)
+		return 0;
+	if (q->run_id == NULL)
+		return err_set(e, ERR_INVALID, "events belong to a run");
+	return op_event_add(d, q->tenant, q->run_id, q->events.v, q->events.n,
+	    ret, e);
+}
+
+static int64_t
+write_bytes(const struct storage_checkpoint_write_request *q)
+{
+	int64_t n = op_event_bytes(q->events.v, q->events.n);
 	size_t i;
 
 	for (i = 0; i < q->writes.n; i++)
-		bytes += (int64_t)q->writes.v[i].data.size;
+		n += (int64_t)q->writes.v[i].data.size;
+	return n;
+}
+
+int
+op_checkpoint_write(struct db *d,
+    const struct storage_checkpoint_write_request *q,
+    struct storage_appended *ret, struct err *e)
+{
 	if (q->thread_id == NULL || q->checkpoint_id == NULL)
 		return err_set(e, ERR_INVALID,
 		    "a checkpoint has a thread and an id");
-	if (put_allowed(d, q->tenant, q->thread_id, q->run_id, q->fence, bytes,
-		e) == -1 ||
-	    checkpoint_writes(d, q, e) == -1)
+	if (put_allowed(d, q->tenant, q->thread_id, q->run_id, q->fence,
+		write_bytes(q), e) == -1 ||
+	    write_tasks(d, q, e) == -1 || checkpoint_writes(d, q, e) == -1)
 		return -1;
-	ret->done = 1;
-	return 0;
+	return write_events(d, q, ret, e);
 }
 
 /* ---- reading ---- */

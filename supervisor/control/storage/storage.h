@@ -473,10 +473,14 @@ struct storage_texts {
 	T(ns) T(checkpoint_id) T(parent_id) T(metadata) T(type) B(data) \
 	T(versions) T(values) T(next) T(tasks) T(interrupts) \
 	L(channel, channels) L(write, writes) L(event, events)
-/* Writes with a task_id and idx that are there are replaced. */
+/*
+ * Writes with a task_id and idx that are there are replaced.  next, tasks,
+ * interrupts: what the checkpoint's are from now on; NULL: as they are, and
+ * then the checkpoint need not be there yet.
+ */
 #define STORAGE_REQUEST_checkpoint_write(T, N, B, S, L) \
 	T(tenant) T(thread_id) T(run_id) N(fence) T(ns) T(checkpoint_id) \
-	L(write, writes)
+	L(write, writes) T(next) T(tasks) T(interrupts) L(event, events)
 /* checkpoint_id NULL: the newest.  full: with channels and writes. */
 #define STORAGE_REQUEST_checkpoint_get(T, N, B, S, L) \
 	T(tenant) T(thread_id) T(ns) T(checkpoint_id) N(full)
@@ -569,7 +573,7 @@ struct storage_texts {
 	X(event_read, READ, events) \
 	X(event_expire, WRITE, count) \
 	X(checkpoint_put, WRITE, appended) \
-	X(checkpoint_write, WRITE, none) \
+	X(checkpoint_write, WRITE, appended) \
 	X(checkpoint_get, READ, checkpoint) \
 	X(checkpoint_list, READ, checkpoints) \
 	X(checkpoint_patch, WRITE, none) \

@@ -115,9 +115,9 @@ def all_participants_at_once(w):
     for _ in range(10 if ALL else 3):
         jail, _ = w.running()
         jails.append(jail)
-        launcher, *others = participants(jail)
-        # with the janitor first nobody is there to do its work
-        for pid in [*others, launcher]:
+        # the janitor first, so that nobody removes what the others leave
+        for pid in sorted(participants(jail),
+                          key=lambda p: name_of(p) != "warder-janitor"):
             kill(pid)
         jail.popen.wait()
         wait_until(lambda: not descendants(os.getpid()), patience(2),

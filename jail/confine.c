@@ -26,7 +26,8 @@
 
 enum {
 	KERNEL_SIGNALS = 64,
-	KERNEL_SIGSET = 8
+	KERNEL_SIGSET = 8,
+	CONFINE_TRIES = 1000, /* for what another may undo in between */
 };
 
 /* struct sigaction as the kernel has it */
@@ -121,6 +122,25 @@ confine_offset_line(char *p, const char *clock, const struct timespec *now)
 	return n;
 }
 
+/*
+ * The memory is the launcher's, and so is what others do to it meanwhile:
+ * another jail's stage that changes its ids closes /proc/self to us.
+ */
+static long
+confine_open_offsets(void)
+{
+	long fd = -EACCES;
+	int tries;
+
+	for (tries = 0; tries < CONFINE_TRIES && fd == -EACCES; tries++) {
+		if (tries > 0)
+			(void)SYS(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0);
+		fd = SYS(SYS_openat, AT_FDCWD, "/proc/self/timens_offsets",
+		    O_WRONLY | O_CLOEXEC, 0);
+	}
+	return fd;
+}
+
 static long
 confine_clocks(void)
 {
@@ -133,8 +153,7 @@ confine_clocks(void)
 	(void)SYS(SYS_clock_gettime, CLOCK_BOOTTIME, &boot);
 	n = confine_offset_line(text, "monotonic", &monotonic);
 	n += confine_offset_line(text + n, "boottime", &boot);
-	fd = SYS(SYS_openat, AT_FDCWD, "/proc/self/timens_offsets",
-	    O_WRONLY | O_CLOEXEC, 0);
+	fd = confine_open_offsets();
 	if (fd < 0)
 		return fd;
 	r = SYS(SYS_write, fd, text, n);
@@ -186,6 +205,9 @@ confine_ids(struct stage *s)
 	r = SYS(SYS_setresuid, AGENT_UID, effective, effective);
 	if (r < 0)
 		return r;
+	/* which the launcher may not look at for a while */
+	if (s->dumpable == 1)
+		(void)SYS(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0);
 	/* a change of ids disarms it */
 	stage_what(&s->two, "prctl PDEATHSIG");
 	if ((r = confine_arm_death()) < 0)

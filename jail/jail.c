@@ -864,7 +864,7 @@ jail_release(struct jail *j, struct err *e)
 	struct timespec limit = { .tv_sec = JAIL_HELLO_MS / 1000 };
 	struct stage *s = j->stage;
 
-	j->dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+	j->stage->dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
 	j->released = 1;
 	s->images = j->quota.posture.count[QUOTA_IMAGE] > 0;
 	jail_order(j, &s->prepared);
@@ -888,7 +888,7 @@ static void
 jail_know_init(struct jail *j)
 {
 	j->init = __atomic_load_n(&j->stage->init_pid, __ATOMIC_ACQUIRE);
-	if (j->dumpable == 1)
+	if (j->stage->dumpable == 1)
 		(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 }
 
@@ -973,24 +973,47 @@ jail_give_files(struct jail *j, struct err *e)
 	return r;
 }
 
-/*
- * In the order in which it is waited for; the first command is last.  Where
- * nobody is there to take it, the stages know why.
- */
+/* In the order in which it is waited for; the first command comes last. */
 static int
-jail_feed(struct jail *j, const struct jail_command *first, int ret_stdio[3],
-    struct err *e)
+jail_supply(struct jail *j, struct err *e)
 {
 	int r = jail_give_files(j, e);
 
 	if (r == 0)
 		r = jail_await_quota(j, e);
+	j->supplied = r == 0;
+	return r;
+}
+
+/* Where nobody is there to take it, the stages know why. */
+static int
+jail_feed(struct jail *j, const struct jail_command *first, int ret_stdio[3],
+    struct err *e)
+{
+	int r = j->supplied ? 0 : jail_supply(j, e);
+
 	if (r == 0 && first != NULL)
 		r = jail_start(j, first, ret_stdio, e);
 	if (r == -1 && e->code == ERR_SYSTEM &&
 	    (e->sys == EPIPE || e->sys == ECONNRESET))
 		return jail_explain(j, e);
 	return r;
+}
+
+int
+jail_park(struct jail *j, struct err *e)
+{
+	if (!j->released && jail_release(j, e) == -1)
+		return -1;
+	return j->supplied ? 0 : jail_supply(j, e);
+}
+
+int
+jail_is_dead(const struct jail *j)
+{
+	struct pollfd p = { .fd = j->control, .events = POLLIN };
+
+	return poll(&p, 1, 0) != 0;
 }
 
 static int

@@ -144,6 +144,13 @@ int jail_is_current(const struct jail *j);
 must_check int jail_release(struct jail *j, struct err *e);
 
 /*
+ * The same, and give it all that it waits for: it comes by itself to where it
+ * waits for a command.  jail_launch() then says whether it did.  On failure
+ * only jail_destroy() may follow.
+ */
+must_check int jail_park(struct jail *j, struct err *e);
+
+/*
  * Make the jail; its warder-init waits for commands.  "first" may be NULL;
  * given, it starts without another wake-up, as by jail_start().  On failure
  * the error names the step, nothing was executed in the jail, and only
@@ -151,6 +158,12 @@ must_check int jail_release(struct jail *j, struct err *e);
  */
 must_check int jail_launch(struct jail *j, const struct jail_command *first,
     int ret_stdio[3], struct err *e);
+
+/*
+ * 1: a launched jail that has not had a command yet is no more: its
+ * warder-init has nothing to say, so that anything readable is its end.
+ */
+int jail_is_dead(const struct jail *j);
 
 /*
  * What a launched jail's connections arrive at, none without

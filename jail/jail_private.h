@@ -29,8 +29,7 @@ struct jail {
 	int uid_lock;
 	uid_t maker; /* whose rights it was begun with */
 	pid_t janitor, init;
-	int dumpable; /* what we were when we released it */
-	int released, launched;
+	int released, supplied, launched;
 	int gone; /* warder-init's end of file was seen */
 	struct ipc_msg message;
 };

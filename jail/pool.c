@@ -1,6 +1,5 @@
 #include "pool.h"
 
-#include <poll.h>
 #include <string.h>
 
 #include "clock.h"
@@ -82,13 +81,10 @@ pool_remove(struct pool *p, unsigned i)
 	return m;
 }
 
-/* A parked warder-init has nothing to say: anything readable is its end. */
 static int
 pool_is_dead(const struct pool *p, const struct pool_member *m)
 {
-	struct pollfd f = { .fd = jail_fd(m->jail), .events = POLLIN };
-
-	return poll(&f, 1, 0) != 0 ||
+	return jail_is_dead(m->jail) ||
 	       (m->beside != NULL && p->options.beside->dead(m->beside));
 }
 

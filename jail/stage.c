@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <time.h>
 
 #include "msg_init.h"
@@ -189,6 +190,13 @@ one_is_forgotten(void)
 	       0;
 }
 
+static uint64_t
+one_signals(void)
+{
+	return (uint64_t)1 << (STAGE_SIGNAL_ORDER - 1) |
+	       (uint64_t)1 << (STAGE_SIGNAL_DEATH - 1);
+}
+
 /*
  * Until the launcher sets *word, or dies: 0, or -ESRCH.  Both are told by
  * signals, all of which are blocked, so that one which comes before the sleep
@@ -200,8 +208,7 @@ static long
 one_await(const struct stage *s, const uint32_t *word,
     const struct timespec *look)
 {
-	const uint64_t set = (uint64_t)1 << (STAGE_SIGNAL_ORDER - 1) |
-			     (uint64_t)1 << (STAGE_SIGNAL_DEATH - 1);
+	const uint64_t set = one_signals();
 
 	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == 0) {
 		(void)SYS(SYS_prctl, PR_SET_PDEATHSIG, STAGE_SIGNAL_DEATH, 0, 0,
@@ -395,6 +402,39 @@ janitor_close_others(const struct stage *s, int init_pidfd)
 	(void)SYS(SYS_close_range, from, ~0U, 0);
 }
 
+/*
+ * A launcher that executes another program tells nobody, but its jail does
+ * not survive that either, for want of its lifeline: so until a signal comes
+ * the jail's end is waited for too, and looked then whether the launcher is
+ * still the one it was.
+ */
+static long
+janitor_await(const struct stage *s, int init_pidfd)
+{
+	const struct timespec look = { .tv_sec = STAGE_LOOK_S }, now = { 0 };
+	const uint64_t set = one_signals();
+	struct pollfd p[] = {
+		{ .fd = (int)SYS(SYS_signalfd4, -1, &set, sizeof(set),
+		      SFD_CLOEXEC),
+		    .events = POLLIN },
+		{ .fd = init_pidfd, .events = POLLIN },
+	};
+
+	if (p[0].fd < 0 || p[1].fd < 0)
+		return one_await(s, &s->released, NULL);
+	while (__atomic_load_n(&s->released, __ATOMIC_ACQUIRE) == 0) {
+		(void)SYS(SYS_prctl, PR_SET_PDEATHSIG, STAGE_SIGNAL_DEATH, 0, 0,
+		    0);
+		if (one_is_orphan(s))
+			return -ESRCH;
+		if (p[1].revents != 0)
+			return one_await(s, &s->released, &look);
+		(void)SYS(SYS_ppoll, p, countof(p), 0, 0, 0);
+		(void)SYS(SYS_rt_sigtimedwait, &set, 0, &now, sizeof(set));
+	}
+	return 0;
+}
+
 static void
 janitor_wait(int pidfd)
 {
@@ -416,13 +456,14 @@ janitor(struct stage *s)
 {
 	static const char name[] = "warder-janitor";
 	struct cgroup left = *s->cgroup;
-	long init_pidfd = SYS(SYS_pidfd_open, s->init_pid, 0);
+	long init_pidfd = SYS(SYS_pidfd_open, s->init_pid, 0), r;
 
 	(void)SYS(SYS_prctl, PR_SET_NAME, name, 0, 0, 0);
 	(void)SYS(SYS_setsid);
 	janitor_close_others(s, (int)init_pidfd);
 	(void)SYS(SYS_chdir, "/");
-	if (one_await(s, &s->released, NULL) < 0) {
+	r = janitor_await(s, (int)init_pidfd);
+	if (r < 0) {
 		cgroup_rescue(&left);
 		if (init_pidfd >= 0)
 			(void)SYS(SYS_pidfd_send_signal, init_pidfd, SIGKILL, 0,
@@ -431,7 +472,7 @@ janitor(struct stage *s)
 	if (init_pidfd >= 0)
 		janitor_wait((int)init_pidfd);
 	(void)cgroup_remove(&left, STAGE_GROUPS_MS);
-	if (one_is_orphan(s)) {
+	if (r < 0 || one_is_orphan(s)) {
 		protect_remove(s);
 		one_unlink(s);
 	}

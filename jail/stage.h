@@ -124,6 +124,7 @@ struct stage {
 	int rootless;
 	int rootfs_fd; /* rootfs {dir: …}: as struct stage_source's; or -1 */
 	int images; /* 1: those of them that lie on disk are still to come */
+	int dumpable; /* what the launcher was */
 	int keep; /* 1: send INIT_KEEP for what may be kept */
 	const struct capture_request *capture; /* NULL: loopback alone */
 	int control_fd; /* warder-init's end */

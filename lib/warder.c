@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "clock.h"
 #include "egress/egress.h"
 #include "err.h"
 #include "jail/environ.h"
@@ -29,7 +30,12 @@
 #define EXPORT __attribute__((visibility("default")))
 
 enum {
-	LIBRARY_COMMAND_ID = 1
+	LIBRARY_COMMAND_ID = 1,
+	/* between two starts that make a third one likely soon; and what has
+	 * seen the host's files longer ago is not started any more */
+	LIBRARY_SOON_MS = 5000,
+	LIBRARY_SHORT_MS = 3, /* a command that is not to share processors with
+			       * the next jail's making */
 };
 
 struct warder {
@@ -47,8 +53,12 @@ struct warder_policy {
 	struct seccomp_program program;
 	union plan_net_room *net; /* NULL: it has no services */
 	char digest[SHA256_HEX_SIZE];
-	unsigned starts;
 	struct jail *spare; /* the next start's, prepared; or NULL */
+	uint64_t parked_ms; /* since when it waits for a command; 0: it is not
+			     * made yet */
+	uint64_t started_ms; /* the last start; 0: none */
+	int often; /* the last two were no further apart than SOON */
+	unsigned live; /* runs that are not closed */
 };
 
 struct warder_pool {
@@ -65,6 +75,7 @@ struct warder_run {
 	struct run_report report;
 	struct environ env;
 	struct egress *egress; /* NULL: the policy has no services */
+	int counted; /* 1: in the policy's live */
 	union plan_net_room *nothing; /* in force; NULL: it never was */
 	int ended; /* 1: report is filled */
 };
@@ -164,6 +175,7 @@ library_drop_spare(struct warder_policy *p)
 	if (p->spare != NULL && jail_is_ours(p->spare))
 		(void)jail_destroy(p->spare);
 	p->spare = NULL;
+	p->parked_ms = 0;
 }
 
 EXPORT void
@@ -339,18 +351,6 @@ library_run(struct warder_run *r, const struct warder_command *c, int launched,
 		   : egress_attach(r->egress, r->jail, &r->run, e);
 }
 
-EXPORT void
-warder_run_close(struct warder_run *r)
-{
-	if (r == NULL)
-		return;
-	run_finish(&r->run);
-	(void)jail_destroy(r->jail);
-	egress_end(r->egress, NULL);
-	free(r->nothing);
-	free(r);
-}
-
 static int
 library_environ(struct warder_run *r, const struct warder_command *c,
     struct err *e)
@@ -417,10 +417,19 @@ library_may_spare(const struct warder_policy *p)
 	return plan->rootfs == PLAN_ROOTFS_HOST && p->net == NULL;
 }
 
+/* Who starts one jail only, or one now and then, does not pay for two. */
+static void
+library_count_start(struct warder_policy *p)
+{
+	uint64_t now = clock_now_ms();
+
+	p->often = p->started_ms != 0 && now - p->started_ms < LIBRARY_SOON_MS;
+	p->started_ms = now;
+}
+
 /*
- * Half of a start can be done before it is asked for: while a jail runs, the
- * next one's network namespace, control groups and images are made.  Who
- * starts one jail only does not pay for two.
+ * A start can be done before it is asked for: while a jail runs or ends, the
+ * next one's network namespace, control groups and images are made.
  */
 static void
 library_make_spare(struct warder_policy *p)
@@ -428,7 +437,7 @@ library_make_spare(struct warder_policy *p)
 	struct jail_options o;
 	struct err x;
 
-	if (p->starts++ == 0 || p->spare != NULL || !library_may_spare(p))
+	if (!p->often || p->spare != NULL || !library_may_spare(p))
 		return;
 	library_options(p, &o);
 	/* what is wrong with it, the next start will say */
@@ -437,18 +446,82 @@ library_make_spare(struct warder_policy *p)
 }
 
 static int
+library_has_spare(const struct warder_policy *p)
+{
+	return p->spare != NULL && jail_is_ours(p->spare) &&
+	       jail_is_current(p->spare);
+}
+
+/* Beside a jail's end it comes to where it waits for its command. */
+static void
+library_park_spare(struct warder_policy *p)
+{
+	struct err x;
+
+	if (!library_has_spare(p) || p->parked_ms != 0)
+		return;
+	if (jail_park(p->spare, &x) == -1)
+		library_drop_spare(p);
+	else
+		p->parked_ms = clock_now_ms();
+}
+
+/* 1: it waits for its command, and has not waited too long. */
+static int
+library_is_parked(struct warder_policy *p)
+{
+	struct err x;
+
+	return clock_now_ms() - p->parked_ms < LIBRARY_SOON_MS &&
+	       jail_launch(p->spare, NULL, NULL, &x) == 0 &&
+	       !jail_is_dead(p->spare);
+}
+
+/* What was begun waits for its jail no longer than this one's end takes. */
+static void
+library_end(struct warder_run *r)
+{
+	struct warder_policy *p = r->policy;
+
+	if (!r->counted) {
+		(void)jail_destroy(r->jail);
+		return;
+	}
+	p->live--;
+	library_park_spare(p);
+	library_make_spare(p);
+	(void)jail_destroy(r->jail);
+	library_park_spare(p);
+}
+
+EXPORT void
+warder_run_close(struct warder_run *r)
+{
+	if (r == NULL)
+		return;
+	run_finish(&r->run);
+	library_end(r);
+	egress_end(r->egress, NULL);
+	free(r->nothing);
+	free(r);
+}
+
+/* *ret_launched: it lives, and waits for its command. */
+static int
 library_new_jail(struct warder_run *r, const struct warder_command *c,
-    struct err *e)
+    int *ret_launched, struct err *e)
 {
 	struct warder_policy *p = r->policy;
 	struct jail_options o;
 
-	if (p->spare != NULL && jail_is_ours(p->spare) &&
-	    jail_is_current(p->spare)) {
+	*ret_launched = p->parked_ms != 0;
+	if (library_has_spare(p) && (!*ret_launched || library_is_parked(p))) {
 		r->jail = p->spare;
 		p->spare = NULL;
+		p->parked_ms = 0;
 		return 0;
 	}
+	*ret_launched = 0;
 	library_drop_spare(p);
 	library_options(p, &o);
 	if (library_egress(p, c->environment, 0, &o, &r->egress, e) == -1)
@@ -462,16 +535,21 @@ warder_start(struct warder_policy *p, const struct warder_command *c,
 {
 	struct warder_run *r = library_new_run(p);
 	struct err x = { 0 };
+	int launched;
 
 	if (r == NULL)
 		return library_no_memory(e);
 	if (library_environ(r, c, &x) == -1 ||
-	    library_new_jail(r, c, &x) == -1 ||
-	    library_run(r, c, 0, &x) == -1) {
+	    library_new_jail(r, c, &launched, &x) == -1 ||
+	    library_run(r, c, launched, &x) == -1) {
 		warder_run_close(r);
 		return library_fail(e, &x);
 	}
-	library_make_spare(p);
+	r->counted = 1;
+	library_count_start(p);
+	/* with one that runs already, the next may come before its end */
+	if (p->live++ > 0)
+		library_make_spare(p);
 	*ret = r;
 	return 0;
 }
@@ -496,6 +574,26 @@ library_report(const struct warder_run *r, struct warder_report *ret)
 	};
 }
 
+/* What takes longer leaves time for the next one's jail. */
+static int
+library_wait(struct warder_run *r, int timeout_ms, struct err *e)
+{
+	int n;
+
+	if (!r->counted || timeout_ms == 0 || !r->policy->often ||
+	    r->policy->spare != NULL)
+		return run_wait(&r->run, timeout_ms, &r->report, e);
+	if (timeout_ms > 0 && timeout_ms <= LIBRARY_SHORT_MS)
+		return run_wait(&r->run, timeout_ms, &r->report, e);
+	n = run_wait(&r->run, LIBRARY_SHORT_MS, &r->report, e);
+	if (n != 0)
+		return n;
+	library_make_spare(r->policy);
+	if (timeout_ms > 0)
+		timeout_ms -= LIBRARY_SHORT_MS;
+	return run_wait(&r->run, timeout_ms, &r->report, e);
+}
+
 EXPORT int
 warder_wait(struct warder_run *r, int timeout_ms, struct warder_report *ret,
     struct warder_error *e)
@@ -503,7 +601,7 @@ warder_wait(struct warder_run *r, int timeout_ms, struct warder_report *ret,
 	struct err x = { 0 };
 
 	if (!r->ended) {
-		int n = run_wait(&r->run, timeout_ms, &r->report, &x);
+		int n = library_wait(r, timeout_ms, &x);
 
 		if (n == -1)
 			return library_fail(e, &x);

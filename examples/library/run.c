@@ -2,9 +2,11 @@
  * run.c: run a command in a jail with libwarder.
  *
  *	cc run.c $(pkg-config --cflags --libs warder) -o run
- *	./run [--policy FILE] [--pool] -- COMMAND [ARGUMENT …]
+ *	./run [--policy FILE] [--pool | --ahead] -- COMMAND [ARGUMENT …]
  *
- * With --pool the command starts in a jail that was prepared beforehand.
+ * With --pool the command starts in a jail that was prepared beforehand; with
+ * --ahead it is the third that starts under its policy, in a jail that was
+ * made while the second one's ended.
  * The exit status is the one that "warder exec" would give.
  */
 #include <stdio.h>
@@ -81,6 +83,20 @@ start_fresh(struct warder_policy *policy, const struct warder_command *c)
 }
 
 static int
+start_ahead(struct warder_policy *policy, const struct warder_command *c)
+{
+	static const char *const nothing[] = { "/bin/true", NULL };
+	struct warder_command before;
+	int i, status = 0;
+
+	warder_command_init(&before);
+	before.argv = nothing;
+	for (i = 0; i < 2 && status == 0; i++)
+		status = start_fresh(policy, &before);
+	return status == 0 ? start_fresh(policy, c) : status;
+}
+
+static int
 start_from_pool(struct warder_policy *policy, const struct warder_command *c)
 {
 	struct warder_error e;
@@ -104,16 +120,20 @@ start_from_pool(struct warder_policy *policy, const struct warder_command *c)
 int
 main(int argc, char **argv)
 {
+	int (*start)(struct warder_policy *, const struct warder_command *) =
+	    start_fresh;
 	const char *file = NULL;
 	struct warder_policy *policy;
 	struct warder_command c;
 	struct warder_error e;
 	struct warder *w;
-	int i = 1, pool = 0, status;
+	int i = 1, status;
 
 	for (; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		if (strcmp(argv[i], "--pool") == 0)
-			pool = 1;
+			start = start_from_pool;
+		else if (strcmp(argv[i], "--ahead") == 0)
+			start = start_ahead;
 		else if (strcmp(argv[i], "--policy") == 0 && i + 1 < argc)
 			file = argv[++i];
 		else
@@ -121,7 +141,8 @@ main(int argc, char **argv)
 	}
 	if (i + 1 >= argc || strcmp(argv[i], "--") != 0) {
 		(void)fprintf(stderr,
-		    "usage: run [--policy FILE] [--pool] -- COMMAND …\n");
+		    "usage: run [--policy FILE] [--pool | --ahead] -- COMMAND "
+		    "…\n");
 		return 125;
 	}
 	if (warder_open(NULL, &w, &e) == -1)
@@ -134,7 +155,7 @@ main(int argc, char **argv)
 	c.argv = (const char *const *)argv + i + 1;
 	c.environment = (const char *const *)environ;
 	c.output = on_output;
-	status = (pool ? start_from_pool : start_fresh)(policy, &c);
+	status = start(policy, &c);
 	warder_policy_close(policy);
 	warder_close(w);
 	return status;

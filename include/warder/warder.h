@@ -95,10 +95,11 @@ struct warder_command {
 void warder_command_init(struct warder_command *c);
 
 /*
- * Start it in a new jail.  From the second start with a policy on, the jail
- * of the next one is prepared while this one runs, unless the policy gives
- * host directories or has services: a process that waits, without a program
- * of its own, until it is used or the policy is closed.
+ * Start it in a new jail.  From the second start within five seconds on, the
+ * jail of the next one is made while this one runs or is closed, unless the
+ * policy gives host directories or has services.  It waits for its command
+ * until it is used or the policy is closed, and is not used after five
+ * seconds.
  */
 int warder_start(struct warder_policy *p, const struct warder_command *c,
     struct warder_run **ret, struct warder_error *e);

@@ -239,8 +239,8 @@ def entered(warder, flags, command, **more):
     return jail
 
 
-def pooled(warder, flags, command, **more):
-    """From a pool of prepared jails: libwarder's example has one."""
+def by_library(way, warder, flags, command, **more):
+    """As libwarder's example starts it."""
     program = os.path.join(os.path.dirname(os.path.dirname(warder.program)),
                            "examples", "run")
     if not os.path.exists(program):
@@ -254,7 +254,7 @@ def pooled(warder, flags, command, **more):
     with open(path, "wb") as f:
         f.write(text)
     os.chmod(path, 0o644)
-    argv = [program, "--pool", "--policy", path, "--", *command]
+    argv = [program, way, "--policy", path, "--", *command]
     more.setdefault("stdin", subprocess.DEVNULL)
     more.setdefault("stdout", subprocess.PIPE)
     more.setdefault("stderr", subprocess.PIPE)
@@ -263,8 +263,18 @@ def pooled(warder, flags, command, **more):
     return jail
 
 
+def pooled(warder, flags, command, **more):
+    """From a pool of prepared jails."""
+    return by_library("--pool", warder, flags, command, **more)
+
+
+def ahead(warder, flags, command, **more):
+    """In the jail that was made while the one before ended."""
+    return by_library("--ahead", warder, flags, command, **more)
+
+
 # The path matrix: a fingerprint must be the same whichever way in was taken.
-PATHS = {"fresh": fresh, "pool": pooled, "exec": entered}
+PATHS = {"fresh": fresh, "pool": pooled, "ahead": ahead, "exec": entered}
 
 
 # ---- results --------------------------------------------------------------

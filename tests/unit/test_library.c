@@ -296,41 +296,69 @@ library_pool_fill__member_too_old__replaced(void **state)
 	warder_pool_close(pool);
 }
 
-/* The children of ours that are called warder-init. */
+/* Z: it has ended, and its parent has not asked how. */
 static int
-kill_parked(void)
+is_zombie(const char *pid)
 {
-	char path[64], list[4096], *p, *end;
-	int killed = 0;
+	char path[64], text[512] = "", *state;
 	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%s/stat", pid);
+	f = fopen(path, "r");
+	if (f == NULL)
+		return 1;
+	(void)!fgets(text, sizeof(text), f);
+	(void)fclose(f);
+	state = strrchr(text, ')');
+	return state != NULL && strncmp(state, ") Z", 3) == 0;
+}
+
+static pid_t last_parked;
+
+/* The living children of ours that are called warder-init: how many there
+ * are, the last of them, and each gets a signal. */
+static int
+signal_parked(int signo)
+{
+	char path[64], child[16], name[32];
+	FILE *list, *f;
+	int n = 0;
 
 	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children",
 	    (int)getpid());
-	f = fopen(path, "r");
-	assert_non_null(f);
-	assert_non_null(fgets(list, sizeof(list), f));
-	(void)fclose(f);
-	for (p = list;; p = end) {
-		long pid = strtol(p, &end, 10);
-		char name[32] = "";
+	list = fopen(path, "r");
+	assert_non_null(list);
+	while (fscanf(list, "%15s", child) == 1) {
+		siginfo_t info;
+		pid_t pid = (pid_t)strtol(child, NULL, 10);
 
-		if (end == p)
-			return killed;
-		(void)snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
+		(void)snprintf(path, sizeof(path), "/proc/%s/comm", child);
 		f = fopen(path, "r");
 		if (f == NULL)
 			continue;
 		if (fgets(name, sizeof(name), f) != NULL &&
-		    strcmp(name, "warder-init\n") == 0) {
-			siginfo_t info;
-
-			killed += kill((pid_t)pid, SIGKILL) == 0;
+		    strcmp(name, "warder-init\n") == 0 && !is_zombie(child)) {
+			n += kill(pid, signo) == 0;
+			last_parked = pid;
 			/* dead, and left for its launcher to reap */
-			(void)waitid(P_PID, (id_t)pid, &info,
-			    WEXITED | WNOWAIT);
+			if (signo != 0)
+				(void)waitid(P_PID, (id_t)pid, &info,
+				    WEXITED | WNOWAIT);
 		}
 		(void)fclose(f);
 	}
+	(void)fclose(list);
+	return n;
+}
+
+/* Without a jail that other tests left waiting. */
+static void
+open_again(void)
+{
+	struct warder_error e;
+
+	warder_policy_close(policy);
+	assert_int_equal(warder_policy_open(library, NULL, &policy, &e), 0);
 }
 
 static void
@@ -341,9 +369,10 @@ library_pool_start__parked_member_killed__a_living_one(void **state)
 	struct output o;
 
 	(void)state;
+	open_again();
 	assert_int_equal(warder_pool_open(policy, 2, 0, &pool, &e), 0);
 	assert_int_equal(warder_pool_fill(pool, 2, &e), 0);
-	assert_int_equal(kill_parked(), 2);
+	assert_int_equal(signal_parked(SIGKILL), 2);
 	pool_run(pool, "echo alive", &o);
 	assert_string_equal(o.bytes, "alive\n");
 	assert_int_equal(warder_pool_parked(pool), 0);
@@ -408,23 +437,6 @@ library_run_close__many_runs__no_descriptor_left(void **state)
 
 /* ---- what is prepared ahead ---- */
 
-/* Z: it has ended, and its parent has not asked how. */
-static int
-is_zombie(const char *pid)
-{
-	char path[64], text[512] = "", *state;
-	FILE *f;
-
-	(void)snprintf(path, sizeof(path), "/proc/%s/stat", pid);
-	f = fopen(path, "r");
-	if (f == NULL)
-		return 1;
-	(void)!fgets(text, sizeof(text), f);
-	(void)fclose(f);
-	state = strrchr(text, ')');
-	return state != NULL && strncmp(state, ") Z", 3) == 0;
-}
-
 /* How many children of a process live. */
 static int
 children(pid_t pid)
@@ -448,9 +460,11 @@ library_policy_close__after_two_starts__no_child_is_left(void **state)
 {
 	struct warder_policy *p;
 	struct warder_error e;
-	int before = children(getpid());
+	int before;
 
 	(void)state;
+	open_again();
+	before = children(getpid());
 	assert_int_equal(warder_policy_open(library, NULL, &p, &e), 0);
 	run_true(p);
 	assert_int_equal(children(getpid()), before);
@@ -460,6 +474,71 @@ library_policy_close__after_two_starts__no_child_is_left(void **state)
 	run_true(p);
 	warder_policy_close(p);
 	assert_int_equal(children(getpid()), before);
+}
+
+/* Its next jail comes by itself to where it waits for its command. */
+static void
+start_twice(void)
+{
+	const struct timespec nap = { .tv_nsec = 10000000 };
+	int tries;
+
+	open_again();
+	run_true(policy);
+	assert_int_equal(signal_parked(0), 0);
+	run_true(policy);
+	for (tries = 0; tries < 2000 && signal_parked(0) == 0; tries++)
+		(void)nanosleep(&nap, NULL);
+	assert_int_equal(signal_parked(0), 1);
+}
+
+static void
+library_start__third__in_the_parked_jail(void **state)
+{
+	struct warder_command c;
+	struct warder_error e;
+	struct warder_report r;
+	struct warder_run *run;
+	struct output o;
+	const char *argv[4];
+	pid_t was;
+
+	(void)state;
+	start_twice();
+	was = last_parked;
+	shell(&c, argv, "exec sleep 60", &o);
+	assert_int_equal(warder_start(policy, &c, &run, &e), 0);
+	assert_int_equal(signal_parked(0), 1);
+	assert_int_equal(last_parked, was);
+	warder_kill(run);
+	finish(run, &r);
+	open_again();
+	assert_int_equal(signal_parked(0), 0);
+}
+
+static void
+library_start__parked_jail_killed__another(void **state)
+{
+	(void)state;
+	start_twice();
+	assert_int_equal(signal_parked(SIGKILL), 1);
+	run_true(policy);
+	run_true(policy);
+	open_again();
+}
+
+/* The host's files may be others by then. */
+static void
+library_start__parked_too_long__another(void **state)
+{
+	const struct timespec old = { .tv_sec = 5, .tv_nsec = 200000000 };
+
+	(void)state;
+	start_twice();
+	(void)nanosleep(&old, NULL);
+	run_true(policy);
+	/* nor is another made for who comes so rarely */
+	assert_int_equal(signal_parked(0), 0);
 }
 
 static void
@@ -1053,6 +1132,9 @@ main(void)
 		    library_run_close__many_runs__no_descriptor_left),
 		cmocka_unit_test(
 		    library_policy_close__after_two_starts__no_child_is_left),
+		cmocka_unit_test(library_start__third__in_the_parked_jail),
+		cmocka_unit_test(library_start__parked_jail_killed__another),
+		cmocka_unit_test(library_start__parked_too_long__another),
 		cmocka_unit_test(library_start__forked__own_jail),
 		cmocka_unit_test(
 		    library_start__policy_with_services__reached_by_name),

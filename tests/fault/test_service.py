@@ -240,7 +240,8 @@ def state_changed(d, thread):
     made = ask(d, "POST", f"/threads/{thread}/state", {"values": {"n": 1}})
     state = ask(d, "GET", f"/threads/{thread}/state", None)
     equal((state["checkpoint"], state["values"]),
-          (made["checkpoint"], {"log": ["a"], "done": True, "n": 1}))
+          (made["checkpoint"],
+           {"log": ["a"], "name": "a", "done": True, "n": 1}))
 
 
 ASKED = (steps_and_nodes, question_and_answer, rolled_back, cancelled,

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """The demonstrations of "make run", and that they can fail."""
 
+import contextlib
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 
-from flow import TOP, Skip, check, equal, holds, main, test
+from flow import TOP, Skip, check, equal, holds, main, test, wait_until
 from private import PLACES
 
 
@@ -204,6 +207,113 @@ def token_demo_fails__call_refused(w):
 @test
 def token_demo_fails__run_refused(w):
     token_demo_fails(w, "policy: 1", "policy: 2", "exit status 125")
+
+
+# ---- the service: its port and its places are fixed, so it gets a network and,
+# as root, directories of its own ----------------------------------------------
+
+def ended(pid):
+    """Or waits for init to take notice."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
+            return f.read().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+class Alone:
+    """Where nothing of the host's service is seen."""
+
+    def __init__(self, w):
+        if os.geteuid() != 0:
+            raise Skip("a network of its own takes root")
+        self.w = w
+        self.pid = None  # warderd's, once it runs
+
+    def run(self, argv, **more):
+        done = subprocess.run(
+            [*self.way(), *argv], stdin=subprocess.DEVNULL, check=False,
+            capture_output=True, text=True, timeout=120, cwd=self.w.folder,
+            env=self.w.environment(**more))
+        started = re.search(r"^warderd, pid (\d+),", done.stdout, re.M)
+        if started:
+            self.pid = int(started.group(1))
+        return done
+
+    def way(self):
+        """Into the same place as before, or into a new one."""
+        kinds = ["--net", "--mount"] if self.w.root else ["--net"]
+        if self.pid is not None:
+            enter = ["nsenter", f"--target={self.pid}", *kinds, "--"]
+        else:
+            places = "".join(f"mkdir -p {p}; mount -t tmpfs none {p}; "
+                             for p in ("/run", *PLACES))
+            enter = ["unshare", *kinds, "sh", "-ec", "ip link set lo up; " +
+                     (places if self.w.root else "") + "exec \"$@\"", "sh"]
+        if not self.w.root:
+            groups = ",".join(str(g) for g in self.w.groups)
+            enter += ["setpriv", f"--reuid={self.w.uid}",
+                      f"--regid={self.w.gid}",
+                      f"--groups={groups}" if groups else "--clear-groups"]
+        return enter
+
+    def end(self):
+        """As the demonstration says that it is ended."""
+        if self.pid is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
+        wait_until(lambda: ended(self.pid), 30, "the end of warderd")
+
+
+@contextlib.contextmanager
+def alone(w):
+    place = Alone(w)
+    made = [p for p in PLACES if not os.path.exists(p)]
+    try:
+        yield place
+    finally:
+        place.end()
+        for p in made if w.root else ():
+            with contextlib.suppress(OSError):
+                os.rmdir(p)
+
+
+def service_demo(place, top):
+    return place.run([os.path.join(top, "examples", "service", "run"),
+                      os.path.dirname(os.path.dirname(place.w.program))])
+
+
+@test
+def service_demo_goes_on_after_a_kill(w):
+    with alone(w) as place:
+        r = service_demo(place, copy(w))
+        equal((r.returncode, r.stderr), (0, ""), r.stdout)
+        holds(r.stdout, "deployed: hello", "deployed: approve",
+              "Hello, you", "kill -9 of warder-control",
+              "the stream broke off; again from event",
+              "waits for an answer; its state is interrupted",
+              "drafted once, sent once", "now try",
+              f"kill {place.pid} ends it")
+        # what it tells people to try
+        key = re.search(r"export WARDER_API_KEY=(wdr_\w+)", r.stdout).group(1)
+        tried = place.run([w.program, "run", "approve", '{"to": "Bob"}',
+                           "--json"], WARDER_API_KEY=key)
+        check('"Bob"' in tried.stdout, f"{tried.stdout}{tried.stderr}")
+        # once more, with the service that runs already
+        r = service_demo(place, copy(w))
+        equal((r.returncode, r.stderr), (0, ""), r.stdout)
+        holds(r.stdout, "answers at 127.0.0.1:8123 already",
+              "drafted once, sent once")
+
+
+@test
+def service_demo_fails__asked_nothing(w):
+    top = copy(w)
+    edit(top, "run.interrupt(", "dict(", "agents/approve/approve.py")
+    with alone(w) as place:
+        r = service_demo(place, top)
+        equal((r.returncode, r.stderr), (1, "it asked nothing\n"), r.stdout)
 
 
 if __name__ == "__main__":

@@ -87,6 +87,14 @@ struct json_member {
 	int64_t min, max; /* of WHOLE; max of TEXT in bytes, 0: none */
 };
 
+/* A row: the member "name", or the one that is called as in the struct "type". */
+#define JSON_NAMED(type, member, name, kind, need, min, max)                   \
+	{                                                                      \
+		name, JSON_KIND_##kind, need, offsetof(type, member), min, max \
+	}
+#define JSON_ROW(type, member, kind, need, min, max) \
+	JSON_NAMED(type, member, #member, kind, need, min, max)
+
 /*
  * Fill "ret" from the object j by the n rows.  ERR_INVALID names the member
  * and what it must be; then some places may be filled.

@@ -350,14 +350,6 @@ spawn_abandon(struct spawn_run *r, enum spawn_why why)
 	spawn_kill(r, why);
 }
 
-void
-spawn_freeze(struct spawn_run *r, int on)
-{
-	struct spawn_freeze m = { .id = r->id, .on = on != 0 };
-
-	(void)!spawn_post(r->spawn, SPAWN_FREEZE, &m, sizeof(m), -1, NULL);
-}
-
 /* ---- what comes ---- */
 
 static struct spawn_run *

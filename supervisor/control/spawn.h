@@ -118,9 +118,6 @@ void spawn_kill(struct spawn_run *r, enum spawn_why why);
 /* Kill it, and call nobody any more; the handle is void. */
 void spawn_abandon(struct spawn_run *r, enum spawn_why why);
 
-/* Stop its processes, or let them go on; nobody is told when it is so. */
-void spawn_freeze(struct spawn_run *r, int on);
-
 /* "exited", "oom", …: the words of warder-report(5). */
 const char *spawn_end_name(uint32_t end);
 

@@ -12,6 +12,7 @@
 #include "crash.h"
 #include "json.h"
 #include "log.h"
+#include "lookup.h"
 #include "page.h"
 #include "routes.h"
 #include "supervisor/control/agent/ask.h"
@@ -85,19 +86,6 @@ on_described(void *arg, const json_t *result, const struct err *e)
 	describing_free(d);
 }
 
-static int
-is_native(const struct storage_agent *a)
-{
-	autojson *card = NULL;
-	const char *protocol;
-
-	if (json_parse(a->manifest, strlen(a->manifest), NULL, &card, NULL) ==
-	    -1)
-		return 0;
-	protocol = json_string_value(json_object_get(card, "protocol"));
-	return protocol != NULL && strcmp(protocol, "native") == 0;
-}
-
 /* Without it the graph is one node; nobody waits for it. */
 static void
 describe(struct request *r, const struct storage_agent *a)
@@ -107,7 +95,8 @@ describe(struct request *r, const struct storage_agent *a)
 	struct ask *ask;
 	struct err e;
 
-	if (a->description != NULL || r->api->jails == NULL || !is_native(a))
+	if (a->description != NULL || r->api->jails == NULL ||
+	    !lookup_is_native(a))
 		return;
 	d = calloc(1, sizeof(*d));
 	if (d == NULL)

@@ -19,30 +19,27 @@ struct assistant_body {
 	const json_t *config, *context, *metadata;
 };
 
-#define BODY(member, name, kind, need, max)                         \
-	{                                                           \
-		name, JSON_KIND_##kind, need,                       \
-		    offsetof(struct assistant_body, member), 0, max \
-	}
-
 static const struct json_member create_members[] = {
-	BODY(graph_id, "graph_id", TEXT, JSON_REQUIRED, 256),
-	BODY(assistant_id, "assistant_id", TEXT, JSON_NULLABLE, 36),
-	BODY(config, "config", OBJECT, JSON_NULLABLE, 0),
-	BODY(context, "context", OBJECT, JSON_NULLABLE, 0),
-	BODY(metadata, "metadata", OBJECT, JSON_NULLABLE, 0),
-	BODY(if_exists, "if_exists", TEXT, JSON_NULLABLE, 16),
-	BODY(name, "name", TEXT, JSON_NULLABLE, 256),
-	BODY(description, "description", TEXT, JSON_NULLABLE, 4096),
+	JSON_ROW(struct assistant_body, graph_id, TEXT, JSON_REQUIRED, 0, 256),
+	JSON_ROW(struct assistant_body, assistant_id, TEXT, JSON_NULLABLE, 0,
+	    36),
+	JSON_ROW(struct assistant_body, config, OBJECT, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct assistant_body, context, OBJECT, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct assistant_body, metadata, OBJECT, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct assistant_body, if_exists, TEXT, JSON_NULLABLE, 0, 16),
+	JSON_ROW(struct assistant_body, name, TEXT, JSON_NULLABLE, 0, 256),
+	JSON_ROW(struct assistant_body, description, TEXT, JSON_NULLABLE, 0,
+	    4096),
 };
 
 static const struct json_member patch_members[] = {
-	BODY(graph_id, "graph_id", TEXT, JSON_NULLABLE, 256),
-	BODY(config, "config", OBJECT, JSON_NULLABLE, 0),
-	BODY(context, "context", OBJECT, JSON_NULLABLE, 0),
-	BODY(metadata, "metadata", OBJECT, JSON_NULLABLE, 0),
-	BODY(name, "name", TEXT, JSON_NULLABLE, 256),
-	BODY(description, "description", TEXT, JSON_NULLABLE, 4096),
+	JSON_ROW(struct assistant_body, graph_id, TEXT, JSON_NULLABLE, 0, 256),
+	JSON_ROW(struct assistant_body, config, OBJECT, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct assistant_body, context, OBJECT, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct assistant_body, metadata, OBJECT, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct assistant_body, name, TEXT, JSON_NULLABLE, 0, 256),
+	JSON_ROW(struct assistant_body, description, TEXT, JSON_NULLABLE, 0,
+	    4096),
 };
 
 struct assistant_search {
@@ -52,18 +49,17 @@ struct assistant_search {
 };
 
 static const struct json_member search_members[] = {
-	{ "metadata", JSON_KIND_OBJECT, JSON_NULLABLE,
-	    offsetof(struct assistant_search, metadata), 0, 0 },
-	{ "graph_id", JSON_KIND_TEXT, JSON_NULLABLE,
-	    offsetof(struct assistant_search, graph_id), 0, 256 },
-	{ "name", JSON_KIND_TEXT, JSON_NULLABLE,
-	    offsetof(struct assistant_search, name), 0, 256 },
+	JSON_ROW(struct assistant_search, metadata, OBJECT, JSON_NULLABLE, 0,
+	    0),
+	JSON_ROW(struct assistant_search, graph_id, TEXT, JSON_NULLABLE, 0,
+	    256),
+	JSON_ROW(struct assistant_search, name, TEXT, JSON_NULLABLE, 0, 256),
 	PAGE_MEMBERS(struct assistant_search, page),
 };
 
 static const struct json_member versions_members[] = {
-	{ "metadata", JSON_KIND_OBJECT, JSON_NULLABLE,
-	    offsetof(struct assistant_search, metadata), 0, 0 },
+	JSON_ROW(struct assistant_search, metadata, OBJECT, JSON_NULLABLE, 0,
+	    0),
 	PAGE_MEMBERS(struct assistant_search, page),
 };
 
@@ -72,19 +68,15 @@ struct assistant_version {
 };
 
 static const struct json_member latest_members[] = {
-	{ "version", JSON_KIND_WHOLE, JSON_NULLABLE,
-	    offsetof(struct assistant_version, version), 1, INT32_MAX },
+	JSON_ROW(struct assistant_version, version, WHOLE, JSON_NULLABLE, 1,
+	    INT32_MAX),
 };
 
-#define BODY_OF(name)                                                      \
-	const struct route_body assistants_body_##name = { name##_members, \
-		countof(name##_members) }
-
-BODY_OF(create);
-BODY_OF(patch);
-BODY_OF(search);
-BODY_OF(versions);
-BODY_OF(latest);
+ROUTE_BODY(assistants, create);
+ROUTE_BODY(assistants, patch);
+ROUTE_BODY(assistants, search);
+ROUTE_BODY(assistants, versions);
+ROUTE_BODY(assistants, latest);
 
 /* ---- answers ----------------------------------------------------------------- */
 
@@ -131,15 +123,11 @@ static void
 on_count(void *arg, const struct storage_count *c, const struct err *e)
 {
 	struct request *r = arg;
-	autowriter w = { 0 };
 
-	if (c == NULL) {
+	if (c == NULL)
 		request_refused(r, e, "Assistant", "");
-		return;
-	}
-	writer_init(&w, 64);
-	writer_whole(&w, NULL, c->count);
-	request_written(r, 200, &w);
+	else
+		page_count(r, c->count);
 }
 
 /* ---- making and changing ------------------------------------------------------- */
@@ -283,15 +271,11 @@ assistants_get(struct request *r)
 static struct assistant_search *
 read_search(struct request *r)
 {
-	struct assistant_search *s = request_keep(r, sizeof(*s));
+	struct assistant_search *s = request_state(r, sizeof(*s));
 
-	if (s == NULL) {
-		request_fail(r, 503, ERR_SYSTEM, "no memory");
-		return NULL;
-	}
-	s->page.limit = PAGE_LIMIT;
-	r->state = s;
-	return request_read(r, s) == -1 ? NULL : s;
+	if (s != NULL)
+		s->page.limit = PAGE_LIMIT;
+	return s == NULL || request_read(r, s) == -1 ? NULL : s;
 }
 
 void
@@ -415,15 +399,12 @@ describe(struct request *r, describe_fn *fn)
 		.tenant = r->who.tenant,
 		.assistant_id = r->args.text[0],
 	};
-	struct describing *d = request_keep(r, sizeof(*d));
+	struct describing *d = request_state(r, sizeof(*d));
 	struct err e = { 0 };
 
-	if (d == NULL) {
-		request_fail(r, 503, ERR_SYSTEM, "no memory");
+	if (d == NULL)
 		return;
-	}
 	d->fn = fn;
-	r->state = d;
 	if (storage_assistant_get(r->api->storage, &q, on_described, r, &e) ==
 	    -1)
 		request_error(r, &e);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "api.h"
+#include "lookup.h"
 #include "supervisor/control/agent/ask.h"
 #include "supervisor/control/agent/attempt.h"
 #include "supervisor/control/runs/engine.h"
@@ -327,20 +328,6 @@ join_begin(struct change *c, const struct storage_checkpoint *base,
 
 /* ---- whose it is ---------------------------------------------------------------- */
 
-/* Programs that only print have no reducers. */
-static int
-agent_has_reducers(const struct storage_agent *a)
-{
-	autojson *card = NULL;
-	const char *protocol;
-
-	if (json_parse(a->manifest, strlen(a->manifest), NULL, &card, NULL) ==
-	    -1)
-		return 0;
-	protocol = json_string_value(json_object_get(card, "protocol"));
-	return protocol != NULL && strcmp(protocol, "native") == 0;
-}
-
 static void
 on_owner(void *arg, const struct storage_agent *a, const struct err *e)
 {
@@ -351,7 +338,7 @@ on_owner(void *arg, const struct storage_agent *a, const struct err *e)
 		return;
 	}
 	c->owned = 1;
-	if (a != NULL && agent_has_reducers(a))
+	if (a != NULL && lookup_is_native(a))
 		(void)snprintf(c->digest, sizeof(c->digest), "%s", a->digest);
 	ask_base(c);
 }

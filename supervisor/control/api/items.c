@@ -21,48 +21,43 @@ struct item_body {
 	int64_t limit, offset, max_depth;
 };
 
-#define BODY(member, name, kind, need, min, max)                 \
-	{                                                        \
-		name, JSON_KIND_##kind, need,                    \
-		    offsetof(struct item_body, member), min, max \
-	}
-
 static const struct json_member put_members[] = {
-	BODY(ns, "namespace", ARRAY, JSON_REQUIRED, 0, 0),
-	BODY(key, "key", TEXT, JSON_REQUIRED, 0, STORAGE_KEY_MAX),
-	BODY(value, "value", OBJECT, JSON_REQUIRED, 0, 0),
-	BODY(ttl, "ttl", ANY, JSON_NULLABLE, 0, 0),
+	JSON_NAMED(struct item_body, ns, "namespace", ARRAY, JSON_REQUIRED, 0,
+	    0),
+	JSON_ROW(struct item_body, key, TEXT, JSON_REQUIRED, 0,
+	    STORAGE_KEY_MAX),
+	JSON_ROW(struct item_body, value, OBJECT, JSON_REQUIRED, 0, 0),
+	JSON_ROW(struct item_body, ttl, ANY, JSON_NULLABLE, 0, 0),
 };
 
 static const struct json_member delete_members[] = {
-	BODY(ns, "namespace", ARRAY, JSON_NULLABLE, 0, 0),
-	BODY(key, "key", TEXT, JSON_REQUIRED, 0, STORAGE_KEY_MAX),
+	JSON_NAMED(struct item_body, ns, "namespace", ARRAY, JSON_NULLABLE, 0,
+	    0),
+	JSON_ROW(struct item_body, key, TEXT, JSON_REQUIRED, 0,
+	    STORAGE_KEY_MAX),
 };
 
 static const struct json_member search_members[] = {
-	BODY(ns, "namespace_prefix", ARRAY, JSON_NULLABLE, 0, 0),
-	BODY(filter, "filter", OBJECT, JSON_NULLABLE, 0, 0),
-	BODY(limit, "limit", WHOLE, JSON_NULLABLE, 1, 1000),
-	BODY(offset, "offset", WHOLE, JSON_NULLABLE, 0, INT32_MAX),
-	BODY(query, "query", TEXT, JSON_NULLABLE, 0, 4096),
+	JSON_NAMED(struct item_body, ns, "namespace_prefix", ARRAY,
+	    JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct item_body, filter, OBJECT, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct item_body, limit, WHOLE, JSON_NULLABLE, 1, 1000),
+	JSON_ROW(struct item_body, offset, WHOLE, JSON_NULLABLE, 0, INT32_MAX),
+	JSON_ROW(struct item_body, query, TEXT, JSON_NULLABLE, 0, 4096),
 };
 
 static const struct json_member namespaces_members[] = {
-	BODY(ns, "prefix", ARRAY, JSON_NULLABLE, 0, 0),
-	BODY(suffix, "suffix", ARRAY, JSON_NULLABLE, 0, 0),
-	BODY(max_depth, "max_depth", WHOLE, JSON_NULLABLE, 1, 64),
-	BODY(limit, "limit", WHOLE, JSON_NULLABLE, 1, 1000),
-	BODY(offset, "offset", WHOLE, JSON_NULLABLE, 0, INT32_MAX),
+	JSON_NAMED(struct item_body, ns, "prefix", ARRAY, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct item_body, suffix, ARRAY, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct item_body, max_depth, WHOLE, JSON_NULLABLE, 1, 64),
+	JSON_ROW(struct item_body, limit, WHOLE, JSON_NULLABLE, 1, 1000),
+	JSON_ROW(struct item_body, offset, WHOLE, JSON_NULLABLE, 0, INT32_MAX),
 };
 
-#define BODY_OF(name)                                                 \
-	const struct route_body items_body_##name = { name##_members, \
-		countof(name##_members) }
-
-BODY_OF(put);
-BODY_OF(delete);
-BODY_OF(search);
-BODY_OF(namespaces);
+ROUTE_BODY(items, put);
+ROUTE_BODY(items, delete);
+ROUTE_BODY(items, search);
+ROUTE_BODY(items, namespaces);
 
 /*
  * Labels are joined by dots in queries, so a dot in one would be two readings

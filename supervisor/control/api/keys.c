@@ -29,18 +29,15 @@ struct key_body {
 };
 
 static const struct json_member create_members[] = {
-	{ "tenant", JSON_KIND_TEXT, JSON_NULLABLE,
-	    offsetof(struct key_body, tenant), 0, STORAGE_TENANT_MAX },
-	{ "name", JSON_KIND_TEXT, JSON_NULLABLE,
-	    offsetof(struct key_body, name), 0, 128 },
-	{ "role", JSON_KIND_TEXT, JSON_NULLABLE,
-	    offsetof(struct key_body, role), 0, 16 },
-	{ "expires_in_seconds", JSON_KIND_WHOLE, JSON_NULLABLE,
-	    offsetof(struct key_body, expires_s), 1, INT32_MAX },
+	JSON_ROW(struct key_body, tenant, TEXT, JSON_NULLABLE, 0,
+	    STORAGE_TENANT_MAX),
+	JSON_ROW(struct key_body, name, TEXT, JSON_NULLABLE, 0, 128),
+	JSON_ROW(struct key_body, role, TEXT, JSON_NULLABLE, 0, 16),
+	JSON_NAMED(struct key_body, expires_s, "expires_in_seconds", WHOLE,
+	    JSON_NULLABLE, 1, INT32_MAX),
 };
 
-const struct route_body keys_body_create = { create_members,
-	countof(create_members) };
+ROUTE_BODY(keys, create);
 
 /* What is made, until it was shown. */
 struct making_key {

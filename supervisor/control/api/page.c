@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "writer.h"
+
 void
 page_fields(struct request *r, const struct page *p, size_t rows, int64_t total)
 {
@@ -29,4 +31,14 @@ page_select(struct request *r)
 	json_decref(r->body);
 	r->body = names;
 	return names;
+}
+
+void
+page_count(struct request *r, int64_t n)
+{
+	autowriter w = { 0 };
+
+	writer_init(&w, 64);
+	writer_whole(&w, NULL, n);
+	request_written(r, 200, &w);
 }

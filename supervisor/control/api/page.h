@@ -20,23 +20,22 @@ struct page {
 };
 
 /* Rows of a table for json_read(), into a struct page at "at". */
-#define PAGE_MEMBERS(type, at)                                               \
-	{ "limit", JSON_KIND_WHOLE, JSON_NULLABLE, offsetof(type, at.limit), \
-		1, 1000 },                                                   \
-	    { "offset", JSON_KIND_WHOLE, JSON_NULLABLE,                      \
-		    offsetof(type, at.offset), 0, INT32_MAX },               \
-	    { "sort_by", JSON_KIND_TEXT, JSON_NULLABLE,                      \
-		    offsetof(type, at.sort_by), 0, 64 },                     \
-	    { "sort_order", JSON_KIND_TEXT, JSON_NULLABLE,                   \
-		    offsetof(type, at.sort_order), 0, 8 },                   \
-	{                                                                    \
-		"select", JSON_KIND_ARRAY, JSON_NULLABLE,                    \
-		    offsetof(type, at.select), 0, 0                          \
-	}
+#define PAGE_MEMBERS(type, at)                                                 \
+	JSON_NAMED(type, at.limit, "limit", WHOLE, JSON_NULLABLE, 1, 1000),    \
+	    JSON_NAMED(type, at.offset, "offset", WHOLE, JSON_NULLABLE, 0,     \
+		INT32_MAX),                                                    \
+	    JSON_NAMED(type, at.sort_by, "sort_by", TEXT, JSON_NULLABLE, 0,    \
+		64),                                                           \
+	    JSON_NAMED(type, at.sort_order, "sort_order", TEXT, JSON_NULLABLE, \
+		0, 8),                                                         \
+	    JSON_NAMED(type, at.select, "select", ARRAY, JSON_NULLABLE, 0, 0)
 
 /* Every "select" of the query, as the array that a body would have; lives as
  * long as the request, which has no body.  NULL: there is none. */
 const json_t *page_select(struct request *r);
+
+/* Answer with how many there are: a bare number. */
+void page_count(struct request *r, int64_t n);
 
 /* X-Pagination-Total, and X-Pagination-Next where more follows. */
 void page_fields(struct request *r, const struct page *p, size_t rows,

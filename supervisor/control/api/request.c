@@ -52,6 +52,15 @@ request_keep(struct request *r, size_t n)
 	return p;
 }
 
+void *
+request_state(struct request *r, size_t n)
+{
+	r->state = request_keep(r, n);
+	if (r->state == NULL)
+		request_fail(r, 503, ERR_SYSTEM, "no memory");
+	return r->state;
+}
+
 const char *
 request_json_text(struct request *r, const json_t *part, struct err *e)
 {

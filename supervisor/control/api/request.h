@@ -89,8 +89,11 @@ struct storage_texts;
 must_check int request_texts(struct request *r, const char *name,
     const json_t *array, struct storage_texts *ret, struct err *e);
 
-/* A block that is freed with the request; NULL without memory. */
+/* A block of zeroes, freed with the request; NULL without memory. */
 void *request_keep(struct request *r, size_t n);
+
+/* The same as the request's state; NULL: it was answered, 503. */
+void *request_state(struct request *r, size_t n);
 
 /* Add a field to the answer; name is borrowed for ever. */
 void request_field(struct request *r, const char *name, const char *fmt, ...)

@@ -75,6 +75,11 @@ struct route_body {
 	size_t n;
 };
 
+/* The body of a handler, of the table NAME_members. */
+#define ROUTE_BODY(resource, name)                                         \
+	const struct route_body resource##_body_##name = { name##_members, \
+		countof(name##_members) }
+
 /* A body without members is no JSON but an archive, and comes as a file. */
 #define ROUTE_FILE_TYPE "application/x-tar"
 

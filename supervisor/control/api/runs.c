@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api.h"
+#include "lookup.h"
 #include "page.h"
 #include "routes.h"
 #include "shape.h"
@@ -409,20 +410,6 @@ on_runs_thread(void *arg, const struct storage_thread *t, const struct err *e)
 }
 
 static void
-look_for_thread(struct request *r)
-{
-	const struct storage_thread_get_request q = {
-		.tenant = r->who.tenant,
-		.thread_id = r->args.text[0],
-	};
-	struct err e = { 0 };
-
-	if (storage_thread_get(r->api->storage, &q, on_runs_thread, r, &e) ==
-	    -1)
-		request_error(r, &e);
-}
-
-static void
 on_runs(void *arg, const struct storage_runs *l, const struct err *e)
 {
 	struct request *r = arg;
@@ -437,7 +424,7 @@ on_runs(void *arg, const struct storage_runs *l, const struct err *e)
 	}
 	page_fields(r, p, l->rows.n, l->total);
 	if (l->total == 0 && r->args.n > 0) {
-		look_for_thread(r);
+		lookup_thread(r, r->args.text[0], on_runs_thread);
 		return;
 	}
 	writer_init(&w, API_ANSWER_BYTES);
@@ -451,16 +438,13 @@ on_runs(void *arg, const struct storage_runs *l, const struct err *e)
 void
 runs_list(struct request *r)
 {
-	struct page *p = request_keep(r, sizeof(*p));
+	struct page *p = request_state(r, sizeof(*p));
 	const char *status;
 	struct err e = { 0 };
 
-	if (p == NULL) {
-		request_fail(r, 503, ERR_SYSTEM, "no memory");
+	if (p == NULL)
 		return;
-	}
 	p->limit = PAGE_LIMIT;
-	r->state = p;
 	if (query_whole(&r->query, "limit", 1, 1000, &p->limit, &e) == -1 ||
 	    query_whole(&r->query, "offset", 0, INT32_MAX, &p->offset, &e) ==
 		-1) {
@@ -635,17 +619,8 @@ on_thread_streamed(void *arg, const struct storage_thread *t,
 void
 runs_thread_stream(struct request *r)
 {
-	const struct storage_thread_get_request q = {
-		.tenant = r->who.tenant,
-		.thread_id = r->args.text[0],
-	};
-	struct err e = { 0 };
-
-	if (request_may_stream(r) == -1)
-		return;
-	if (storage_thread_get(r->api->storage, &q, on_thread_streamed, r,
-		&e) == -1)
-		request_error(r, &e);
+	if (request_may_stream(r) == 0)
+		lookup_thread(r, r->args.text[0], on_thread_streamed);
 }
 
 /* ---- ending ---------------------------------------------------------------------------- */
@@ -744,16 +719,12 @@ struct cancel_body {
 };
 
 static const struct json_member cancel_members[] = {
-	{ "thread_id", JSON_KIND_TEXT, JSON_NULLABLE,
-	    offsetof(struct cancel_body, thread_id), 0, 36 },
-	{ "run_ids", JSON_KIND_ARRAY, JSON_NULLABLE,
-	    offsetof(struct cancel_body, run_ids), 0, 0 },
-	{ "status", JSON_KIND_TEXT, JSON_NULLABLE,
-	    offsetof(struct cancel_body, status), 0, 16 },
+	JSON_ROW(struct cancel_body, thread_id, TEXT, JSON_NULLABLE, 0, 36),
+	JSON_ROW(struct cancel_body, run_ids, ARRAY, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct cancel_body, status, TEXT, JSON_NULLABLE, 0, 16),
 };
 
-const struct route_body runs_body_cancel = { cancel_members,
-	countof(cancel_members) };
+ROUTE_BODY(runs, cancel);
 
 static void
 on_many_cancelled(void *arg, const struct storage_run_cut *cut,

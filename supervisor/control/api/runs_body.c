@@ -13,40 +13,34 @@ enum {
 	RUNS_NODES_MAX = 256,
 };
 
-#define BODY(member, kind, max)                                \
-	{                                                      \
-#		member, JSON_KIND_##kind, JSON_NULLABLE,      \
-		    offsetof(struct runs_body, member), 0, max \
-	}
-
 static const struct json_member create_members[] = {
-	{ "assistant_id", JSON_KIND_TEXT, JSON_REQUIRED,
-	    offsetof(struct runs_body, assistant_id), 0, 256 },
-	BODY(input, ANY, 0),
-	BODY(command, OBJECT, 0),
-	BODY(metadata, OBJECT, 0),
-	BODY(config, OBJECT, 0),
-	BODY(context, ANY, 0),
-	BODY(checkpoint, OBJECT, 0),
-	BODY(checkpoint_id, TEXT, 256),
-	BODY(checkpoint_during, FLAG, 0),
-	BODY(interrupt_before, ANY, 0),
-	BODY(interrupt_after, ANY, 0),
-	BODY(stream_mode, ANY, 0),
-	BODY(stream_subgraphs, FLAG, 0),
-	BODY(stream_resumable, FLAG, 0),
-	BODY(multitask_strategy, TEXT, 16),
-	BODY(if_not_exists, TEXT, 16),
-	BODY(on_disconnect, TEXT, 16),
-	BODY(on_completion, TEXT, 16),
-	BODY(durability, TEXT, 16),
-	BODY(webhook, TEXT, 2048),
-	BODY(after_seconds, ANY, 0),
-	BODY(strict_resume, FLAG, 0),
+	JSON_ROW(struct runs_body, assistant_id, TEXT, JSON_REQUIRED, 0, 256),
+	JSON_ROW(struct runs_body, input, ANY, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct runs_body, command, OBJECT, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct runs_body, metadata, OBJECT, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct runs_body, config, OBJECT, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct runs_body, context, ANY, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct runs_body, checkpoint, OBJECT, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct runs_body, checkpoint_id, TEXT, JSON_NULLABLE, 0, 256),
+	JSON_ROW(struct runs_body, checkpoint_during, FLAG, JSON_NULLABLE, 0,
+	    0),
+	JSON_ROW(struct runs_body, interrupt_before, ANY, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct runs_body, interrupt_after, ANY, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct runs_body, stream_mode, ANY, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct runs_body, stream_subgraphs, FLAG, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct runs_body, stream_resumable, FLAG, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct runs_body, multitask_strategy, TEXT, JSON_NULLABLE, 0,
+	    16),
+	JSON_ROW(struct runs_body, if_not_exists, TEXT, JSON_NULLABLE, 0, 16),
+	JSON_ROW(struct runs_body, on_disconnect, TEXT, JSON_NULLABLE, 0, 16),
+	JSON_ROW(struct runs_body, on_completion, TEXT, JSON_NULLABLE, 0, 16),
+	JSON_ROW(struct runs_body, durability, TEXT, JSON_NULLABLE, 0, 16),
+	JSON_ROW(struct runs_body, webhook, TEXT, JSON_NULLABLE, 0, 2048),
+	JSON_ROW(struct runs_body, after_seconds, ANY, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct runs_body, strict_resume, FLAG, JSON_NULLABLE, 0, 0),
 };
 
-const struct route_body runs_body_create = { create_members,
-	countof(create_members) };
+ROUTE_BODY(runs, create);
 
 /* Members with a closed set of values; NULL: absent, always fine. */
 static const struct {

@@ -8,6 +8,7 @@
 
 #include "api.h"
 #include "change.h"
+#include "lookup.h"
 #include "nested.h"
 #include "page.h"
 #include "routes.h"
@@ -22,45 +23,35 @@ struct state_body {
 	int subgraphs;
 };
 
-#define BODY(member, name, kind, need, min, max)                  \
-	{                                                         \
-		name, JSON_KIND_##kind, need,                     \
-		    offsetof(struct state_body, member), min, max \
-	}
-
 static const struct json_member at_members[] = {
-	BODY(checkpoint, "checkpoint", OBJECT, JSON_REQUIRED, 0, 0),
-	BODY(subgraphs, "subgraphs", FLAG, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct state_body, checkpoint, OBJECT, JSON_REQUIRED, 0, 0),
+	JSON_ROW(struct state_body, subgraphs, FLAG, JSON_NULLABLE, 0, 0),
 };
 
 static const struct json_member update_members[] = {
-	BODY(values, "values", ANY, JSON_NULLABLE, 0, 0),
-	BODY(as_node, "as_node", TEXT, JSON_NULLABLE, 0, 256),
-	BODY(checkpoint, "checkpoint", OBJECT, JSON_NULLABLE, 0, 0),
-	BODY(checkpoint_id, "checkpoint_id", TEXT, JSON_NULLABLE, 0, 256),
+	JSON_ROW(struct state_body, values, ANY, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct state_body, as_node, TEXT, JSON_NULLABLE, 0, 256),
+	JSON_ROW(struct state_body, checkpoint, OBJECT, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct state_body, checkpoint_id, TEXT, JSON_NULLABLE, 0, 256),
 };
 
 static const struct json_member patch_members[] = {
-	BODY(metadata, "metadata", OBJECT, JSON_REQUIRED, 0, 0),
-	BODY(checkpoint, "checkpoint", OBJECT, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct state_body, metadata, OBJECT, JSON_REQUIRED, 0, 0),
+	JSON_ROW(struct state_body, checkpoint, OBJECT, JSON_NULLABLE, 0, 0),
 };
 
 static const struct json_member history_members[] = {
-	BODY(limit, "limit", WHOLE, JSON_NULLABLE, 1, 1000),
-	BODY(before, "before", ANY, JSON_NULLABLE, 0, 0),
-	BODY(select, "select", ARRAY, JSON_NULLABLE, 0, 0),
-	BODY(metadata, "metadata", OBJECT, JSON_NULLABLE, 0, 0),
-	BODY(checkpoint, "checkpoint", OBJECT, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct state_body, limit, WHOLE, JSON_NULLABLE, 1, 1000),
+	JSON_ROW(struct state_body, before, ANY, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct state_body, select, ARRAY, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct state_body, metadata, OBJECT, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct state_body, checkpoint, OBJECT, JSON_NULLABLE, 0, 0),
 };
 
-#define BODY_OF(name)                                                 \
-	const struct route_body state_body_##name = { name##_members, \
-		countof(name##_members) }
-
-BODY_OF(at);
-BODY_OF(update);
-BODY_OF(patch);
-BODY_OF(history);
+ROUTE_BODY(state, at);
+ROUTE_BODY(state, update);
+ROUTE_BODY(state, patch);
+ROUTE_BODY(state, history);
 
 static const char *
 text_of(const json_t *object, const char *name)
@@ -79,15 +70,12 @@ struct place {
 static struct place *
 place_create(struct request *r)
 {
-	struct place *p = request_keep(r, sizeof(*p));
+	struct place *p = request_state(r, sizeof(*p));
 
-	if (p == NULL) {
-		request_fail(r, 503, ERR_SYSTEM, "no memory");
-		return NULL;
+	if (p != NULL) {
+		p->ns = "";
+		p->body.limit = PAGE_LIMIT;
 	}
-	p->ns = "";
-	p->body.limit = PAGE_LIMIT;
-	r->state = p;
 	return p;
 }
 
@@ -140,19 +128,6 @@ on_thread(void *arg, const struct storage_thread *t, const struct err *e)
 }
 
 static void
-look_for_thread(struct request *r)
-{
-	const struct storage_thread_get_request q = {
-		.tenant = r->who.tenant,
-		.thread_id = r->args.text[0],
-	};
-	struct err e = { 0 };
-
-	if (storage_thread_get(r->api->storage, &q, on_thread, r, &e) == -1)
-		request_error(r, &e);
-}
-
-static void
 on_state(void *arg, const struct storage_checkpoint *c, const struct err *e)
 {
 	struct request *r = arg;
@@ -160,7 +135,7 @@ on_state(void *arg, const struct storage_checkpoint *c, const struct err *e)
 	if (c != NULL)
 		answer_state(r, c);
 	else if (e->code == ERR_NOT_FOUND)
-		look_for_thread(r);
+		lookup_thread(r, r->args.text[0], on_thread);
 	else
 		request_refused(r, e, "Thread", r->args.text[0]);
 }
@@ -223,7 +198,7 @@ on_history(void *arg, const struct storage_checkpoints *l, const struct err *e)
 		return;
 	}
 	if (l->rows.n == 0) {
-		look_for_thread(r);
+		lookup_thread(r, r->args.text[0], on_thread);
 		return;
 	}
 	writer_init(&w, API_ANSWER_BYTES);

@@ -6,6 +6,7 @@
 
 #include "api.h"
 #include "change.h"
+#include "lookup.h"
 #include "page.h"
 #include "routes.h"
 #include "shape.h"
@@ -19,28 +20,22 @@ struct thread_body {
 	const json_t *metadata, *ttl, *supersteps, *thread_ids;
 };
 
-#define BODY(member, name, kind, need, max)                      \
-	{                                                        \
-		name, JSON_KIND_##kind, need,                    \
-		    offsetof(struct thread_body, member), 0, max \
-	}
-
 static const struct json_member create_members[] = {
-	BODY(thread_id, "thread_id", TEXT, JSON_NULLABLE, 36),
-	BODY(metadata, "metadata", OBJECT, JSON_NULLABLE, 0),
-	BODY(if_exists, "if_exists", TEXT, JSON_NULLABLE, 16),
-	BODY(ttl, "ttl", ANY, JSON_NULLABLE, 0),
-	BODY(supersteps, "supersteps", ARRAY, JSON_NULLABLE, 0),
+	JSON_ROW(struct thread_body, thread_id, TEXT, JSON_NULLABLE, 0, 36),
+	JSON_ROW(struct thread_body, metadata, OBJECT, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct thread_body, if_exists, TEXT, JSON_NULLABLE, 0, 16),
+	JSON_ROW(struct thread_body, ttl, ANY, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct thread_body, supersteps, ARRAY, JSON_NULLABLE, 0, 0),
 };
 
 static const struct json_member patch_members[] = {
-	BODY(metadata, "metadata", OBJECT, JSON_NULLABLE, 0),
-	BODY(ttl, "ttl", ANY, JSON_NULLABLE, 0),
+	JSON_ROW(struct thread_body, metadata, OBJECT, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct thread_body, ttl, ANY, JSON_NULLABLE, 0, 0),
 };
 
 static const struct json_member prune_members[] = {
-	BODY(thread_ids, "thread_ids", ARRAY, JSON_REQUIRED, 0),
-	BODY(strategy, "strategy", TEXT, JSON_NULLABLE, 16),
+	JSON_ROW(struct thread_body, thread_ids, ARRAY, JSON_REQUIRED, 0, 0),
+	JSON_ROW(struct thread_body, strategy, TEXT, JSON_NULLABLE, 0, 16),
 };
 
 struct thread_search {
@@ -49,29 +44,19 @@ struct thread_search {
 	struct page page;
 };
 
-#define SEARCH(member, kind, max)                                  \
-	{                                                          \
-#		member, JSON_KIND_##kind, JSON_NULLABLE,          \
-		    offsetof(struct thread_search, member), 0, max \
-	}
-
 static const struct json_member search_members[] = {
-	SEARCH(metadata, OBJECT, 0),
-	SEARCH(values, OBJECT, 0),
-	SEARCH(ids, ARRAY, 0),
-	SEARCH(status, TEXT, 16),
-	SEARCH(extract, OBJECT, 0),
+	JSON_ROW(struct thread_search, metadata, OBJECT, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct thread_search, values, OBJECT, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct thread_search, ids, ARRAY, JSON_NULLABLE, 0, 0),
+	JSON_ROW(struct thread_search, status, TEXT, JSON_NULLABLE, 0, 16),
+	JSON_ROW(struct thread_search, extract, OBJECT, JSON_NULLABLE, 0, 0),
 	PAGE_MEMBERS(struct thread_search, page),
 };
 
-#define BODY_OF(name)                                                   \
-	const struct route_body threads_body_##name = { name##_members, \
-		countof(name##_members) }
-
-BODY_OF(create);
-BODY_OF(patch);
-BODY_OF(prune);
-BODY_OF(search);
+ROUTE_BODY(threads, create);
+ROUTE_BODY(threads, patch);
+ROUTE_BODY(threads, prune);
+ROUTE_BODY(threads, search);
 
 /* Minutes, or {ttl: minutes, strategy}. */
 static int
@@ -148,16 +133,6 @@ on_threads(void *arg, const struct storage_threads *l, const struct err *e)
 }
 
 static void
-answer_whole(struct request *r, int64_t n)
-{
-	autowriter w = { 0 };
-
-	writer_init(&w, 64);
-	writer_whole(&w, NULL, n);
-	request_written(r, 200, &w);
-}
-
-static void
 on_count(void *arg, const struct storage_count *c, const struct err *e)
 {
 	struct request *r = arg;
@@ -165,7 +140,7 @@ on_count(void *arg, const struct storage_count *c, const struct err *e)
 	if (c == NULL)
 		request_refused(r, e, "Thread", named(r));
 	else
-		answer_whole(r, c->count);
+		page_count(r, c->count);
 }
 
 /* ---- one thread ---------------------------------------------------------------- */
@@ -212,14 +187,7 @@ on_past(struct request *r, const struct change_made *made, const struct err *e,
 	struct err why;
 
 	if (made != NULL) {
-		const struct storage_thread_get_request q = {
-			.tenant = r->who.tenant,
-			.thread_id = m->thread_id,
-		};
-
-		if (storage_thread_get(r->api->storage, &q, on_thread, r,
-			&why) == -1)
-			request_error(r, &why);
+		lookup_thread(r, m->thread_id, on_thread);
 		return;
 	}
 	const struct storage_thread_delete_request q = {
@@ -272,22 +240,17 @@ void
 threads_create(struct request *r)
 {
 	struct storage_thread_create_request q = { .tenant = r->who.tenant };
-	struct making *m = request_keep(r, sizeof(*m));
+	struct making *m = request_state(r, sizeof(*m));
 	struct thread_body b = { 0 };
 	struct err e = { 0 };
 
-	if (m == NULL) {
-		request_fail(r, 503, ERR_SYSTEM, "no memory");
-		return;
-	}
-	m->request = r;
-	r->state = m;
-	if (request_read(r, &b) == -1 || check_create(r, &b) == -1)
+	if (m == NULL || request_read(r, &b) == -1 || check_create(r, &b) == -1)
 		return;
 	if (read_ttl(b.ttl, &q.ttl_ms, &q.ttl_strategy, &e) == -1) {
 		request_fail(r, 422, ERR_INVALID, "%s", e.msg);
 		return;
 	}
+	m->request = r;
 	m->steps = b.supersteps;
 	m->mine = b.if_exists == NULL || strcmp(b.if_exists, "do_nothing") != 0;
 	q.thread_id = b.thread_id;
@@ -301,14 +264,7 @@ threads_create(struct request *r)
 void
 threads_get(struct request *r)
 {
-	const struct storage_thread_get_request q = {
-		.tenant = r->who.tenant,
-		.thread_id = r->args.text[0],
-	};
-	struct err e = { 0 };
-
-	if (storage_thread_get(r->api->storage, &q, on_thread, r, &e) == -1)
-		request_error(r, &e);
+	lookup_thread(r, r->args.text[0], on_thread);
 }
 
 static void
@@ -415,15 +371,11 @@ threads_storage(struct request *r)
 static struct thread_search *
 read_search(struct request *r)
 {
-	struct thread_search *s = request_keep(r, sizeof(*s));
+	struct thread_search *s = request_state(r, sizeof(*s));
 
-	if (s == NULL) {
-		request_fail(r, 503, ERR_SYSTEM, "no memory");
-		return NULL;
-	}
-	s->page.limit = PAGE_LIMIT;
-	r->state = s;
-	return request_read(r, s) == -1 ? NULL : s;
+	if (s != NULL)
+		s->page.limit = PAGE_LIMIT;
+	return s == NULL || request_read(r, s) == -1 ? NULL : s;
 }
 
 void

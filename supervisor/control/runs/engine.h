@@ -76,8 +76,6 @@ enum engine_why {
 	ENGINE_WHY_DRAIN, /* this process ends: it will be claimed again */
 };
 
-const char *engine_why_name(enum engine_why w);
-
 /*
  * Who starts attempts.  Every call comes from the loop; none may call
  * engine_end() before it has returned, but start() by failing.

@@ -7,20 +7,6 @@
 #include "engine_parts.h"
 #include "text.h"
 
-static const char *const whys[] = {
-	[ENGINE_WHY_INTERRUPT] = "interrupt",
-	[ENGINE_WHY_ROLLBACK] = "rollback",
-	[ENGINE_WHY_TIMEOUT] = "timeout",
-	[ENGINE_WHY_LOST] = "lost",
-	[ENGINE_WHY_DRAIN] = "drain",
-};
-
-const char *
-engine_why_name(enum engine_why w)
-{
-	return whys[w];
-}
-
 const struct storage_run *
 engine_attempt_run(const struct engine_attempt *a)
 {

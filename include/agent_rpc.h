@@ -55,6 +55,8 @@ enum agent_kind {
 	X(CHECKPOINT_GET,           "checkpoint.get",           REQUEST) \
 	X(CHECKPOINT_LIST,          "checkpoint.list",          REQUEST) \
 	X(CHECKPOINT_DELETE_THREAD, "checkpoint.delete_thread", REQUEST) \
+	X(BLOB_PUT,                 "blob.put",                 REQUEST) \
+	X(BLOB_GET,                 "blob.get",                 REQUEST) \
 	X(JOURNAL_GET,              "journal.get",              REQUEST) \
 	X(JOURNAL_PUT,              "journal.put",              REQUEST) \
 	X(STORE_BATCH,              "store.batch",              REQUEST) \

@@ -19,6 +19,7 @@
 #include "proxy/vault/limits_vault.h"
 #include "proxy/vault/oauth_answer.h"
 #include "supervisor/control/agent/attempt.h"
+#include "supervisor/control/agent/blobs.h"
 #include "supervisor/control/runs/engine.h"
 #include "supervisor/control/storage/pack.h"
 #include "text.h"
@@ -89,6 +90,7 @@ gendoc_limits(void)
 	GROUP("Checkpoints in storage", LIMITS_PACK)
 	GROUP("Runs", LIMITS_ENGINE)
 	GROUP("Attempts of native agents", LIMITS_ATTEMPT)
+	GROUP("Bytes of checkpoints in chunks", LIMITS_BLOBS)
 }
 
 static void

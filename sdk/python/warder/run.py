@@ -53,6 +53,7 @@ class Run:
         self._asked = []
         self._pending = []
         self._cancelled = None
+        self._on_cancel = None
         self._start = start
         assistant = start.get("assistant") or {}
         self.id = start["run_id"]
@@ -232,6 +233,67 @@ class Run:
         """The reason, or None."""
         return self._cancelled
 
+    # -- for those who keep the state by themselves (warder.langgraph)
+
+    @property
+    def been_here(self):
+        """An attempt before this one has put the thread's newest checkpoint."""
+        return self._been_here
+
+    @property
+    def continues(self):
+        """It goes on with what another run has begun."""
+        return self._execution != self.id
+
+    @property
+    def forks(self):
+        """It was told to begin with a checkpoint that is not the newest."""
+        return bool(self._start.get("fork")) and not self._been_here
+
+    @property
+    def checkpoint_id(self):
+        return self._checkpoint.get("checkpoint_id")
+
+    @property
+    def resumes(self):
+        """{interrupt id: answer}"""
+        return self._resumes
+
+    @property
+    def modes(self):
+        return self._modes
+
+    def stops(self, which):
+        """Nodes of "interrupt_before" or "interrupt_after", or "*"."""
+        at = self._start.get(which) or ()
+        return at if at == "*" else [at] if isinstance(at, str) else list(at)
+
+    def request(self, method, params):
+        return self._connection.request(method, params)
+
+    def notify(self, method, params):
+        self._connection.notify(method, params)
+
+    def on_cancel(self, fn):
+        """fn() is called when the run is cancelled, from another thread."""
+        self._on_cancel = fn
+        if self._cancelled is not None:
+            fn()
+
+    def stopped_at(self, checkpoint_id):
+        """An attempt of this run has stood still there already."""
+        return self.attempt > 1 and self._recall(
+            f"stopped/{self.id}/{checkpoint_id}")[0]
+
+    def stand_still(self, checkpoint_id, shown):
+        """The run ends at this checkpoint, with what it asks or waits for."""
+        self._request("journal.put", {
+            "key": f"stopped/{self.id}/{checkpoint_id}", "value": True})
+        self._request("interrupt", {
+            "checkpoint_id": checkpoint_id, "ns": "",
+            "next": shown["next"], "tasks": shown["tasks"],
+            "interrupts": shown["interrupts"]})
+
     # -- private
 
     def merged(self, values, update):
@@ -244,6 +306,8 @@ class Run:
 
     def cancel(self, reason):
         self._cancelled = reason
+        if self._on_cancel is not None:
+            self._on_cancel()
 
     def finish(self):
         """All that was put is durable."""

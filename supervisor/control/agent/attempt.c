@@ -49,6 +49,7 @@ attempt_free(struct attempt *a)
 {
 	session_destroy(a->session);
 	loop_timer_destroy(a->idle);
+	blobs_destroy(a->blobs);
 	json_decref(a->kwargs);
 	json_decref(a->manifest);
 	json_decref(a->config);

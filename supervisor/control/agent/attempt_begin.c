@@ -494,7 +494,7 @@ attempt_start_params(struct attempt *a, json_t **ret, struct err *e)
 	json_decref(a->answered);
 	a->answered = names_of(resumes);
 	j = json_pack("{s:s, s:I, s:s, s:O, s:o, s:o, s:o, s:O, s:O, s:o,"
-		      " s:o, s:o, s:o, s:O, s:b}",
+		      " s:o, s:o, s:o, s:O, s:b, s:b}",
 	    "run_id", a->run->run_id, "attempt", (json_int_t)a->run->attempt,
 	    "thread_id", a->run->thread_id, "execution", first, "assistant",
 	    assistant, "input", input, "command", kwarg(a, "command"),
@@ -502,7 +502,8 @@ attempt_start_params(struct attempt *a, json_t **ret, struct err *e)
 	    kwarg(a, "stream_mode"), "interrupt_before",
 	    kwarg(a, "interrupt_before"), "interrupt_after",
 	    kwarg(a, "interrupt_after"), "durability", kwarg(a, "durability"),
-	    "journal", a->journal, "journal_is_whole", !a->journal_cut);
+	    "journal", a->journal, "journal_is_whole", !a->journal_cut, "fork",
+	    a->chosen > 0);
 	if (j == NULL)
 		return err_set(e, ERR_SYSTEM, "memory for a message");
 	*ret = j;

@@ -118,11 +118,16 @@ call_checkpoint_put(struct attempt *a, const json_t *params,
 {
 	struct put_members m = { 0 };
 	autojson *values = NULL, *update = NULL;
-	struct asked *q = asked_new(a, call);
+	struct asked *q;
 	struct attempt_put p;
 	struct err e;
 
 	CRASH_POINT();
+	if (json_object_get(params, "versions") != NULL) {
+		attempt_graph_put(a, params, call);
+		return;
+	}
+	q = asked_new(a, call);
 	if (json_read(params, put_members, countof(put_members), &m, &e) ==
 		-1 ||
 	    (!put_source_is_right(m.source) &&
@@ -155,6 +160,7 @@ struct get_members {
 	const char *thread_id, *ns, *checkpoint_id, *before;
 	const json_t *metadata;
 	int64_t limit;
+	int channels;
 };
 
 static const struct json_member get_members[] = {
@@ -168,6 +174,8 @@ static const struct json_member get_members[] = {
 	    offsetof(struct get_members, metadata), 0, 0 },
 	{ "limit", JSON_KIND_WHOLE, JSON_NULLABLE,
 	    offsetof(struct get_members, limit), 1, STORAGE_LIMIT_MAX },
+	{ "channels", JSON_KIND_FLAG, JSON_NULLABLE,
+	    offsetof(struct get_members, channels), 0, 0 },
 };
 
 static void
@@ -179,6 +187,23 @@ got_checkpoint(void *arg, const struct storage_checkpoint *c,
 	else
 		asked_answer(arg, c != NULL ? attempt_checkpoint_json(c) : NULL,
 		    error);
+}
+
+/* With what the agent itself put in it. */
+static void
+got_graph(void *arg, const struct storage_checkpoint *c,
+    const struct err *error)
+{
+	struct asked *q = arg;
+	json_t *j;
+	struct err e;
+
+	if (c == NULL || !attempt_lives(q->attempt)) {
+		got_checkpoint(arg, c, error);
+		return;
+	}
+	j = attempt_graph_json(q->attempt, c, &e);
+	asked_answer(q, j, j != NULL ? NULL : &e);
 }
 
 static void
@@ -197,8 +222,9 @@ call_checkpoint_get(struct attempt *a, const json_t *params,
 							      a->run->tenant,
 		    .thread_id = a->run->thread_id,
 		    .ns = m.ns,
-		    .checkpoint_id = m.checkpoint_id },
-		got_checkpoint, q, &e) == -1)
+		    .checkpoint_id = m.checkpoint_id,
+		    .full = m.channels },
+		m.channels ? got_graph : got_checkpoint, q, &e) == -1)
 		asked_fail(q, call, &e);
 }
 
@@ -379,11 +405,16 @@ call_interrupt(struct attempt *a, const json_t *params,
 	struct interrupt_members m = { 0 };
 	autojson *tasks = json_array(), *by_task = json_object();
 	autojson *names = NULL, *all = json_array();
-	struct asked *q = asked_new(a, call);
+	struct asked *q;
 	struct attempt_put p;
 	struct err e;
 
 	CRASH_POINT();
+	if (json_object_get(params, "checkpoint_id") != NULL) {
+		attempt_graph_interrupt(a, params, call);
+		return;
+	}
+	q = asked_new(a, call);
 	if (q == NULL ||
 	    json_read(params, interrupt_members, countof(interrupt_members), &m,
 		&e) == -1 ||
@@ -671,24 +702,16 @@ call_run_join(struct attempt *a, const json_t *params,
 		asked_fail(q, call, &e);
 }
 
-/* ---- what is not there yet ------------------------------------------------ */
-
-static void
-call_unsupported(struct attempt *a, const json_t *params,
-    struct session_call *call)
-{
-	(void)a;
-	(void)params;
-	session_fail(call, &(struct err){ .code = ERR_UNSUPPORTED,
-			       .msg = "this version cannot do it" });
-}
+/* ---- the table ------------------------------------------------------------- */
 
 typedef void call_fn(struct attempt *a, const json_t *params,
     struct session_call *call);
 
 static call_fn *const calls[AGENT_METHOD__MAX] = {
 	[AGENT_CHECKPOINT_PUT] = call_checkpoint_put,
-	[AGENT_CHECKPOINT_WRITES] = call_unsupported,
+	[AGENT_CHECKPOINT_WRITES] = attempt_graph_writes,
+	[AGENT_BLOB_PUT] = attempt_blob_put,
+	[AGENT_BLOB_GET] = attempt_blob_get,
 	[AGENT_CHECKPOINT_GET] = call_checkpoint_get,
 	[AGENT_CHECKPOINT_LIST] = call_checkpoint_list,
 	[AGENT_CHECKPOINT_DELETE_THREAD] = call_checkpoint_delete,

@@ -6,6 +6,7 @@
 #include <sys/queue.h>
 
 #include "attempt.h"
+#include "blobs.h"
 #include "supervisor/control/storage/uuid.h"
 
 /* Modes of a stream that the host makes of checkpoints by itself. */
@@ -78,6 +79,8 @@ struct attempt {
 	json_t *values; /* the thread's, as far as this attempt knows */
 	char checkpoint_id[UUID_SIZE]; /* the newest; "": none */
 	int is_put; /* it is this attempt's */
+	int own_state; /* checkpoints are the agent's: none is made of its end */
+	struct blobs *blobs; /* NULL: none yet */
 	int64_t step; /* of the newest */
 	json_t *interrupts; /* {task id: [{id, value}]}, once asked */
 	uint64_t logged, logged_bytes; /* lines; what they are as JSON */
@@ -143,7 +146,11 @@ struct attempt_put {
 	const json_t *metadata; /* the agent's own; may be NULL */
 	const json_t *update; /* {node: what it changed}; may be NULL */
 	int last; /* of the run: not needed where nothing has changed */
+	int own; /* source, step and parents are as "metadata" says */
 };
+
+/* As it is stored; NULL without memory. */
+json_t *attempt_metadata(const struct attempt *a, const struct attempt_put *p);
 
 /*
  * Store a checkpoint with the events that it is for those who follow.  Its id
@@ -162,6 +169,21 @@ void attempt_call(struct attempt *a, enum agent_method m, const json_t *params,
 
 /* Whom it waits for may end later than itself: it waits no more. */
 void attempt_joins_end(struct attempt *a);
+
+/* attempt_graph.c: of an agent with a checkpointer of its own. */
+void attempt_graph_put(struct attempt *a, const json_t *params,
+    struct session_call *call);
+void attempt_graph_writes(struct attempt *a, const json_t *params,
+    struct session_call *call);
+void attempt_graph_interrupt(struct attempt *a, const json_t *params,
+    struct session_call *call);
+void attempt_blob_put(struct attempt *a, const json_t *params,
+    struct session_call *call);
+void attempt_blob_get(struct attempt *a, const json_t *params,
+    struct session_call *call);
+/* With channels and writes; NULL and e. */
+json_t *attempt_graph_json(struct attempt *a,
+    const struct storage_checkpoint *c, struct err *e);
 
 /* attempt_exec.c: "exec", and what the agent says of one that runs. */
 void attempt_exec(struct attempt *a, const json_t *params,

@@ -48,8 +48,8 @@ or_array(const json_t *j)
 }
 
 /* The agent's own come first: it cannot say who it is. */
-static json_t *
-put_metadata(const struct attempt *a, const struct attempt_put *p)
+json_t *
+attempt_metadata(const struct attempt *a, const struct attempt_put *p)
 {
 	json_t *m = json_object();
 	json_t *run = NULL, *ours;
@@ -63,12 +63,18 @@ put_metadata(const struct attempt *a, const struct attempt_put *p)
 	json_decref(run);
 	ours = json_pack("{s:s, s:I, s:{}, s:s, s:s, s:s, s:s, s:I,"
 			 " s:{s:O, s:O, s:s?, s:I, s:O}}",
-	    "source", p->source, "step", (json_int_t)a->step, "parents",
-	    "run_id", a->run->run_id, "thread_id", a->run->thread_id,
-	    "graph_id", a->run->graph_id, "assistant_id", a->run->assistant_id,
-	    "run_attempt", (json_int_t)a->run->attempt, "warder", "execution",
+	    "source", p->source != NULL ? p->source : "loop", "step",
+	    (json_int_t)a->step, "parents", "run_id", a->run->run_id,
+	    "thread_id", a->run->thread_id, "graph_id", a->run->graph_id,
+	    "assistant_id", a->run->assistant_id, "run_attempt",
+	    (json_int_t)a->run->attempt, "warder", "execution",
 	    json_array_get(a->chain, 0), "runs", a->chain, "key", p->key,
 	    "journaled", (json_int_t)a->journaled, "answered", a->answered);
+	if (p->own) {
+		(void)json_object_del(ours, "source");
+		(void)json_object_del(ours, "step");
+		(void)json_object_del(ours, "parents");
+	}
 	if (m == NULL || ours == NULL || json_object_update(m, ours) == -1) {
 		json_decref(take_ptr(&m));
 	}
@@ -170,7 +176,7 @@ static int
 put_texts(struct attempt *a, const struct attempt_put *p, struct put *t,
     struct err *e)
 {
-	autojson *metadata = put_metadata(a, p);
+	autojson *metadata = attempt_metadata(a, p);
 
 	if (metadata == NULL)
 		return err_set(e, ERR_SYSTEM, "memory for a checkpoint");
@@ -283,6 +289,8 @@ attempt_put(struct attempt *a, const struct attempt_put *p,
 
 	CRASH_POINT();
 	/* nothing has changed since the last one, and nobody asks for it */
+	if (p->last && a->own_state)
+		return 0;
 	if (p->last && a->checkpoint_id[0] != '\0' && a->is_put &&
 	    !a->put_failed && json_equal(a->values, p->values))
 		return 0;

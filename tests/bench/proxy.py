@@ -290,8 +290,9 @@ class Bed:
         for size, path in PATHS.items():
             write(self.folder + "/www" + path, content(size))
         self.cert, self.key = certificate(self.folder, "up", HOSTS)
-        self.port = self.nginx("upstream", "auto", "", UPSTREAM.format(
-            folder=self.folder, token=TOKEN), "off")[0]
+        self.port, self.upstream = self.nginx(
+            "upstream", "auto", "", UPSTREAM.format(
+                folder=self.folder, token=TOKEN), "off")
         self.load = [b.program("load")]
         self.outside = Client(self.stack, self.load)
         self.jail = None
@@ -516,6 +517,30 @@ def once(side, requests, **words):
     return r
 
 
+@contextlib.contextmanager
+def one_processor(bed, sides):
+    """Clients, proxies and upstream share one meanwhile.  Otherwise the
+    scheduler decides for each round whether a request wakes another processor
+    four times or none, and that is more than any proxy here adds."""
+    pids = {pid for p in [bed.upstream, *(s.client.process for s in
+                                          sides.values())]
+            for pid in family(p.pid)}
+    pids |= {pid for s in sides.values() for pid in s.pids}
+    every = os.sched_getaffinity(0)
+
+    def bind(processors):
+        for pid in pids:
+            for task in glob.glob(f"/proc/{pid}/task/*"):
+                with contextlib.suppress(ProcessLookupError):
+                    os.sched_setaffinity(int(os.path.basename(task)),
+                                         processors)
+    bind({min(every)})
+    try:
+        yield
+    finally:
+        bind(every)
+
+
 def rounds(b, sides, requests, size=KIB, **words):
     """The sides in turn; of each the medians over the rounds."""
     words = dict(words, path=PATHS[size], bytes=size)
@@ -568,17 +593,26 @@ def row(sides, missing, judgement, bed):
     return r
 
 
+def added(sides):
+    """What each side's median is above the direct one's."""
+    base = sides["direct"]["p50_us"]
+    for side in sides.values():
+        side["added_us"] = round(side["p50_us"] - base, 1)
+    return sides
+
+
 def row_proxy_keep(b):
     """injected, one connection: added p50"""
     bed = bed_of(b)
     have, missing = bed.have(("direct", "warder", "warder, scrubbing", *PEERS))
-    sides = rounds(b, have, 5000, connections=1)
-    base = sides["direct"]["p50_us"]
-    for side in sides.values():
-        side["added_us"] = round(side["p50_us"] - base, 1)
-    added = sides["warder"]["added_us"]
-    r = row(sides, missing, {"ratio": added, "goal": 60, "verdict":
-                             "met" if added <= 60 else "missed"}, bed)
+    with one_processor(bed, have):
+        sides = added(rounds(b, have, 5000, connections=1))
+    free = added(rounds(b, {n: have[n] for n in ("direct", "warder", "nginx")
+                            if n in have}, 5000, connections=1))
+    sides |= {name + ", any processor": s for name, s in free.items()}
+    ours = sides["warder"]["added_us"]
+    r = row(sides, missing, {"ratio": ours, "goal": 60, "verdict":
+                             "met" if ours <= 60 else "missed"}, bed)
     for name, side in r["sides"].items():
         side["added_us"] = sides[name]["added_us"]
     return r

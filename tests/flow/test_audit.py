@@ -350,6 +350,41 @@ def each_run_is_signed_and_what_is_missing_is_named(r):
 
 
 @run
+def the_first_bad_record_is_named(r):
+    """AL-01, in one segment, by who can write it: deleted, edited, in another
+    order, inserted, cut off, or an older file in its place."""
+    r.exec("; ".join([ONE] * 3)).expect(0)
+    older = os.path.join(r.folder(), r.segments()[0])
+    with open(older, "rb") as f:
+        was = f.read()
+    r.exec("; ".join([ONE] * 5)).expect(0)
+    name = os.path.join(r.folder(), r.segments()[1])
+    with open(name, "rb") as f:
+        lines = f.read().splitlines(keepends=True)
+    check(len(lines) >= 8, f"{len(lines)} records")
+    middle = lines[4]
+    for what, now, first in (
+            ("deleted", lines[:4] + lines[5:], 5),
+            ("edited", lines[:4] + [middle.replace(b'"time":"2',
+                                                   b'"time":"3')] +
+             lines[5:], 6),
+            ("in another order", lines[:4] + [lines[5], lines[4]] + lines[6:],
+             5),
+            ("inserted", lines[:4] + [middle] + lines[4:], 6),
+            ("said twice", lines + lines[-1:], len(lines) + 1)):
+        with changed(name, lambda _, now=now: b"".join(now)):
+            out = r.verb("verify")
+            equal(out.status, 1, what)
+            holds(out.text + out.said, f"line {first}:")
+    for what, now in (("cut off", b"".join(lines[:-1])), ("older", was)):
+        with changed(name, lambda _, now=now: now):
+            out = r.verb("verify")
+            equal(out.status, 1, what)
+            holds(out.text + out.said, os.path.basename(name))
+    r.whole(signed=2)
+
+
+@run
 def another_program_believes_the_signatures(r):
     r.exec(ONE).expect(0)
     pem = r.w.file("key.pem", r.verb("key").expect(0).text)

@@ -724,6 +724,31 @@ def ordinary_text_is_not_a_placeholder(w):
 
 
 @test
+def a_credential_where_nobody_looks_inside(w):
+    """Nothing starts: by a name's own word, by a protocol, by a rule."""
+    with Witness() as up:
+        here = [f"dial: 127.0.0.1:{up.port}", "allow: any"]
+        blind = {"spliced": ["to: a.internal", "tls: splice", *here],
+                 "tcp": ["to: a.internal:5432", "protocol: tcp", *here]}
+        sight = service("a.internal:80", up.port, "{path: /**}")
+        token = {"t": ["source: {env: SECRET}",
+                       "inject: [{service: a, as: bearer}]"]}
+        env = w.environment(SECRET="secret-good")
+        for what, lines in blind.items():
+            r = w.exec(["echo", "ran"], "--policy",
+                       write_policy(w, {"a": lines}, token), env=env)
+            r.refused("is not looked into, so no credential can be put in")
+            equal(r.text, "", what)
+            # the control: the same way out, and nothing to put in
+            w.exec(["echo", "ran"], "--policy",
+                   write_policy(w, {"a": lines}), env=env).expect(0, "ran\n")
+        w.exec(["echo", "ran"], "--policy",
+               write_policy(w, {"a": sight}, token), env=env).expect(
+                   0, "ran\n")
+        equal((up.connections, up.received), (0, b""))
+
+
+@test
 def a_missing_secret_is_no_request(w):
     """No variable, an empty one, or a short one: closed, not bare."""
     with Witness() as up:

@@ -18,24 +18,22 @@ static const char *const overrides[] = {
 	"X-HTTP-Method-Override",
 	"X-HTTP-Method",
 	"X-Method-Override",
-	"X-Original-URL",
 	"X-Rewrite-URL",
-	"X-Original-Host",
 	"X-Host",
 	"Forwarded",
-	"X-Forwarded-For",
-	"X-Forwarded-Host",
-	"X-Forwarded-Port",
-	"X-Forwarded-Proto",
-	"X-Forwarded-Scheme",
-	"X-Forwarded-Server",
-	"X-Forwarded-Prefix",
-	"X-Forwarded-Path",
-	"X-Forwarded-Uri",
-	"X-Forwarded-Method",
 	"X-Real-IP",
+	"X-Client-IP",
+	"X-Cluster-Client-IP",
+	"True-Client-IP",
+	"Client-IP",
 	"HTTP2-Settings",
 	"Expect",
+};
+
+/* The same, all that begin so: whoever reads one of them may read others. */
+static const char *const families[] = {
+	"X-Forwarded",
+	"X-Original-",
 };
 
 /* Fields of a response that are about us, not about the content. */
@@ -56,13 +54,60 @@ is_one_of(const char *name, const char *const *table, size_t n)
 	return 0;
 }
 
-void
-pass_strip(struct http1_head *h)
+static char
+folded(char c)
+{
+	if (c == '_')
+		return '-';
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/*
+ * How much of the text the name begins with, in the eyes of CGI and its
+ * heirs: there case is none, and "_" is "-".
+ */
+static size_t
+alike(const char *name, size_t n, const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < n && text[i] != '\0'; i++)
+		if (folded(name[i]) != folded(text[i]))
+			break;
+	return i;
+}
+
+static int
+is_override(const char *name, size_t n)
 {
 	size_t i;
 
 	for (i = 0; i < countof(overrides); i++)
-		(void)http1_head_remove(h, overrides[i]);
+		if (alike(name, n, overrides[i]) == n &&
+		    overrides[i][n] == '\0')
+			return 1;
+	for (i = 0; i < countof(families); i++) {
+		size_t k = alike(name, n, families[i]);
+
+		if (families[i][k] == '\0')
+			return 1;
+	}
+	return 0;
+}
+
+void
+pass_strip(struct http1_head *h)
+{
+	size_t i = 0;
+
+	while (i < http1_head_count(h)) {
+		struct http1_field f = http1_head_field(h, i);
+
+		if (is_override(f.name, f.name_size))
+			http1_head_remove_at(h, i);
+		else
+			i++;
+	}
 }
 
 int
@@ -77,8 +122,7 @@ pass_trailer(const struct plan_net *net, const char *name)
 	size_t n = strlen(name);
 
 	if (n >= PASS_NAME_MAX || http1_is_forbidden_trailer(name, n) ||
-	    is_one_of(name, overrides, countof(overrides)) ||
-	    pass_is_dropped(name))
+	    is_override(name, n) || pass_is_dropped(name))
 		return 0;
 	return !credential_is_header(net, name, n);
 }

@@ -22,6 +22,11 @@ enum {
 	UPSTREAM_CONNECT_MS = 2 * PROXY_DIAL_MS, /* with the TLS handshake */
 	UPSTREAM_READ_BYTES =
 	    16 * 1024, /* a TLS record; libcurl gives no more */
+	/*
+	 * libcurl copies each request into a buffer of this size, which is
+	 * made for it and wiped afterwards; a body comes in smaller pieces.
+	 */
+	UPSTREAM_SEND_BYTES = 16 * 1024,
 	UPSTREAM_URL_MAX = 8 + CANON_HOST_SIZE + 8,
 	UPSTREAM_TO_MAX = CANON_HOST_SIZE + 16,
 	UPSTREAM_LINE_MAX = HTTP1_FIELD_MAX + 8,
@@ -479,6 +484,7 @@ handle_fix(struct upstream_call *c)
 	SET(CURLOPT_SSL_CTX_DATA, p);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)UPSTREAM_CONNECT_MS);
 	SET(CURLOPT_BUFFERSIZE, (long)UPSTREAM_READ_BYTES);
+	SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)UPSTREAM_SEND_BYTES);
 	SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
 	SET(CURLOPT_OPENSOCKETDATA, c);
 	SET(CURLOPT_CLOSESOCKETFUNCTION, on_close);

@@ -95,7 +95,7 @@ NGINX_PROXY = """location / {{
             proxy_ssl_server_name on;
             proxy_ssl_verify on;
             proxy_ssl_protocols TLSv1.3;
-            proxy_ssl_trusted_certificate {cert};
+            proxy_ssl_trusted_certificate {ca};
             proxy_max_temp_file_size 0;
         }}"""
 
@@ -114,7 +114,7 @@ frontend in
     default_backend up
 backend up
     http-reuse always
-    server up 127.0.0.1:{up} ssl verify required ca-file {cert} \
+    server up 127.0.0.1:{up} ssl verify required ca-file {ca} \
 sni str(api.internal) verifyhost api.internal
 """
 
@@ -129,7 +129,7 @@ http_access allow all
 cache deny all
 request_header_access Authorization deny all
 request_header_add Authorization "Bearer {token}" all
-tls_outgoing_options cafile={cert}
+tls_outgoing_options cafile={ca}
 hosts_file {folder}/hosts
 access_log stdio:{folder}/access.log
 cache_log {folder}/cache.log
@@ -162,6 +162,22 @@ def certificate(folder, name, hosts=(), *more):
            "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
            "/CN=bench " + name, *more, "-keyout", paths[1], "-out", paths[0],
            *(["-addext", "subjectAltName=" + names] if hosts else []))
+    os.chmod(paths[0], 0o644)
+    return paths
+
+
+def signed(folder, name, hosts, ca):
+    """A certificate of that authority: paths of it and its key."""
+    paths = [os.path.join(folder, name + end) for end in (".pem", ".key")]
+    names = ",".join("DNS:" + h for h in hosts)
+    ext = write(os.path.join(folder, name + ".ext"),
+                f"subjectAltName={names}\n")
+    output("openssl", "req", "-newkey", "ec", "-pkeyopt",
+           "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=bench " + name,
+           "-keyout", paths[1], "-out", paths[0] + ".csr")
+    output("openssl", "x509", "-req", "-in", paths[0] + ".csr", "-CA", ca[0],
+           "-CAkey", ca[1], "-CAcreateserial", "-days", "2", "-extfile", ext,
+           "-out", paths[0])
     os.chmod(paths[0], 0o644)
     return paths
 
@@ -289,7 +305,10 @@ class Bed:
         os.mkdir(self.folder + "/www")
         for size, path in PATHS.items():
             write(self.folder + "/www" + path, content(size))
-        self.cert, self.key = certificate(self.folder, "up", HOSTS)
+        # every client verifies two signatures, whoever it asks
+        authority = certificate(self.folder, "ca")
+        self.ca = authority[0]
+        self.cert, self.key = signed(self.folder, "up", HOSTS, authority)
         self.port, self.upstream = self.nginx(
             "upstream", "auto", "", UPSTREAM.format(
                 folder=self.folder, token=TOKEN), "off")
@@ -315,7 +334,7 @@ class Bed:
         return port, p
 
     def client_words(self, port, **more):
-        return dict(to=f"127.0.0.1:{port}", host="api.internal", ca=self.cert,
+        return dict(to=f"127.0.0.1:{port}", host="api.internal", ca=self.ca,
                     **more)
 
     def jailed(self):
@@ -323,16 +342,16 @@ class Bed:
         if self.jail is not None:
             return self.jail
         folder = self.place("warder")
-        shutil.copy(self.cert, folder)
+        shutil.copy(self.ca, folder)
         way = (f"dial: 127.0.0.1:{self.port}, "
-               f"tls: {{ca: {os.path.join(folder, 'up.pem')}}}")
+               f"tls: {{ca: {os.path.join(folder, 'ca.pem')}}}")
         policy = write(folder + "/policy.yaml", POLICY.format(
             way=way, port=self.port))
         report = folder + "/report.json"
         command = [self.b.warder, "exec", "-i", "--policy", policy, "--report",
                    report, "--limit", f"cpu={os.cpu_count()}", "--limit",
                    "wall=6h", "--ro", f"{self.b.programs}:/opt/bench", "--ro",
-                   f"{self.cert}:/opt/up.pem", "--", "/opt/bench/load"]
+                   f"{self.ca}:/opt/ca.pem", "--", "/opt/bench/load"]
         self.stack.callback(drop_audit, report)
         client = Client(self.stack, command,
                         env={**os.environ, "BENCH_TOKEN": TOKEN})
@@ -352,9 +371,11 @@ class Bed:
             raise Skip(self.left_out[name])
         if name not in self.sides:
             try:
-                self.sides[name] = MAKERS[name](self)
-                self.sides[name].client.measure(
-                    **self.sides[name].words, path="/1k", bytes=KIB)
+                side = MAKERS[name](self)
+                side.client.measure(**side.words, path="/1k", bytes=KIB)
+                # what it has started has started by now
+                self.sides[name] = side._replace(
+                    pids=sorted({x for p in side.pids for x in family(p)}))
             except Skip as e:
                 self.left_out[name] = str(e)
                 raise
@@ -421,12 +442,12 @@ def side_explicit(bed):
 def side_spliced(bed):
     client, pids = bed.jailed()
     return Side(client, dict(to="splice.internal:443", host="splice.internal",
-                             ca="/opt/up.pem", bearer=TOKEN), pids)
+                             ca="/opt/ca.pem", bearer=TOKEN), pids)
 
 
 def side_nginx(bed):
     port, p = bed.nginx("nginx", 1, NGINX_POOL.format(up=bed.port),
-                        NGINX_PROXY.format(token=TOKEN, cert=bed.cert), "")
+                        NGINX_PROXY.format(token=TOKEN, ca=bed.ca), "")
     return Side(bed.outside, bed.client_words(port), family(p.pid),
                 shlex.join(p.args))
 
@@ -440,7 +461,7 @@ def side_haproxy(bed):
                 open(pem, "a", encoding="ascii") as to:
             to.write(f.read())
     conf = write(folder + "/conf", HAPROXY.format(
-        port=port, up=bed.port, pem=pem, cert=bed.cert, token=TOKEN))
+        port=port, up=bed.port, pem=pem, ca=bed.ca, token=TOKEN))
     p = serve(bed.stack, port, ["haproxy", "-db", "-f", conf])
     return Side(bed.outside, bed.client_words(port), family(p.pid),
                 shlex.join(p.args))
@@ -455,7 +476,7 @@ def side_squid(bed):
     write(folder + "/hosts", f"127.0.0.1 {HOSTS[0]}\n")
     output(SQUID_HELPER, "-c", "-s", folder + "/ssl_db", "-M", "4MB")
     conf = write(folder + "/conf", SQUID.format(
-        port=port, folder=folder, helper=SQUID_HELPER, cert=bed.cert,
+        port=port, folder=folder, helper=SQUID_HELPER, ca=bed.ca,
         token=TOKEN))
     if bed.b.root:
         output("chown", "-R", "proxy:proxy", folder)
@@ -472,7 +493,7 @@ def side_mitmproxy(bed):
     p = serve(bed.stack, port, [
         "mitmdump", "-q", "--listen-host", "127.0.0.1", "-p", str(port),
         "--set", "confdir=" + folder, "--set",
-        "ssl_verify_upstream_trusted_ca=" + bed.cert, "--modify-headers",
+        "ssl_verify_upstream_trusted_ca=" + bed.ca, "--modify-headers",
         f"/~q/Authorization/Bearer {TOKEN}"], env={**os.environ,
                                                    "HOME": folder})
     return Side(bed.outside, dict(
@@ -761,7 +782,7 @@ class Two:
     def __init__(self, b, bed, stack):
         self.ca = os.path.join(bed.place("two"), "ca.pem")
         proxy = os.path.join(b.build, "libexec/warder/warder-proxy")
-        self.argv = [b.program("ways"), proxy, "2", str(bed.port), bed.cert,
+        self.argv = [b.program("ways"), proxy, "2", str(bed.port), bed.ca,
                      self.ca]
         p = subprocess.Popen(self.argv, stdin=subprocess.PIPE,
                              stdout=subprocess.PIPE, text=True)

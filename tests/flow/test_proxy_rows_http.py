@@ -457,7 +457,10 @@ OVERRIDES = ["X-HTTP-Method-Override: DELETE", "X-HTTP-Method: DELETE",
              "X-Rewrite-URL: /no", "X-Forwarded-Host: evil.test",
              "X-Host: evil.test", "X-Forwarded-For: 127.0.0.1",
              "Forwarded: for=127.0.0.1;host=evil.test",
-             "X-Real-IP: 127.0.0.1"]
+             "X-Real-IP: 127.0.0.1", "X-Forwarded-User: root",
+             "X-Forwarded: for=127.0.0.1", "x_forwarded_for: 127.0.0.1",
+             "X_HTTP_Method-Override: DELETE", "X-Original-Method: DELETE",
+             "true_client_ip: 127.0.0.1"]
 
 
 @test(modes=ONCE)

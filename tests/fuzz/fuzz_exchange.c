@@ -493,6 +493,7 @@ check_fields(const struct upstream_request *r, struct buf *sent)
 		       (strcmp(h.name, "Connection") == 0 &&
 			   strcmp(h.value, "TE") == 0));
 		assert(strncasecmp(h.name, "X-Forwarded", 11) != 0);
+		assert(strncasecmp(h.name, "X_Forwarded", 11) != 0);
 		hosts += strcasecmp(h.name, "Host") == 0;
 	}
 	assert(hosts == 1);

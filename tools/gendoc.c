@@ -22,6 +22,7 @@
 #include "supervisor/control/agent/blobs.h"
 #include "supervisor/control/runs/engine.h"
 #include "supervisor/control/storage/pack.h"
+#include "supervisor/control/stream/hub.h"
 #include "text.h"
 #include "tools/limits_parts.h"
 
@@ -91,6 +92,7 @@ gendoc_limits(void)
 	GROUP("Runs", LIMITS_ENGINE)
 	GROUP("Attempts of native agents", LIMITS_ATTEMPT)
 	GROUP("Bytes of checkpoints in chunks", LIMITS_BLOBS)
+	GROUP("Streams", LIMITS_STREAM)
 }
 
 static void

@@ -7,6 +7,7 @@
 #include "api/server.h"
 #include "clock.h"
 #include "log.h"
+#include "stream/hub.h"
 
 struct service {
 	struct api api;
@@ -141,6 +142,17 @@ service_create(const struct service_options *o, struct service **ret,
 	return 0;
 }
 
+static int
+make_hub(struct service *s, struct err *e)
+{
+	const struct hub_options o = { .loop = s->api.loop,
+		.storage = s->api.storage,
+		.engine = s->api.engine,
+		.heartbeat_ms = s->api.config.heartbeat_ms };
+
+	return hub_create(&o, &s->api.hub, e);
+}
+
 int
 service_start(struct service *s, const struct runs_starter *st,
     void *starter_arg, struct err *e)
@@ -150,7 +162,8 @@ service_start(struct service *s, const struct runs_starter *st,
 	s->engine.starter = st;
 	s->engine.starter_arg = starter_arg;
 	if (engine_create(s->api.loop, s->api.storage, &s->engine,
-		&s->api.engine, e) == -1)
+		&s->api.engine, e) == -1 ||
+	    make_hub(s, e) == -1)
 		return -1;
 	for (i = 0; i < s->nlisteners; i++)
 		if (api_server_listen(s->api.server,
@@ -192,6 +205,7 @@ service_destroy(struct service *s)
 		return;
 	api_server_destroy(s->api.server);
 	auth_destroy(s->api.auth);
+	hub_destroy(s->api.hub);
 	if (s->api.engine != NULL)
 		engine_destroy(s->api.engine);
 	if (s->api.storage != NULL)

@@ -25,6 +25,7 @@
 struct api_server;
 struct auth;
 struct engine;
+struct hub;
 struct jails_host;
 struct spawn;
 struct storage;
@@ -72,6 +73,7 @@ struct api {
 	struct auth *auth;
 	struct storage *storage; /* NULL in a test of the server alone */
 	struct engine *engine;
+	struct hub *hub; /* what streams share */
 	struct spawn *spawn; /* deployments; NULL: there are none */
 	const struct jails_host *jails; /* questions to agents; the same */
 	uint64_t started_ms;

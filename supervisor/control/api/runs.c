@@ -540,7 +540,7 @@ on_streamed(void *arg, const struct storage_run *run, const struct err *e)
 	}
 	f.after_seq = read_cursor(r->last_event_id, FOLLOW_NOW, &why);
 	if (why.code != ERR_OK ||
-	    read_modes(r, follow_mode, &f.modes, &why) == -1 ||
+	    read_modes(r, frame_mode, &f.modes, &why) == -1 ||
 	    query_flag(&r->query, "cancel_on_disconnect", &f.cancel, &why) ==
 		-1)
 		request_fail(r, 422, ERR_INVALID, "%s", why.msg);
@@ -570,7 +570,7 @@ on_logged(void *arg, const struct storage_run *run, const struct err *e)
 		runs_answer_follow(r,
 		    &(struct follow_options){ .run_id = run_of(r),
 			.after_seq = -1,
-			.what = FOLLOW_LOG,
+			.what = FRAME_LOG,
 			.present = !go_on });
 }
 
@@ -610,7 +610,7 @@ on_thread_streamed(void *arg, const struct storage_thread *t,
 
 	if (t == NULL)
 		request_refused(r, e, "Thread", r->args.text[0]);
-	else if (read_modes(r, follow_shown, &f.shown, &why) == -1)
+	else if (read_modes(r, frame_shown, &f.shown, &why) == -1)
 		request_fail(r, 422, ERR_INVALID, "%s", why.msg);
 	else
 		runs_answer_follow(r, &f);

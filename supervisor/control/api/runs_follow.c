@@ -23,20 +23,25 @@ sink_end(void *arg)
 	request_end(arg);
 }
 
+static void
+sink_cut(void *arg)
+{
+	request_break(arg);
+}
+
+static const struct follow_sink sink = { sink_room, sink_write, sink_end,
+	sink_cut };
+
 void
 runs_answer_follow(struct request *r, const struct follow_options *options)
 {
-	const struct follow_sink sink = { sink_room, sink_write, sink_end, r };
 	struct follow_options o = *options;
 	struct follow *f;
 	struct err e = { 0 };
 
-	o.loop = r->api->loop;
-	o.storage = r->api->storage;
-	o.engine = r->api->engine;
-	o.heartbeat_ms = r->api->config.heartbeat_ms;
+	o.hub = r->api->hub;
 	o.tenant = r->who.tenant;
-	if (follow_create(&o, &sink, &f, &e) == 0)
+	if (follow_create(&o, &sink, r, &f, &e) == 0)
 		request_stream(r, "text/event-stream",
 		    &(struct request_source){ follow_pull, follow_gone, f });
 	else if (e.code == ERR_INVALID)

@@ -58,7 +58,7 @@ INIT_LDFLAGS := -static -nostdlib -no-pie -Wl,-z,noexecstack,-z,norelro \
 	-Wl,--build-id=none,-z,noseparate-code
 
 # Sources, by the program that they become part of.
-BASE_PLAIN := base/audit.c base/child.c base/err.c base/ipc.c base/keyfile.c \
+BASE_PLAIN := base/audit.c base/child.c base/err.c base/handover.c base/ipc.c base/keyfile.c \
 	base/keyfile_source.c 	base/lockdown.c base/lockdown_tree.c base/memfd.c base/opt.c \
 	base/sha256.c base/text.c
 BASE_ALL := $(wildcard base/*.c)
@@ -71,7 +71,7 @@ CLI := $(wildcard supervisor/cli/*.c)
 EGRESS := $(wildcard egress/*.c)
 CONFIG := $(wildcard supervisor/config/*.c)
 WARDERD := $(wildcard supervisor/warderd/*.c) supervisor/agent.c \
-	supervisor/agent_narrow.c
+	supervisor/agent_narrow.c supervisor/operator.c
 DEPLOY := $(wildcard supervisor/deploy/*.c) supervisor/agent.c
 PROBE := $(wildcard supervisor/probe/*.c)
 AUDIT := $(wildcard supervisor/audit/*.c)

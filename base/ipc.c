@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -18,6 +19,21 @@ ipc_pair(int ret_fd[2], struct err *e)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd) == -1)
 		return err_set(e, ERR_SYSTEM, "socketpair");
 	memcpy(ret_fd, fd, sizeof(fd));
+	return 0;
+}
+
+int
+ipc_stream_pair(int *ret_ours, int *ret_theirs, struct err *e)
+{
+	int fd[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) == -1)
+		return err_set(e, ERR_SYSTEM, "socketpair");
+	*ret_ours = fd[0];
+	*ret_theirs = fd[1];
+	/* each end has its own flags */
+	if (fcntl(fd[0], F_SETFL, O_RDWR | O_NONBLOCK) == -1)
+		return err_set(e, ERR_SYSTEM, "O_NONBLOCK");
 	return 0;
 }
 

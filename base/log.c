@@ -266,3 +266,17 @@ log_err(enum log_level level, const char *ev, const struct err *e)
 	log_add_err(&l, e);
 	log_end(&l);
 }
+
+void
+log_for_run(const char *run, uint32_t attempt, enum log_level level,
+    const char *ev, const char *key, const char *value)
+{
+	struct log_line l;
+
+	log_set_run(run);
+	log_begin(&l, level, ev);
+	log_add_int(&l, "attempt", attempt);
+	log_add(&l, key, value);
+	log_end(&l);
+	log_set_run(NULL);
+}

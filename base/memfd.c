@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 
 #include "memfd.h"
@@ -59,6 +60,28 @@ memfd_create_sealed(const char *name, const void *p, size_t n, struct err *e)
 	    memfd_seal(fd, e) == -1)
 		return -1;
 	return take_fd(&fd);
+}
+
+int
+memfd_copy_file(const char *name, const char *path, size_t max, struct err *e)
+{
+	autofd from = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	autofd to = from == -1 ? -1 : memfd_open(name, e);
+	ssize_t n = 1;
+	size_t have = 0;
+
+	if (from == -1)
+		return err_set(e, ERR_SYSTEM, "%s", path);
+	if (to == -1)
+		return -1;
+	for (; n > 0 && have <= max; have += n > 0 ? (size_t)n : 0)
+		n = sendfile(to, from, NULL, max + 1 - have);
+	if (n == -1)
+		return err_set(e, ERR_SYSTEM, "%s", path);
+	if (have == 0 || have > max)
+		return err_set(e, ERR_INVALID, "%s: %s", path,
+		    have == 0 ? "it is empty" : "it is too large");
+	return memfd_seal(to, e) == -1 ? -1 : take_fd(&to);
 }
 
 int

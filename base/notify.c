@@ -1,6 +1,7 @@
 #include "notify.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "base.h"
+#include "clock.h"
 #include "text.h"
 
 static struct {
@@ -67,6 +69,35 @@ notify_say(const char *lines)
 	if (fd != -1)
 		(void)!sendto(fd, lines, strlen(lines), MSG_NOSIGNAL,
 		    (const struct sockaddr *)&notify.to, notify.size);
+}
+
+void
+notify_reloading(void)
+{
+	char text[80];
+
+	(void)snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
+	    (unsigned long long)clock_now_us());
+	notify_say(text);
+}
+
+void
+notify_hand_over(void)
+{
+	char text[sizeof(notify.to.sun_path) + 1] = "";
+
+	if (notify.size == 0)
+		return;
+	memcpy(text, notify.to.sun_path,
+	    notify.size - offsetof(struct sockaddr_un, sun_path));
+	if (text[0] == '\0')
+		text[0] = '@';
+	(void)setenv("NOTIFY_SOCKET", text, 1);
+	if (notify.every_ms == 0)
+		return;
+	(void)snprintf(text, sizeof(text), "%llu",
+	    (unsigned long long)notify.every_ms * 2000);
+	(void)setenv("WATCHDOG_USEC", text, 1);
 }
 
 int

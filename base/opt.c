@@ -121,7 +121,11 @@ opt_help(const char *verb, const struct opt_verb *v)
 {
 	size_t i;
 
-	printf("usage: warder %s %s\n\n%s\n", verb, v->usage, v->summary);
+	if (verb != NULL)
+		printf("usage: warder %s %s\n\n%s\n", verb, v->usage,
+		    v->summary);
+	else
+		printf("usage: %s\n\n%s\n", v->usage, v->summary);
 	if (v->noptions > 0)
 		printf("\noptions:\n");
 	for (i = 0; i < v->noptions; i++) {

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "child.h"
+#include "handover.h"
 #include "keeper.h"
 #include "memfd.h"
 #include "segment.h"
@@ -371,20 +372,32 @@ send_all(struct egress *x, struct err *e)
 	return send_message(x, PROXY_JAIL_PREPARE, &m, sizeof(m), -1, e);
 }
 
-int
-egress_start(const struct egress_options *o, struct egress **ret, struct err *e)
+static struct egress *
+new_egress(const struct egress_options *o, struct err *e)
 {
 	struct egress *x = mmap(NULL, sizeof(*x), PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (x == MAP_FAILED)
-		return err_set(e, ERR_SYSTEM, "mmap: egress");
+	if (x == MAP_FAILED) {
+		(void)err_set(e, ERR_SYSTEM, "mmap: egress");
+		return NULL;
+	}
 	x->o = *o;
 	x->first = o->net;
 	x->fd = -1;
 	x->segments.now.fd = x->segments.ended.fd = x->segments.signing.fd = -1;
 	x->segments.empty = -1;
 	find_ports(x);
+	return x;
+}
+
+int
+egress_start(const struct egress_options *o, struct egress **ret, struct err *e)
+{
+	struct egress *x = new_egress(o, e);
+
+	if (x == NULL)
+		return -1;
 	if (make_run(x->run, e) == -1 ||
 	    segment_init(&x->segments, x->o.state_dir, x->o.audit_program,
 		x->run, e) == -1 ||
@@ -946,6 +959,113 @@ egress_fds(const struct egress *x, int ret[2])
 	ret[0] = x->fd;
 	ret[1] = x->keeper.pid > 0 ? x->keeper.fd : -1;
 	return ret[1] == -1 ? 1 : 2;
+}
+
+/* ---- over an execve(2) ------------------------------------------------------------- */
+
+struct carried {
+	char run[PROXY_RUN_MAX];
+	pid_t pid;
+	int fd;
+	int attached;
+	enum capture_mode mode;
+	struct keeper keeper;
+	struct segments segments;
+};
+
+static int
+carry_fds(struct carried *c, struct handover *h, struct err *e)
+{
+	struct segments *s = &c->segments;
+
+	if (handover_child(h, c->pid, e) == -1 ||
+	    handover_child(h, c->keeper.pid, e) == -1 ||
+	    handover_child(h, s->signer, e) == -1 ||
+	    handover_fd(h, &c->fd, S_IFSOCK, e) == -1 ||
+	    handover_fd(h, &c->keeper.fd, S_IFSOCK, e) == -1 ||
+	    handover_fd(h, &s->empty, S_IFDIR, e) == -1 ||
+	    handover_fd(h, &s->now.fd, S_IFREG, e) == -1 ||
+	    handover_fd(h, &s->ended.fd, S_IFREG, e) == -1)
+		return -1;
+	return handover_fd(h, &s->signing.fd, S_IFREG, e);
+}
+
+static int
+carried_is_sane(struct carried *c)
+{
+	struct segments *s = &c->segments;
+	const struct segment *all[] = { &s->now, &s->ended, &s->signing };
+	size_t i;
+
+	for (i = 0; i < countof(all); i++)
+		if (memchr(all[i]->name, '\0', sizeof(all[i]->name)) == NULL ||
+		    memchr(all[i]->head, '\0', sizeof(all[i]->head)) == NULL)
+			return 0;
+	return c->pid > 0 && c->fd >= 0 && c->mode >= CAPTURE_NONE &&
+	       c->mode < CAPTURE__MAX &&
+	       memchr(c->run, '\0', sizeof(c->run)) != NULL &&
+	       memchr(s->dir, '\0', sizeof(s->dir)) != NULL &&
+	       memchr(s->stem, '\0', sizeof(s->stem)) != NULL;
+}
+
+static void
+carry_fill(struct carried *c, const struct egress *x)
+{
+	memset(c, 0, sizeof(*c));
+	memcpy(c->run, x->run, sizeof(c->run));
+	c->pid = x->pid;
+	c->fd = x->fd;
+	c->attached = x->attached;
+	c->mode = x->mode;
+	c->keeper = x->keeper;
+	if (c->keeper.pid <= 0)
+		c->keeper = (struct keeper){ .fd = -1 };
+	c->segments = x->segments;
+	c->segments.program = NULL;
+}
+
+int
+egress_carry(struct egress **ret, const struct egress_options *o,
+    struct handover *h, struct err *e)
+{
+	static struct carried c;
+	struct egress *x = *ret;
+
+	if (!h->reading)
+		carry_fill(&c, x);
+	if (handover_block(h, "egress", &c, sizeof(c), e) == -1)
+		return -1;
+	if (!h->reading)
+		return carry_fds(&c, h, e);
+	if (!carried_is_sane(&c))
+		return err_set(e, ERR_CORRUPT, "a proxy of impossible state");
+	x = new_egress(o, e);
+	if (x == NULL || carry_fds(&c, h, e) == -1)
+		return -1;
+	memcpy(x->run, c.run, sizeof(x->run));
+	x->pid = c.pid;
+	x->fd = c.fd;
+	x->ready = 1;
+	x->attached = c.attached;
+	x->mode = c.mode;
+	if (c.keeper.pid > 0)
+		x->keeper = c.keeper;
+	x->segments = c.segments;
+	x->segments.program = o->audit_program;
+	*ret = x;
+	return 0;
+}
+
+int
+egress_is_ready(const struct egress *x)
+{
+	struct pollfd p[2];
+	int fds[2];
+	size_t i, n = egress_fds(x, fds);
+
+	for (i = 0; i < n; i++)
+		p[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+	return poll(p, n, 0) == (int)n;
 }
 
 /* ---- the rest --------------------------------------------------------------------- */

@@ -116,9 +116,19 @@ must_check int egress_attach(struct egress *x, struct jail *j, struct run *r,
  * ended.
  */
 size_t egress_fds(const struct egress *x, int ret[2]);
+int egress_is_ready(const struct egress *x); /* 1: it will not wait */
 must_check int egress_hand_over(struct egress *x, struct jail *j,
     struct err *e);
 const struct err *egress_heard(struct egress *x);
+
+/*
+ * A proxy whose jail runs, over the launcher's execve(2) of its successor
+ * (see handover.h): written, or read into a new *x with the same options, of
+ * which those that start something are not used.  Nobody may be reloading.
+ */
+struct handover;
+must_check int egress_carry(struct egress **x, const struct egress_options *o,
+    struct handover *h, struct err *e);
 
 /* What became of another policy. */
 struct egress_reloaded {

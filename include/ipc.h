@@ -38,6 +38,11 @@ struct ipc_msg {
 must_check int ipc_pair(int ret_fd[2], struct err *e);
 
 /*
+ * A connected pair of byte streams, CLOEXEC: ours does not block, theirs does.
+ */
+must_check int ipc_stream_pair(int *ret_ours, int *ret_theirs, struct err *e);
+
+/*
  * Send one message; borrows everything.  Blocks unless the socket is
  * non-blocking.  ERR_LIMIT if the body or the descriptors are too many,
  * ERR_SYSTEM (EPIPE, ECONNRESET) if the peer has gone; never SIGPIPE.

@@ -56,6 +56,10 @@ void log_init(const char *proc, enum log_format format, enum log_level least);
 /* The run that following lines belong to (copied); NULL: none, "-". */
 void log_set_run(const char *run);
 
+/* A line about an attempt at a run, with one key more. */
+void log_for_run(const char *run, uint32_t attempt, enum log_level level,
+    const char *ev, const char *key, const char *value);
+
 /* A line under construction. */
 struct log_line {
 	int on; /* the level is wanted */

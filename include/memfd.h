@@ -13,6 +13,13 @@
 int memfd_create_sealed(const char *name, const void *p, size_t n,
     struct err *e);
 
+/*
+ * A file of at most max bytes in a sealed memfd, and nothing of it in our
+ * memory.  ERR_INVALID if it is empty, or larger.
+ */
+int memfd_copy_file(const char *name, const char *path, size_t max,
+    struct err *e);
+
 /* The same piece by piece: an empty one, more at its end, sealed. */
 int memfd_open(const char *name, struct err *e);
 must_check int memfd_append(int fd, const void *p, size_t n, struct err *e);

@@ -14,6 +14,12 @@ void notify_init(void);
 /* "READY=1", "STOPPING=1": lines as the manual page has them. */
 void notify_say(const char *lines);
 
+/* What holds until READY=1 is said again, with when it began. */
+void notify_reloading(void);
+
+/* Put into the environment again what notify_init() has taken: for an exec. */
+void notify_hand_over(void);
+
 /* In how many ms the watchdog wants a sign; -1: nobody watches. */
 int notify_timeout(uint64_t now_ms);
 

@@ -34,7 +34,8 @@ struct opt_verb {
 must_check int opt_parse(const struct opt_verb *v, void *ctx, int argc,
     char **argv, int *ret_rest, struct err *e);
 
-/* Usage, options and their texts on stdout. */
+/* Usage, options and their texts on stdout; of a verb of warder, or (verb
+ * NULL) of a program whose usage says its name. */
 void opt_help(const char *verb, const struct opt_verb *v);
 
 #endif /* !OPT_H */

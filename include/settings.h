@@ -95,4 +95,10 @@ must_check int settings_check(const struct settings *s, size_t size,
 /* Whether s is [a-z0-9-]{1,40} within its first "size" bytes, NUL included. */
 int settings_is_tenant(const char *s, size_t size);
 
+/* The same for a run's id, [0-9a-z-]{1,N}. */
+int settings_is_run(const char *s, size_t size);
+
+/* Whether the operator has named this tenant. */
+int settings_has_tenant(const struct settings *s, const char *tenant);
+
 #endif /* !SETTINGS_H */

@@ -1,5 +1,6 @@
 #include "environ.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* clang-format off */
@@ -96,4 +97,20 @@ environ_add(struct environ *v, const char *name, const char *value, int yields,
 		if (environ_is(v->vector[i], name, n))
 			return 0;
 	return environ_set(v, name, value, e);
+}
+
+int
+environ_add_all(struct environ *v, const char *const *pairs, struct err *e)
+{
+	char name[256];
+
+	for (; *pairs != NULL; pairs++) {
+		const char *equals = strchr(*pairs, '=');
+		int n = (int)(equals - *pairs);
+
+		(void)snprintf(name, sizeof(name), "%.*s", n, *pairs);
+		if (environ_add(v, name, equals + 1, 0, e) == -1)
+			return -1;
+	}
+	return 0;
 }

@@ -37,4 +37,8 @@ must_check int environ_make(struct environ *v, const struct plan *p,
 must_check int environ_add(struct environ *v, const char *name,
     const char *value, int yields, struct err *e);
 
+/* The same for each "NAME=VALUE", NULL-terminated; none yields. */
+must_check int environ_add_all(struct environ *v, const char *const *pairs,
+    struct err *e);
+
 #endif /* !ENVIRON_H */

@@ -848,10 +848,10 @@ jail_end_janitor(struct jail *j)
 }
 
 static void
-jail_order(struct jail *j, uint32_t *word)
+jail_order(struct jail *j, uint32_t *word, int signo)
 {
 	__atomic_store_n(word, 1, __ATOMIC_RELEASE);
-	(void)kill(j->janitor, STAGE_SIGNAL_ORDER);
+	(void)kill(j->janitor, signo);
 }
 
 /*
@@ -867,7 +867,7 @@ jail_release(struct jail *j, struct err *e)
 	j->stage->dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
 	j->released = 1;
 	s->images = j->quota.posture.count[QUOTA_IMAGE] > 0;
-	jail_order(j, &s->prepared);
+	jail_order(j, &s->prepared, STAGE_SIGNAL_ORDER);
 	while (__atomic_load_n(&s->sharing, __ATOMIC_ACQUIRE) != 0) {
 		if (SYS(SYS_futex, &s->sharing, FUTEX_WAIT, 1, &limit, 0, 0) ==
 		    -ETIMEDOUT)
@@ -1223,7 +1223,7 @@ jail_end(struct jail *j)
 		jail_reap(&j->init);
 		protect_remove(j->stage);
 	}
-	jail_order(j, &j->stage->released);
+	jail_order(j, &j->stage->released, STAGE_SIGNAL_RELEASE);
 	jail_unmount(j);
 	jail_reap(&j->init);
 	jail_reap(&j->janitor);

@@ -218,6 +218,16 @@ must_check int jail_keep(struct jail *j, const char *dir,
 /* 1: no process of it is scheduled; 0: they go on. */
 must_check int jail_freeze(struct jail *j, int frozen, struct err *e);
 
+/*
+ * A launched jail, over the launcher's execve(2) of its successor (see
+ * handover.h): written, or read into a new *j, with the plan that it runs by.
+ * It lives on meanwhile, and its janitor keeps the memory of the program that
+ * made it.  Without options.keep, capture's listeners handed over.
+ */
+struct handover;
+must_check int jail_carry(struct jail **j, const struct plan *plan,
+    struct handover *h, struct err *e);
+
 void jail_usage(const struct jail *j, struct cgroup_usage *ret);
 const struct jail_posture *jail_posture(const struct jail *j);
 const struct cgroup *jail_cgroup(const struct jail *j);

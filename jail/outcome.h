@@ -74,6 +74,14 @@ void outcome_meter(struct outcome *o);
 /* When it is over: the report, whole.  output: see relay.h. */
 void outcome_settle(struct outcome *o, uint64_t output_bytes, int output_met);
 
+/*
+ * One that has not been settled, over the launcher's execve(2): see
+ * handover.h.  Its bytes are the caller's to carry; both are borrowed anew.
+ */
+struct handover;
+must_check int outcome_carry(struct outcome *o, struct jail *j,
+    const struct plan *p, struct handover *h, struct err *e);
+
 /* Close what it holds. */
 void outcome_finish(struct outcome *o);
 

@@ -3,6 +3,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "places.h"
@@ -184,4 +185,38 @@ places_find(struct places *ret, const char *program, struct err *e)
 	    places_own_dir(ret->jails, e) == -1)
 		return -1;
 	return places_own_dir(ret->cache, e);
+}
+
+int
+places_dir(const char *path, uid_t owner, mode_t mode, struct err *e)
+{
+	struct stat st;
+
+	if (mkdir(path, 0700) == -1 && errno != EEXIST)
+		return err_set(e, ERR_SYSTEM, "%s", path);
+	if (lstat(path, &st) == -1)
+		return err_set(e, ERR_SYSTEM, "%s", path);
+	if (!S_ISDIR(st.st_mode) ||
+	    (st.st_uid != geteuid() && st.st_uid != owner))
+		return err_set(e, ERR_DENIED,
+		    "%s: it must be a directory of uid %u", path, owner);
+	if (st.st_uid != owner && lchown(path, owner, owner) == -1)
+		return err_set(e, ERR_SYSTEM, "%s: chown", path);
+	if ((st.st_mode & 07777) != mode && chmod(path, mode) == -1)
+		return err_set(e, ERR_SYSTEM, "%s: chmod", path);
+	return 0;
+}
+
+int
+places_lock(const char *path, struct err *e)
+{
+	autofd fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd == -1)
+		return err_set(e, ERR_SYSTEM, "%s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return take_fd(&fd);
+	return errno == EWOULDBLOCK ? err_set(e, ERR_CONFLICT,
+					  "%s: another process has it", path)
+				    : err_set(e, ERR_SYSTEM, "%s", path);
 }

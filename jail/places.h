@@ -8,6 +8,8 @@
 #ifndef PLACES_H
 #define PLACES_H
 
+#include <sys/types.h>
+
 #include "err.h"
 
 enum {
@@ -34,5 +36,18 @@ struct places {
  */
 must_check int places_find(struct places *ret, const char *program,
     struct err *e);
+
+/*
+ * A directory of owner's, made if it is not there, with exactly this mode.
+ * ERR_DENIED where something of somebody else's is in its place.
+ */
+must_check int places_dir(const char *path, uid_t owner, mode_t mode,
+    struct err *e);
+
+/*
+ * A file of ours that one process has, as long as it lives or passes the
+ * descriptor on: that, or -1, ERR_CONFLICT where another one has it.
+ */
+int places_lock(const char *path, struct err *e);
 
 #endif /* !PLACES_H */

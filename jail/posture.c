@@ -275,3 +275,24 @@ posture_lessened(enum posture_row row, const struct jail_posture *p)
 {
 	return posture_rows[row].less(p);
 }
+
+void
+posture_json(const struct jail_posture *p, const struct plan *plan, char *buf,
+    size_t size)
+{
+	char value[256];
+	struct text t, v;
+	int row;
+
+	text_init(&t, buf, size);
+	for (row = 0; row < POSTURE__MAX; row++) {
+		text_init(&v, value, sizeof(value));
+		posture_value((enum posture_row)row, p, plan, &v);
+		text_addf(&t, "%s\"%s\":", row == 0 ? "{" : ",",
+		    posture_name((enum posture_row)row));
+		text_add_json(&t, value);
+	}
+	text_add(&t, "}");
+	if (t.truncated)
+		(void)snprintf(buf, size, "{}");
+}

@@ -43,6 +43,10 @@ const char *posture_about(enum posture_row row);
 void posture_value(enum posture_row row, const struct jail_posture *p,
     const struct plan *plan, struct text *ret);
 
+/* All of it as a JSON object, which ends within size; "{}" if there is no room. */
+void posture_json(const struct jail_posture *p, const struct plan *plan,
+    char *buf, size_t size);
+
 /*
  * Whether the row is weaker than this project's strongest form, for a reason
  * of the host's (rootless, an older kernel, a missing controller).

@@ -194,6 +194,7 @@ static uint64_t
 one_signals(void)
 {
 	return (uint64_t)1 << (STAGE_SIGNAL_ORDER - 1) |
+	       (uint64_t)1 << (STAGE_SIGNAL_RELEASE - 1) |
 	       (uint64_t)1 << (STAGE_SIGNAL_DEATH - 1);
 }
 
@@ -213,9 +214,12 @@ one_await(const struct stage *s, const uint32_t *word,
 	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == 0) {
 		(void)SYS(SYS_prctl, PR_SET_PDEATHSIG, STAGE_SIGNAL_DEATH, 0, 0,
 		    0);
-		if (one_is_orphan(s) || (look != NULL && one_is_forgotten()))
+		if (one_is_orphan(s) ||
+		    (look != NULL && !s->carried && one_is_forgotten()))
 			return -ESRCH;
-		(void)SYS(SYS_rt_sigtimedwait, &set, 0, look, sizeof(set));
+		if (SYS(SYS_rt_sigtimedwait, &set, 0, look, sizeof(set)) ==
+		    STAGE_SIGNAL_RELEASE)
+			return 0;
 	}
 	return 0;
 }
@@ -430,7 +434,9 @@ janitor_await(const struct stage *s, int init_pidfd)
 		if (p[1].revents != 0)
 			return one_await(s, &s->released, &look);
 		(void)SYS(SYS_ppoll, p, countof(p), 0, 0, 0);
-		(void)SYS(SYS_rt_sigtimedwait, &set, 0, &now, sizeof(set));
+		if (SYS(SYS_rt_sigtimedwait, &set, 0, &now, sizeof(set)) ==
+		    STAGE_SIGNAL_RELEASE)
+			return 0;
 	}
 	return 0;
 }

@@ -37,8 +37,14 @@
 #include "quota.h"
 #include "seccomp_program.h"
 
-/* The launcher tells stage one that prepared or released is set. */
+/* The launcher tells stage one that prepared is set. */
 #define STAGE_SIGNAL_ORDER SIGUSR1
+/*
+ * The same of released: alone it says so, since a launcher that has executed
+ * its successor has another memory (carry.c).  It queues, so it cannot be
+ * lost behind another; below it are those that C libraries keep.
+ */
+#define STAGE_SIGNAL_RELEASE 40
 /* The kernel tells it that the launcher, or a thread of it, has died. */
 #define STAGE_SIGNAL_DEATH SIGUSR2
 
@@ -125,6 +131,7 @@ struct stage {
 	int rootfs_fd; /* rootfs {dir: …}: as struct stage_source's; or -1 */
 	int images; /* 1: those of them that lie on disk are still to come */
 	int dumpable; /* what the launcher was */
+	int carried; /* 1: it becomes another program, and goes on with us */
 	int keep; /* 1: send INIT_KEEP for what may be kept */
 	const struct capture_request *capture; /* NULL: loopback alone */
 	int control_fd; /* warder-init's end */

@@ -1,7 +1,7 @@
 # warder-proxy: the way out of a jail.  It takes libraries that the launcher
 # must not link, and what of base/ and policy/ it shares with it.
 
-PROXY_BASE := $(filter-out base/child.c base/json.c,$(BASE_ALL))
+PROXY_BASE := $(filter-out base/child.c base/handover.c base/json.c,$(BASE_ALL))
 PROXY_POLICY := $(addprefix policy/,plan_net.c plan_net_fits.c canon.c \
 	address.c authorize.c credential.c explain.c glob.c refusal.c)
 PROXY_LIBS := -lcurl -lssl -lcrypto -lmbedx509 -lmbedcrypto -lcares -levent_core

@@ -146,3 +146,23 @@ settings_check(const struct settings *s, size_t size, struct err *e)
 	return check_limits(s) ? 0
 			       : err_set(e, ERR_CORRUPT, "settings: a limit");
 }
+
+int
+settings_is_run(const char *s, size_t size)
+{
+	size_t n = strnlen(s, size);
+
+	return n > 0 && n < size &&
+	       strspn(s, "0123456789abcdefghijklmnopqrstuvwxyz-") == n;
+}
+
+int
+settings_has_tenant(const struct settings *s, const char *tenant)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->ntenants; i++)
+		if (strcmp(s->tenants[i], tenant) == 0)
+			return 1;
+	return 0;
+}

@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "egress/egress.h"
+#include "jail/environ.h"
 #include "policy/client.h"
 #include "policy/compile.h"
 #include "policy/seccomp_compile.h"
@@ -200,6 +202,29 @@ agent_release(struct agent *a)
 	if (*at == a)
 		*at = a->next;
 	agent_free(a);
+}
+
+/* ---- running ---- */
+
+int
+agent_command(const struct agent *a, const struct egress *x,
+    const char *ret_argv[AGENT_ARGS_MAX + 1], struct environ *ret_env,
+    struct err *e)
+{
+	const char *more[AGENT_ENV_MAX + 1];
+
+	agent_record_split(&a->record, ret_argv, more);
+	if (environ_make(ret_env, &a->plan, NULL, e) == -1 ||
+	    environ_add_all(ret_env, more, e) == -1)
+		return -1;
+	if (x != NULL && egress_environ(x, ret_env, e) == -1)
+		return -1;
+	if (a->record.protocol != AGENT_NATIVE)
+		return 0;
+	return environ_add(ret_env, "WARDER_FD", "3", 0, e) == -1 ||
+		       environ_add(ret_env, "PYTHONPATH", AGENT_SDK, 1, e) == -1
+		   ? -1
+		   : 0;
 }
 
 /* ---- removing ---- */

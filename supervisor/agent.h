@@ -68,6 +68,16 @@ must_check int agent_get(const struct agent_store *s, const char *tenant,
 void agent_release(struct agent *a);
 
 /*
+ * What a jail of it executes: arguments (borrowed, NULL-terminated), and the
+ * environment of the plan, of agent.yaml, of its way out (NULL: none), ours.
+ */
+struct egress;
+struct environ;
+must_check int agent_command(const struct agent *a, const struct egress *x,
+    const char *ret_argv[AGENT_ARGS_MAX + 1], struct environ *ret_env,
+    struct err *e);
+
+/*
  * For one jail beside one that runs "of": the same, its plan narrowed
  * (policy/narrow_plan.h), the command another (size bytes of arguments, each with
  * its NUL), and no socket.  agent_release().  ERR_INVALID; ERR_LIMIT: the

@@ -6,12 +6,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "child.h"
 #include "clock.h"
 #include "crash.h"
 #include "deploy.h"
-#include "ipc.h"
 #include "jailed.h"
 #include "log.h"
 #include "notify.h"
@@ -30,13 +31,16 @@ static struct {
 	int lost; /* it has ended, or must: done at the turn's end */
 	int blocked; /* something is to be said, and it does not read */
 	int drain; /* DRAIN is to be said */
+	int renewed; /* it ends because it is to be started again */
 	unsigned restarts, failures;
 	uint64_t begun_ms, next_ms;
+	uint64_t until_ms; /* of a drain; 0: there is none */
 	uint32_t reply_type;
 	size_t reply_size; /* 0: none waits */
 	_Alignas(16) unsigned char reply[CONTROL_REPLY_MAX];
-	struct ipc_msg msg;
 } control = { .fd = -1 };
+
+static struct ipc_msg control_msg;
 
 /* ---- its life ---- */
 
@@ -51,15 +55,15 @@ control_send_start(struct warderd *w, struct err *e)
 	memset(&m, 0, sizeof(m));
 	m.version = SPAWN_VERSION;
 	m.restarts = control.restarts;
-	m.settings = w->settings;
-	m.nlisteners = w->settings.nlisten;
-	m.tls = w->tls[0] != -1;
+	m.settings = w->kept.settings;
+	m.nlisteners = w->kept.settings.nlisten;
+	m.tls = w->kept.tls[0] != -1;
 	(void)snprintf(m.db_dir, sizeof(m.db_dir), "%.1023s", w->db);
-	for (i = 0; i < w->settings.nlisten; i++)
-		fds[n++] = w->listeners[i];
+	for (i = 0; i < w->kept.settings.nlisten; i++)
+		fds[n++] = w->kept.listeners[i];
 	if (m.tls) {
-		fds[n++] = w->tls[0];
-		fds[n++] = w->tls[1];
+		fds[n++] = w->kept.tls[0];
+		fds[n++] = w->kept.tls[1];
 	}
 	return ipc_send(control.fd, SPAWN_START, &m, sizeof(m), fds, n, e);
 }
@@ -104,7 +108,8 @@ control_end(void)
 
 	control.pid = 0;
 	fd_closep(&control.fd);
-	control.ready = control.lost = control.blocked = 0;
+	control.ready = control.lost = control.blocked = control.drain = 0;
+	control.until_ms = 0;
 	control.reply_size = 0;
 	return status;
 }
@@ -116,15 +121,15 @@ control_lose(struct warderd *w, uint64_t now_ms)
 	int status;
 
 	CRASH_POINT();
-	if (now_ms - control.begun_ms >= CONTROL_GOOD_MS)
+	if (now_ms - control.begun_ms >= CONTROL_GOOD_MS || control.renewed)
 		control.failures = 0;
-	control.next_ms = now_ms + control_back_off(w);
-	control.failures++;
+	control.next_ms = now_ms + (control.renewed ? 0 : control_back_off(w));
+	control.failures += !control.renewed;
 	control.restarts++;
 	status = control_end();
 	jailed_end_all(w);
 	deploy_end_all();
-	if (!w->draining)
+	if (!w->draining && !control.renewed)
 		log_text(LOG_LEVEL_WARN, "control.end",
 		    "warder-control has ended (%s %d%s); %u jails die, it is "
 		    "started again",
@@ -135,6 +140,7 @@ control_lose(struct warderd *w, uint64_t now_ms)
 			? ", a system call that its filter has not"
 			: "",
 		    jailed_count());
+	control.renewed = 0;
 }
 
 static void
@@ -159,8 +165,45 @@ void
 control_drain(struct warderd *w)
 {
 	CRASH_POINT();
-	(void)w;
 	control.drain = control.pid != 0;
+	control.until_ms = w->drain_until_ms;
+}
+
+void
+control_renew(struct warderd *w)
+{
+	(void)w;
+	CRASH_POINT();
+	if (control.pid == 0 || control.until_ms > 0)
+		return;
+	control.drain = control.renewed = 1;
+	control.until_ms = clock_now_ms() + WARDERD_DRAIN_MS;
+}
+
+void
+control_is_served(void)
+{
+	char text[64];
+
+	if (!control.ready)
+		return;
+	(void)snprintf(text, sizeof(text),
+	    "READY=1\nMAINPID=%d\nSTATUS=serving", (int)getpid());
+	notify_say(text);
+}
+
+int
+control_carry(struct handover *h, struct err *e)
+{
+	if (handover_block(h, "control", &control, sizeof(control), e) == -1)
+		return -1;
+	if ((control.pid > 0) != (control.fd >= 0) ||
+	    control.reply_size > sizeof(control.reply) ||
+	    control.reply_type >= SPAWN__MAX)
+		return err_set(e, ERR_CORRUPT, "a control of impossible state");
+	return handover_child(h, control.pid, e) == -1
+		   ? -1
+		   : handover_fd(h, &control.fd, S_IFSOCK, e);
 }
 
 /* ---- what it asks ---- */
@@ -174,39 +217,9 @@ on_READY(struct warderd *w, struct ipc_msg *m)
 	if (r->version != SPAWN_VERSION || control.ready)
 		return -1;
 	control.ready = 1;
-	notify_say("READY=1\nSTATUS=serving");
+	control_is_served();
 	log_text(LOG_LEVEL_INFO, "control.ready", "warder-control serves");
 	return 0;
-}
-
-static int
-on_DEPLOY(struct warderd *w, struct ipc_msg *m)
-{
-	return deploy_begin(w, (const void *)m->body, m->fds[0]);
-}
-
-static int
-on_SPAWN(struct warderd *w, struct ipc_msg *m)
-{
-	return jailed_spawn(w, (const void *)m->body, NULL);
-}
-
-static int
-on_EXEC(struct warderd *w, struct ipc_msg *m)
-{
-	return jailed_exec(w, (const void *)m->body);
-}
-
-static int
-on_KILL(struct warderd *w, struct ipc_msg *m)
-{
-	return jailed_kill(w, (const void *)m->body);
-}
-
-static int
-on_FREEZE(struct warderd *w, struct ipc_msg *m)
-{
-	return jailed_freeze(w, (const void *)m->body);
 }
 
 static int
@@ -214,12 +227,12 @@ on_STATUS(struct warderd *w, struct ipc_msg *m)
 {
 	struct spawn_state s = {
 		.jails = jailed_count(),
-		.jails_max = w->settings.limits.jails,
+		.jails_max = w->kept.settings.limits.jails,
 		.deploys = deploy_count(),
 		.draining = (uint32_t)w->draining,
-		.spawned = w->spawned,
-		.refused = w->refused,
-		.uptime_ms = clock_now_ms() - w->begun_ms,
+		.spawned = w->kept.spawned,
+		.refused = w->kept.refused,
+		.uptime_ms = clock_now_ms() - w->kept.begun_ms,
 	};
 
 	(void)m;
@@ -227,6 +240,11 @@ on_STATUS(struct warderd *w, struct ipc_msg *m)
 	return 0;
 }
 
+#define on_DEPLOY deploy_begin
+#define on_SPAWN jailed_spawn
+#define on_EXEC jailed_exec
+#define on_KILL jailed_kill
+#define on_FREEZE jailed_freeze
 #define HANDLER_TO_WARDERD(name) on_##name
 #define HANDLER_TO_CONTROL(name) NULL
 
@@ -261,18 +279,19 @@ static int
 control_receive(struct warderd *w)
 {
 	struct err e = { 0 };
-	int n = ipc_recv(control.fd, &control.msg, &e);
+	struct ipc_msg *m = &control_msg;
+	int n = ipc_recv(control.fd, m, &e);
 
 	if (n == -1 && e.code == ERR_SYSTEM && e.sys == EAGAIN)
 		return 0;
-	if (n == 1 && control_dispatch(w, &control.msg) == -1) {
+	if (n == 1 && control_dispatch(w, m) == -1) {
 		log_text(LOG_LEVEL_ERROR, "control.broken",
 		    "warder-control sent what it never sends: message %u of "
 		    "%u bytes, %d descriptors",
-		    control.msg.type, control.msg.size, control.msg.nfds);
+		    m->type, m->size, m->nfds);
 		n = -1;
 	}
-	ipc_drop_fds(&control.msg);
+	ipc_drop_fds(m);
 	return n == 1 ? 1 : -1;
 }
 
@@ -340,11 +359,11 @@ control_refuse(uint32_t what, uint64_t id, const struct err *e)
 }
 
 static int
-control_say_drain(struct warderd *w, uint64_t now_ms)
+control_say_drain(uint64_t now_ms)
 {
 	struct spawn_drain m = {
 		.wait_ms =
-		    w->drain_until_ms > now_ms ? w->drain_until_ms - now_ms : 0,
+		    control.until_ms > now_ms ? control.until_ms - now_ms : 0,
 	};
 
 	if (!control.drain || !control.ready)
@@ -365,7 +384,7 @@ control_say_all(struct warderd *w, uint64_t now_ms)
 		NULL, 0) == -1)
 		return;
 	control.reply_size = 0;
-	if (control_say_drain(w, now_ms) == 0 && jailed_say(w) == 0)
+	if (control_say_drain(now_ms) == 0 && jailed_say(w) == 0)
 		(void)!deploy_say(w);
 }
 
@@ -374,7 +393,7 @@ control_step(struct warderd *w, uint64_t now_ms)
 {
 	if (control.fd != -1)
 		control_say_all(w, now_ms);
-	if (control.lost)
+	if (control.lost || (control.renewed && now_ms >= control.until_ms))
 		control_lose(w, now_ms);
 	if (control.pid == 0 && !w->draining && jailed_count() == 0 &&
 	    now_ms >= control.next_ms)
@@ -384,8 +403,14 @@ control_step(struct warderd *w, uint64_t now_ms)
 void
 control_wait(struct warderd *w, uint64_t now_ms)
 {
-	short events = control.blocked ? POLLOUT : POLLIN;
+	short events = w->upgrading ? 0 : POLLIN;
 
+	if (control.blocked)
+		events = POLLOUT;
+	if (control.renewed)
+		ready_within(&w->ready, control.until_ms > now_ms
+					    ? (int)(control.until_ms - now_ms)
+					    : 0);
 	if (control.fd != -1)
 		ready_add(&w->ready, control.fd, events, control_on_socket, w);
 	else if (!w->draining && jailed_count() == 0)

@@ -11,6 +11,7 @@
 #ifndef CONTROL_H
 #define CONTROL_H
 
+#include "handover.h"
 #include "warderd.h"
 
 /* Start it when it is due, say what waits to be said; once a turn. */
@@ -35,6 +36,18 @@ void control_refuse(uint32_t what, uint64_t id, const struct err *e);
 
 /* Take no more: it is told so. */
 void control_drain(struct warderd *w);
+
+/*
+ * Start it again, perhaps of another version: it hands back what it does, as
+ * when we stop, and its jails end with it.
+ */
+void control_renew(struct warderd *w);
+
+/* Who waits for us is told that there is service, if there is. */
+void control_is_served(void);
+
+/* What is known of it, over an upgrade. */
+must_check int control_carry(struct handover *h, struct err *e);
 
 /* 1: there is none, and none is wanted while we drain. */
 int control_is_gone(void);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "child.h"
 #include "clock.h"
@@ -97,11 +98,11 @@ deploy_judge(const struct warderd *w, int archive, struct err *e)
 	if (have == -1 || (have & seals) != seals)
 		return err_set(e, ERR_INVALID,
 		    "the archive is in no sealed memfd");
-	if (size <= 0 || (uint64_t)size > w->settings.limits.archive_bytes)
+	if (size <= 0 || (uint64_t)size > w->kept.settings.limits.archive_bytes)
 		return err_set(e, ERR_INVALID,
 		    "the archive has %lld bytes; the most is %llu",
 		    (long long)size,
-		    (unsigned long long)w->settings.limits.archive_bytes);
+		    (unsigned long long)w->kept.settings.limits.archive_bytes);
 	return 0;
 }
 
@@ -110,15 +111,15 @@ deploy_fill(const struct warderd *w, const char *tenant, struct deploy_job *j)
 {
 	memset(j, 0, sizeof(*j));
 	memcpy(j->tenant, tenant, sizeof(j->tenant));
-	j->archive_bytes = w->settings.limits.archive_bytes;
-	j->agent_bytes = w->settings.limits.agent_bytes;
+	j->archive_bytes = w->kept.settings.limits.archive_bytes;
+	j->agent_bytes = w->kept.settings.limits.agent_bytes;
 	(void)snprintf(j->agents, sizeof(j->agents), "%.4095s", w->agents);
 	memcpy(j->libexec, w->places.libexec, sizeof(j->libexec));
 	memcpy(j->runtime, w->places.runtime, sizeof(j->runtime));
 	memcpy(j->state, w->places.state, sizeof(j->state));
-	memcpy(j->etc, w->dirs.etc, sizeof(j->etc));
-	memcpy(j->user, w->dirs.user, sizeof(j->user));
-	memcpy(j->ceiling, w->dirs.ceiling, sizeof(j->ceiling));
+	memcpy(j->etc, w->files.dirs.etc, sizeof(j->etc));
+	memcpy(j->user, w->files.dirs.user, sizeof(j->user));
+	memcpy(j->ceiling, w->files.dirs.ceiling, sizeof(j->ceiling));
 }
 
 static int
@@ -139,7 +140,7 @@ deploy_start(const struct warderd *w, struct deploy *d, const char *tenant,
 		return -1;
 	s.fds[0] = pair[1];
 	s.fds[1] = archive;
-	s.fds[2] = w->ceiling_fd;
+	s.fds[2] = w->files.ceiling_fd;
 	d->fd = pair[0];
 	r = child_start(&s, &d->pid, e);
 	fd_closep(&pair[1]);
@@ -150,8 +151,9 @@ deploy_start(const struct warderd *w, struct deploy *d, const char *tenant,
 }
 
 int
-deploy_begin(struct warderd *w, const struct spawn_deploy *m, int archive)
+deploy_begin(struct warderd *w, struct ipc_msg *msg)
 {
+	const struct spawn_deploy *m = (const void *)msg->body;
 	struct deploy *d = deploy_find(0);
 	struct err e;
 
@@ -169,8 +171,8 @@ deploy_begin(struct warderd *w, const struct spawn_deploy *m, int archive)
 	}
 	*d = (struct deploy){ .id = m->id, .fd = -1, .card = -1 };
 	d->until_ms = clock_now_ms() + DEPLOY_WAIT_MS;
-	if (deploy_judge(w, archive, &e) == -1 ||
-	    deploy_start(w, d, m->tenant, archive, &e) == -1)
+	if (deploy_judge(w, msg->fds[0], &e) == -1 ||
+	    deploy_start(w, d, m->tenant, msg->fds[0], &e) == -1)
 		deploy_fail(d, &e);
 	return 0;
 }
@@ -269,6 +271,33 @@ deploy_say(struct warderd *w)
 	for (i = 0; i < countof(deploys); i++)
 		if (deploys[i].id != 0 && deploys[i].done &&
 		    deploy_say_one(&deploys[i]) == -1)
+			return -1;
+	return 0;
+}
+
+/* ---- over an upgrade ---- */
+
+static int
+deploy_carry_one(struct deploy *d, struct handover *h, struct err *e)
+{
+	if (handover_block(h, "deploy", d, sizeof(*d), e) == -1)
+		return -1;
+	if (d->id == 0)
+		return 0;
+	return handover_child(h, d->pid, e) == -1 ||
+		       handover_fd(h, &d->fd, S_IFSOCK, e) == -1 ||
+		       handover_fd(h, &d->card, S_IFREG, e) == -1
+		   ? -1
+		   : 0;
+}
+
+int
+deploy_carry(struct handover *h, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < countof(deploys); i++)
+		if (deploy_carry_one(&deploys[i], h, e) == -1)
 			return -1;
 	return 0;
 }

@@ -10,6 +10,8 @@
 #ifndef DEPLOY_H
 #define DEPLOY_H
 
+#include "handover.h"
+#include "ipc.h"
 #include "warderd.h"
 
 enum {
@@ -17,13 +19,16 @@ enum {
 };
 
 /* -1: control broke the protocol; else it is answered, now or later. */
-int deploy_begin(struct warderd *w, const struct spawn_deploy *m, int archive);
+int deploy_begin(struct warderd *w, struct ipc_msg *msg);
 
 /* Once a turn: what takes too long ends. */
 void deploy_step(struct warderd *w, uint64_t now_ms);
 must_check int deploy_say(struct warderd *w);
 void deploy_wait(struct warderd *w, uint64_t now_ms);
 void deploy_end_all(void);
+
+/* They go on over an upgrade. */
+must_check int deploy_carry(struct handover *h, struct err *e);
 
 int deploy_has(uint64_t id);
 unsigned deploy_count(void);

@@ -1,21 +1,18 @@
 #include "jailed.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "clock.h"
 #include "control.h"
 #include "crash.h"
 #include "deploy.h"
 #include "egress/egress.h"
-#include "jail/environ.h"
 #include "jail/jail.h"
 #include "jail/outcome.h"
 #include "jail/posture.h"
 #include "log.h"
-#include "text.h"
 
 enum {
 	JAILED_COMMAND = 1, /* its id in the jail */
@@ -38,10 +35,10 @@ enum jailed_news {
 };
 
 struct jailed {
-	uint64_t id;
+	struct spawn_spawn asked;
 	uint64_t parent; /* EXEC: beside this one, and dies with it; else 0 */
+	struct narrow less; /* EXEC: than that one */
 	uint64_t arrived_us;
-	uint64_t wall_ms;
 	uint64_t start_us;
 	struct warderd *w;
 	struct agent *agent;
@@ -51,10 +48,8 @@ struct jailed {
 	enum jailed_state state;
 	enum jailed_news news;
 	int muted; /* control has gone: nothing is said any more */
-	uint32_t attempt;
 	int ours[JAILED_STREAMS];
 	struct err why; /* REFUSED, or why the proxy failed */
-	char run[SPAWN_RUN_SIZE];
 };
 
 static struct jailed jailed_rows[SPAWN_IDS_MAX];
@@ -70,7 +65,8 @@ jailed_find(uint64_t id)
 	unsigned i;
 
 	for (i = 0; i < jailed_n; i++)
-		if (jailed_living[i]->id == id && !jailed_living[i]->muted)
+		if (jailed_living[i]->asked.id == id &&
+		    !jailed_living[i]->muted)
 			return jailed_living[i];
 	return NULL;
 }
@@ -81,14 +77,23 @@ jailed_has(uint64_t id)
 	return jailed_find(id) != NULL;
 }
 
-unsigned
-jailed_count(void)
+/* tenant: of this one's; NULL: of all. */
+static unsigned
+jailed_count_of(const char *tenant)
 {
 	unsigned i, n = 0;
 
 	for (i = 0; i < jailed_n; i++)
-		n += jailed_living[i]->state != JAILED_DONE;
+		n += jailed_living[i]->state != JAILED_DONE &&
+		     (tenant == NULL ||
+			 strcmp(jailed_living[i]->asked.tenant, tenant) == 0);
 	return n;
+}
+
+unsigned
+jailed_count(void)
+{
+	return jailed_count_of(NULL);
 }
 
 static struct jailed *
@@ -103,12 +108,9 @@ jailed_new(struct warderd *w, const struct spawn_spawn *m)
 	jailed_n++;
 	memset(j, 0, sizeof(*j));
 	j->w = w;
-	j->id = m->id;
+	j->asked = *m;
 	j->arrived_us = clock_now_us();
-	j->wall_ms = m->wall_ms;
-	j->attempt = m->attempt;
 	j->outcome.oom = -1;
-	memcpy(j->run, m->run, sizeof(j->run));
 	for (i = 0; i < JAILED_STREAMS; i++)
 		j->ours[i] = -1;
 	return j;
@@ -130,14 +132,7 @@ static void
 jailed_log(const struct jailed *j, enum log_level level, const char *ev,
     const char *key, const char *value)
 {
-	struct log_line l;
-
-	log_set_run(j->run);
-	log_begin(&l, level, ev);
-	log_add_int(&l, "attempt", j->attempt);
-	log_add(&l, key, value);
-	log_end(&l);
-	log_set_run(NULL);
+	log_for_run(j->asked.run, j->asked.attempt, level, ev, key, value);
 }
 
 /* ---- the end ---- */
@@ -163,7 +158,7 @@ jailed_remove(struct jailed *j)
 
 	CRASH_POINT();
 	for (i = 0; i < jailed_n; i++)
-		if (jailed_living[i]->parent == j->id)
+		if (jailed_living[i]->parent == j->asked.id)
 			jailed_die(jailed_living[i], RUN_KILLED);
 	if (j->outcome.ended)
 		outcome_settle(&j->outcome, 0, 0);
@@ -182,7 +177,7 @@ static void
 jailed_refuse(struct jailed *j)
 {
 	CRASH_POINT();
-	j->w->refused++;
+	j->w->kept.refused++;
 	j->news = JAILED_REFUSED;
 	jailed_close_streams(j);
 	jailed_remove(j);
@@ -327,57 +322,14 @@ jailed_options(const struct jailed *j, struct jail_options *o)
 	}
 }
 
-/* The plan's, then agent.yaml's, then what its way out wants. */
-static int
-jailed_environ(const struct jailed *j, struct environ *env,
-    const char *const *more, struct err *e)
-{
-	char name[256];
-
-	if (environ_make(env, &j->agent->plan, NULL, e) == -1)
-		return -1;
-	for (; *more != NULL; more++) {
-		const char *equals = strchr(*more, '=');
-		int n = (int)(equals - *more);
-
-		(void)snprintf(name, sizeof(name), "%.*s", n, *more);
-		if (environ_add(env, name, equals + 1, 0, e) == -1)
-			return -1;
-	}
-	if (j->egress != NULL && egress_environ(j->egress, env, e) == -1)
-		return -1;
-	if (j->agent->record.protocol != AGENT_NATIVE)
-		return 0;
-	return environ_add(env, "WARDER_FD", "3", 0, e) == -1 ||
-		       environ_add(env, "PYTHONPATH", AGENT_SDK, 1, e) == -1
-		   ? -1
-		   : 0;
-}
-
-static int
-jailed_socket(struct jailed *j, int *ret_theirs, struct err *e)
-{
-	int pair[2];
-
-	if (j->agent->record.protocol != AGENT_NATIVE)
-		return 0;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
-		return err_set(e, ERR_SYSTEM, "socketpair");
-	j->ours[3] = pair[0];
-	*ret_theirs = pair[1];
-	/* each end has its own flags */
-	if (fcntl(pair[0], F_SETFL, O_RDWR | O_NONBLOCK) == -1)
-		return err_set(e, ERR_SYSTEM, "O_NONBLOCK");
-	return 0;
-}
-
 static void
 jailed_limits(struct jailed *j)
 {
 	struct plan_limits *l = &j->outcome.limits;
 
-	if (j->wall_ms > 0 && (l->wall_ms == 0 || j->wall_ms < l->wall_ms))
-		l->wall_ms = j->wall_ms;
+	if (j->asked.wall_ms > 0 &&
+	    (l->wall_ms == 0 || j->asked.wall_ms < l->wall_ms))
+		l->wall_ms = j->asked.wall_ms;
 	/* seen by whoever has the streams */
 	l->idle_ms = l->output_bytes = 0;
 }
@@ -386,14 +338,14 @@ static int
 jailed_launch(struct jailed *j, struct err *e)
 {
 	static struct environ env;
-	const char *argv[AGENT_ARGS_MAX + 1], *more[AGENT_ENV_MAX + 1];
+	const char *argv[AGENT_ARGS_MAX + 1];
 	autofd theirs = -1;
 	struct jail_command c = { .id = JAILED_COMMAND, .argv = argv };
 
 	CRASH_POINT();
-	agent_record_split(&j->agent->record, argv, more);
-	if (jailed_environ(j, &env, more, e) == -1 ||
-	    jailed_socket(j, &theirs, e) == -1)
+	if (agent_command(j->agent, j->egress, argv, &env, e) == -1 ||
+	    (j->agent->record.protocol == AGENT_NATIVE &&
+		ipc_stream_pair(&j->ours[3], &theirs, e) == -1))
 		return -1;
 	c.envp = env.vector;
 	c.socket = theirs > 0 ? theirs : 0;
@@ -406,41 +358,29 @@ jailed_launch(struct jailed *j, struct err *e)
 	j->state = JAILED_RUNNING;
 	j->news = JAILED_SPAWNED;
 	j->start_us = clock_now_us() - j->arrived_us;
-	j->w->spawned++;
+	j->w->kept.spawned++;
 	return 0;
-}
-
-/* ret[i] is readable, so that egress_ready() will not wait. */
-static int
-jailed_proxy_waits(const struct jailed *j, int ret[2])
-{
-	struct pollfd p[2];
-	size_t i, n = egress_fds(j->egress, ret);
-
-	for (i = 0; i < n; i++)
-		p[i] = (struct pollfd){ .fd = ret[i], .events = POLLIN };
-	return poll(p, n, 0) < (int)n;
 }
 
 static void
 jailed_on_ready(void *ctx, short events)
 {
 	struct jailed *j = ctx;
-	int fds[2];
 
 	(void)events;
-	if (j->state != JAILED_WAITING || jailed_proxy_waits(j, fds))
+	if (j->state != JAILED_WAITING || !egress_is_ready(j->egress))
 		return;
 	if (egress_ready(j->egress, &j->why) == -1 ||
 	    jailed_launch(j, &j->why) == -1)
 		jailed_refuse(j);
 }
 
-static int
-jailed_egress(struct jailed *j, struct err *e)
+static struct egress_options
+jailed_egress_options(const struct jailed *j)
 {
 	const struct plan *p = &j->agent->plan;
-	struct egress_options o = {
+
+	return (struct egress_options){
 		.proxy_path = j->w->proxy_path,
 		.vault_path = j->w->vault_path,
 		.audit_program = j->w->audit_path,
@@ -454,28 +394,44 @@ jailed_egress(struct jailed *j, struct err *e)
 		.wall_ms = p->limits.wall_ms,
 		.dies_with_us = 1,
 	};
+}
 
-	return egress_start(&o, &j->egress, e);
+/* args: of an EXEC, whose parent has the same version. */
+static int
+jailed_get_agent(struct jailed *j, const char *args, uint32_t size,
+    struct err *e)
+{
+	struct agent *of;
+	int r;
+
+	if (agent_get(&j->w->store, j->asked.tenant, j->asked.digest, &of, e) ==
+	    -1)
+		return -1;
+	if (j->parent == 0) {
+		j->agent = of;
+		return 0;
+	}
+	r = agent_narrow(of, &j->less, args, size, &j->agent, e);
+	agent_release(of);
+	return r;
 }
 
 static int
-jailed_begin(struct jailed *j, const struct spawn_spawn *m,
-    const struct spawn_exec *x, struct err *e)
+jailed_begin(struct jailed *j, const struct spawn_exec *x, struct err *e)
 {
-	const struct jailed *of = x != NULL ? jailed_find(x->parent) : NULL;
 	struct jail_options o;
+	struct egress_options out;
 	int net;
 
 	CRASH_POINT();
-	if ((of != NULL ? agent_narrow(of->agent, &x->less, x->args, x->size,
-			      &j->agent, e)
-			: agent_get(&j->w->store, m->tenant, m->digest,
-			      &j->agent, e)) == -1 ||
-	    agent_judge(j->w->ceiling, &j->agent->judged, &j->agent->net, e) ==
-		-1)
+	if (jailed_get_agent(j, x != NULL ? x->args : NULL,
+		x != NULL ? x->size : 0, e) == -1 ||
+	    agent_judge(j->w->files.ceiling, &j->agent->judged, &j->agent->net,
+		e) == -1)
 		return -1;
 	net = plan_has_net(&j->agent->plan);
-	if (net && jailed_egress(j, e) == -1)
+	out = jailed_egress_options(j);
+	if (net && egress_start(&out, &j->egress, e) == -1)
 		return -1;
 	jailed_options(j, &o);
 	if (jail_create(&o, &j->jail, e) == -1)
@@ -486,57 +442,26 @@ jailed_begin(struct jailed *j, const struct spawn_spawn *m,
 
 /* ---- requests ---- */
 
-/* [0-9a-z-]{1,39}: it is logged, and nothing else. */
-static int
-jailed_is_run(const char run[SPAWN_RUN_SIZE])
-{
-	size_t n = strspn(run, "0123456789abcdefghijklmnopqrstuvwxyz-");
-
-	return n > 0 && n < SPAWN_RUN_SIZE && run[n] == '\0';
-}
-
-static int
-jailed_tenant_is_known(const struct warderd *w, const char *tenant)
-{
-	uint32_t i;
-
-	for (i = 0; i < w->settings.ntenants; i++)
-		if (strcmp(w->settings.tenants[i], tenant) == 0)
-			return 1;
-	return 0;
-}
-
-static unsigned
-jailed_count_tenant(const char *tenant)
-{
-	unsigned i, n = 0;
-
-	for (i = 0; i < jailed_n; i++)
-		n += jailed_living[i]->agent != NULL &&
-		     strcmp(jailed_living[i]->agent->tenant, tenant) == 0;
-	return n;
-}
-
 static int
 jailed_may(const struct warderd *w, const struct spawn_spawn *m, struct err *e)
 {
-	const struct settings_limits *l = &w->settings.limits;
+	const struct settings_limits *l = &w->kept.settings.limits;
 
 	if (w->draining)
 		return err_set(e, ERR_CONFLICT, "the supervisor is stopping");
-	if (!jailed_tenant_is_known(w, m->tenant))
+	if (!settings_has_tenant(&w->kept.settings, m->tenant))
 		return err_set(e, ERR_NOT_FOUND, "no such tenant");
 	/* the row of this one is there already */
 	if (jailed_count() > l->jails)
 		return err_set(e, ERR_LIMIT, "%u jails are alive", l->jails);
-	if (jailed_count_tenant(m->tenant) >= l->jails_tenant)
+	if (jailed_count_of(m->tenant) > l->jails_tenant)
 		return err_set(e, ERR_LIMIT,
 		    "%u jails of this tenant are alive", l->jails_tenant);
 	return 0;
 }
 
-int
-jailed_spawn(struct warderd *w, const struct spawn_spawn *m,
+static int
+jailed_ask(struct warderd *w, const struct spawn_spawn *m,
     const struct spawn_exec *x)
 {
 	struct jailed *j;
@@ -545,7 +470,7 @@ jailed_spawn(struct warderd *w, const struct spawn_spawn *m,
 	CRASH_POINT();
 	if (m->id == 0 || jailed_has(m->id) || deploy_has(m->id) ||
 	    !settings_is_tenant(m->tenant, sizeof(m->tenant)) ||
-	    !jailed_is_run(m->run))
+	    !settings_is_run(m->run, sizeof(m->run)))
 		return -1;
 	if (jailed_n == SPAWN_IDS_MAX) {
 		(void)err_set(&e, ERR_LIMIT, "%d ids live", SPAWN_IDS_MAX);
@@ -553,20 +478,30 @@ jailed_spawn(struct warderd *w, const struct spawn_spawn *m,
 		return 0;
 	}
 	j = jailed_new(w, m);
-	j->parent = x != NULL ? x->parent : 0;
+	if (x != NULL) {
+		j->parent = x->parent;
+		j->less = x->less;
+	}
 	if (jailed_may(w, m, &j->why) == -1 ||
-	    jailed_begin(j, m, x, &j->why) == -1)
+	    jailed_begin(j, x, &j->why) == -1)
 		jailed_refuse(j);
 	return 0;
 }
 
+int
+jailed_spawn(struct warderd *w, struct ipc_msg *msg)
+{
+	return jailed_ask(w, (const void *)msg->body, NULL);
+}
+
 /* A SPAWN of the parent's own version, which agent_narrow() cuts down. */
 int
-jailed_exec(struct warderd *w, const struct spawn_exec *m)
+jailed_exec(struct warderd *w, struct ipc_msg *msg)
 {
+	const struct spawn_exec *m = (const void *)msg->body;
 	const struct jailed *of = jailed_find(m->parent);
 	struct err e = { .code = ERR_NOT_FOUND, .msg = "no such run" };
-	struct spawn_spawn like = { .id = m->id };
+	struct spawn_spawn like;
 
 	if (m->parent == 0 || m->size == 0 || m->size > sizeof(m->args) ||
 	    m->args[m->size - 1] != '\0' || m->zero != 0 || m->id == 0 ||
@@ -576,20 +511,21 @@ jailed_exec(struct warderd *w, const struct spawn_exec *m)
 		control_refuse(SPAWN_EXEC, m->id, &e);
 		return 0;
 	}
-	like.attempt = of->attempt;
-	memcpy(like.tenant, of->agent->tenant, sizeof(like.tenant));
-	memcpy(like.run, of->run, sizeof(like.run));
-	return jailed_spawn(w, &like, m);
+	like = of->asked;
+	like.id = m->id;
+	like.wall_ms = 0;
+	return jailed_ask(w, &like, m);
 }
 
 int
-jailed_kill(struct warderd *w, const struct spawn_kill *m)
+jailed_kill(struct warderd *w, struct ipc_msg *msg)
 {
 	static const char *const whys[] = {
 #define X(name, text) text,
 		SPAWN_WHYS(X)
 #undef X
 	};
+	const struct spawn_kill *m = (const void *)msg->body;
 	struct jailed *j = jailed_find(m->id);
 
 	CRASH_POINT();
@@ -604,8 +540,9 @@ jailed_kill(struct warderd *w, const struct spawn_kill *m)
 }
 
 int
-jailed_freeze(struct warderd *w, const struct spawn_freeze *m)
+jailed_freeze(struct warderd *w, struct ipc_msg *msg)
 {
+	const struct spawn_freeze *m = (const void *)msg->body;
 	struct jailed *j = jailed_find(m->id);
 	struct err e = { .code = ERR_NOT_FOUND, .msg = "no such run" };
 
@@ -622,31 +559,10 @@ jailed_freeze(struct warderd *w, const struct spawn_freeze *m)
 
 /* ---- what is said ---- */
 
-static void
-jailed_posture(const struct jailed *j, char *buf, size_t size)
-{
-	char value[256];
-	struct text t, v;
-	int row;
-
-	text_init(&t, buf, size);
-	for (row = 0; row < POSTURE__MAX; row++) {
-		text_init(&v, value, sizeof(value));
-		posture_value((enum posture_row)row, jail_posture(j->jail),
-		    &j->agent->plan, &v);
-		text_addf(&t, "%s\"%s\":", row == 0 ? "{" : ",",
-		    posture_name((enum posture_row)row));
-		text_add_json(&t, value);
-	}
-	text_add(&t, "}");
-	if (t.truncated)
-		(void)snprintf(buf, size, "{}");
-}
-
 static int
 jailed_say_spawned(struct jailed *j)
 {
-	struct spawn_spawned m = { .id = j->id, .start_us = j->start_us };
+	struct spawn_spawned m = { .id = j->asked.id, .start_us = j->start_us };
 	const struct plan_limits *l;
 	int n = j->ours[3] == -1 ? 3 : 4;
 
@@ -657,7 +573,8 @@ jailed_say_spawned(struct jailed *j)
 		m.idle_ms = l->idle_ms;
 		m.output_bytes = l->output_bytes;
 		memcpy(m.policy, j->agent->policy, sizeof(m.policy));
-		jailed_posture(j, m.posture, sizeof(m.posture));
+		posture_json(jail_posture(j->jail), &j->agent->plan, m.posture,
+		    sizeof(m.posture));
 	}
 	if (control_say(SPAWN_SPAWNED, &m, sizeof(m), j->ours, n) == -1)
 		return -1;
@@ -669,7 +586,7 @@ static int
 jailed_say_refused(struct jailed *j)
 {
 	struct spawn_refused m = {
-		.id = j->id,
+		.id = j->asked.id,
 		.what = j->parent != 0 ? SPAWN_EXEC : SPAWN_SPAWN,
 		.code = j->why.code,
 		.sys = j->why.sys,
@@ -687,7 +604,7 @@ jailed_say_exited(struct jailed *j)
 {
 	const struct run_report *r = &j->outcome.report;
 	struct spawn_exited m = {
-		.id = j->id,
+		.id = j->asked.id,
 		.end = r->end,
 		.status = r->status,
 		.sys = r->sys,
@@ -789,4 +706,92 @@ jailed_wait(struct warderd *w, uint64_t now_us)
 		jailed_wait_jail(r, j);
 		ready_within(r, outcome_timeout(&j->outcome, now_us));
 	}
+}
+
+/* ---- over an upgrade ---- */
+
+int
+jailed_is_settled(void)
+{
+	unsigned i;
+
+	for (i = 0; i < jailed_n; i++)
+		if (jailed_living[i]->state == JAILED_WAITING)
+			return 0;
+	return 1;
+}
+
+/* A pointer that has been carried says only that there is something. */
+static int
+jailed_is_sane(const struct jailed *j)
+{
+	int lives = j->state == JAILED_RUNNING || j->state == JAILED_DYING;
+
+	return (lives || j->state == JAILED_DONE) &&
+	       lives == (j->jail != NULL) && lives == (j->agent != NULL) &&
+	       (lives || j->egress == NULL) && j->news <= JAILED_SPAWNED &&
+	       settings_is_run(j->asked.run, sizeof(j->asked.run)) &&
+	       settings_is_tenant(j->asked.tenant, sizeof(j->asked.tenant)) &&
+	       j->outcome.report.end < RUN__MAX &&
+	       memchr(j->why.msg, '\0', sizeof(j->why.msg)) != NULL;
+}
+
+static int
+jailed_carry_jail(struct jailed *j, int net, struct handover *h, struct err *e)
+{
+	struct egress_options out;
+
+	if ((h->reading && agent_get(&j->w->store, j->asked.tenant,
+			       j->asked.digest, &j->agent, e) == -1) ||
+	    jail_carry(&j->jail, &j->agent->plan, h, e) == -1)
+		return -1;
+	out = jailed_egress_options(j);
+	if (net && egress_carry(&j->egress, &out, h, e) == -1)
+		return -1;
+	return outcome_carry(&j->outcome, j->jail, &j->agent->plan, h, e);
+}
+
+static int
+jailed_carry_one(struct warderd *w, struct jailed *j, struct handover *h,
+    struct err *e)
+{
+	int i, lives, net;
+
+	CRASH_POINT();
+	if (handover_block(h, "run", j, sizeof(*j), e) == -1)
+		return -1;
+	if (!jailed_is_sane(j))
+		return err_set(e, ERR_CORRUPT, "a run of impossible state");
+	lives = j->jail != NULL;
+	net = j->egress != NULL;
+	if (h->reading) {
+		j->w = w;
+		j->agent = NULL;
+		j->jail = j->outcome.jail = NULL;
+		j->egress = NULL;
+	}
+	for (i = 0; i < JAILED_STREAMS; i++)
+		if (handover_fd(h, &j->ours[i], i < 3 ? S_IFIFO : S_IFSOCK,
+			e) == -1)
+			return -1;
+	return lives ? jailed_carry_jail(j, net, h, e) : 0;
+}
+
+int
+jailed_carry(struct warderd *w, struct handover *h, struct err *e)
+{
+	unsigned i, n = jailed_n;
+
+	if (handover_block(h, "runs", &n, sizeof(n), e) == -1)
+		return -1;
+	if (n > SPAWN_IDS_MAX)
+		return err_set(e, ERR_CORRUPT, "%u runs", n);
+	for (i = 0; i < n; i++) {
+		if (h->reading)
+			jailed_living[i] = &jailed_rows[i];
+		if (jailed_carry_one(w, jailed_living[i], h, e) == -1)
+			return err_wrap(e, "run %u of %u", i + 1, n);
+	}
+	jailed_n = n;
+	return 0;
 }

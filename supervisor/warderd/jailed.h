@@ -14,14 +14,15 @@
 #ifndef JAILED_H
 #define JAILED_H
 
+#include "handover.h"
+#include "ipc.h"
 #include "warderd.h"
 
 /* -1: control broke the protocol; else it is answered, now or later. */
-int jailed_spawn(struct warderd *w, const struct spawn_spawn *m,
-    const struct spawn_exec *x); /* NULL, or beside which run it is */
-int jailed_exec(struct warderd *w, const struct spawn_exec *m);
-int jailed_kill(struct warderd *w, const struct spawn_kill *m);
-int jailed_freeze(struct warderd *w, const struct spawn_freeze *m);
+int jailed_spawn(struct warderd *w, struct ipc_msg *msg);
+int jailed_exec(struct warderd *w, struct ipc_msg *msg);
+int jailed_kill(struct warderd *w, struct ipc_msg *msg);
+int jailed_freeze(struct warderd *w, struct ipc_msg *msg);
 
 /* Once a turn: limits, and what has changed. */
 void jailed_step(struct warderd *w, uint64_t now_us);
@@ -33,6 +34,13 @@ void jailed_wait(struct warderd *w, uint64_t now_us);
 
 /* Control has gone: all die, and nobody is told. */
 void jailed_end_all(struct warderd *w);
+
+/* 1: each is launched, or over: none waits for its proxy. */
+int jailed_is_settled(void);
+
+/* They live on over an upgrade; all are settled. */
+must_check int jailed_carry(struct warderd *w, struct handover *h,
+    struct err *e);
 
 /* Whether an id lives here; how many jails do. */
 int jailed_has(uint64_t id);

@@ -23,6 +23,7 @@
 #include "log.h"
 #include "notify.h"
 #include "opt.h"
+#include "reexec.h"
 #include "set.h"
 #include "text.h"
 #include "version.h"
@@ -54,7 +55,7 @@ static struct warderd main_warderd;
 	}
 
 MAIN_SET(config,
-    return text_path("/", v, o->w->config_file, sizeof(o->w->config_file), e))
+    return text_path("/", v, o->w->files.file, sizeof(o->w->files.file), e))
 MAIN_SET(state, o->state = v; return 0)
 MAIN_SET(control,
     return text_path("/", v, o->w->control_path, sizeof(o->w->control_path), e))
@@ -65,6 +66,18 @@ set_back_off(void *ctx, const char *v, struct err *e)
 	struct main_options *o = ctx;
 
 	return text_parse_duration(v, 3600 * 1000, &o->w->back_off_ms, e);
+}
+
+static int
+set_resume(void *ctx, const char *v, struct err *e)
+{
+	struct main_options *o = ctx;
+	uint64_t fd;
+
+	if (text_parse_u64(v, INT32_MAX, &fd, e) == -1)
+		return -1;
+	o->w->resume_fd = (int)fd;
+	return 0;
 }
 
 MAIN_SET(check, o->check = 1; return 0)
@@ -81,33 +94,17 @@ static const struct opt main_options[] = {
 	{ "log-level", 0, "LEVEL", "error, warn, info or debug", set_level },
 	{ "control", 0, "PROGRAM", "in place of warder-control: for tests", set_control },
 	{ "back-off", 0, "TIME", "the longest before control is started again", set_back_off },
+	{ "resume", 0, "FD", "the state of the warderd before: for itself", set_resume },
 	{ "version", 0, NULL, "print the version", set_version },
 };
 
 static const struct opt_verb main_verb = {
-	"", "", main_options, countof(main_options),
+	"warderd [OPTIONS]",
+	"Runs agents in jails behind the Agent Server API, in the foreground.",
+	main_options, countof(main_options),
 };
 
 /* clang-format on */
-
-static int
-main_help(void)
-{
-	size_t i;
-
-	printf("usage: warderd [OPTIONS]\n\n"
-	       "Runs agents in jails behind the Agent Server API, in the "
-	       "foreground.\n\noptions:\n");
-	for (i = 0; i < countof(main_options); i++) {
-		const struct opt *o = &main_options[i];
-		char left[64];
-
-		(void)snprintf(left, sizeof(left), "--%s%s%s", o->name,
-		    o->value ? " " : "", o->value ? o->value : "");
-		printf("  %-24s %s\n", left, o->help);
-	}
-	return 0;
-}
 
 static int
 main_fail(const struct err *e, const char *text)
@@ -146,30 +143,40 @@ main_again(struct warderd *w)
 		log_text(LOG_LEVEL_INFO, "reload", "the ceiling is read again");
 }
 
+static const struct {
+	int signo;
+	void (*fn)(struct warderd *w);
+} main_signals[] = {
+	{ SIGTERM, main_stop },
+	{ SIGINT, main_stop },
+	{ SIGHUP, main_again },
+	{ SIGUSR1, control_renew },
+	{ SIGUSR2, reexec_want },
+};
+
 static void
 main_on_signal(void *ctx, short events)
 {
 	static struct signalfd_siginfo s;
 	struct warderd *w = ctx;
+	size_t i;
 
 	(void)events;
-	while (read(w->signals_fd, &s, sizeof(s)) == sizeof(s)) {
-		if (s.ssi_signo == SIGHUP)
-			main_again(w);
-		else
-			main_stop(w);
-	}
+	while (read(w->signals_fd, &s, sizeof(s)) == sizeof(s))
+		for (i = 0; i < countof(main_signals); i++)
+			if (main_signals[i].signo == (int)s.ssi_signo)
+				main_signals[i].fn(w);
 }
 
 static int
-main_signals(struct warderd *w, struct err *e)
+main_watch_signals(struct warderd *w, struct err *e)
 {
 	sigset_t set;
+	size_t i;
 
 	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGHUP);
+	for (i = 0; i < countof(main_signals); i++)
+		(void)sigaddset(&set, main_signals[i].signo);
 	(void)signal(SIGPIPE, SIG_IGN); /* standard error may be one */
 	if (sigprocmask(SIG_BLOCK, &set, NULL) == -1)
 		return err_set(e, ERR_SYSTEM, "sigprocmask");
@@ -215,6 +222,7 @@ main_step(struct warderd *w)
 	deploy_step(w, now_us / 1000);
 	control_step(w, now_us / 1000);
 	notify_alive(now_us / 1000);
+	reexec_step(w);
 }
 
 static int
@@ -261,11 +269,11 @@ main_prepare(struct warderd *w, struct err *e)
 	struct rlimit files;
 	size_t i;
 
-	w->begun_ms = clock_now_ms();
-	w->lock_fd = w->signals_fd = w->ceiling_fd = -1;
-	w->tls[0] = w->tls[1] = -1;
-	for (i = 0; i < countof(w->listeners); i++)
-		w->listeners[i] = -1;
+	w->kept.begun_ms = clock_now_ms();
+	w->kept.lock_fd = w->signals_fd = w->files.ceiling_fd = -1;
+	w->kept.tls[0] = w->kept.tls[1] = -1;
+	for (i = 0; i < countof(w->kept.listeners); i++)
+		w->kept.listeners[i] = -1;
 	notify_init();
 	/* what jails inherit must not depend on who started us */
 	(void)umask(022);
@@ -280,15 +288,26 @@ main_prepare(struct warderd *w, struct err *e)
 		   : 0;
 }
 
+/* Whoever wants to be replaced by us asks whether we could. */
+static int
+main_check(struct warderd *w, struct err *e)
+{
+	if (w->resume_fd == -1)
+		return 0;
+	return set_make(w, e) == -1 ? -1 : reexec_resume(w, w->resume_fd, 1, e);
+}
+
 static int
 main_serve(struct warderd *w, const struct main_options *o, struct err *e)
 {
-	if (set_make(w, e) == -1 || main_signals(w, e) == -1)
+	crash_begin("warderd");
+	if (set_make(w, e) == -1 || main_watch_signals(w, e) == -1)
 		return -1;
 	log_init("warderd", o->format, o->level);
-	crash_begin("warderd");
 	log_text(LOG_LEVEL_INFO, "start",
 	    "warderd " WARDER_VERSION ", state %s", w->state);
+	if (w->resume_fd != -1 && reexec_resume(w, w->resume_fd, 0, e) == -1)
+		return err_wrap(e, "every jail ends");
 	if (main_loop(w, e) == -1)
 		return -1;
 	return main_finish(w, e);
@@ -304,9 +323,12 @@ main(int argc, char **argv)
 	int rest, r;
 
 	w->back_off_ms = WARDERD_BACK_OFF_MS;
+	w->resume_fd = -1;
 	r = opt_parse(&main_verb, &o, argc, argv, &rest, &e);
-	if (r == 1)
-		return main_help();
+	if (r == 1) {
+		opt_help(NULL, &main_verb);
+		return 0;
+	}
 	if (r == 0 && rest < argc)
 		r = err_set(&e, ERR_INVALID, "%s: it takes no argument",
 		    argv[rest]);
@@ -319,7 +341,8 @@ main(int argc, char **argv)
 	if (main_prepare(w, &e) == -1 ||
 	    set_read(w, o.state, text, sizeof(text), &e) == -1)
 		return main_fail(&e, text);
+	reexec_init(w, argc, argv);
 	if (o.check)
-		return 0;
+		return main_check(w, &e) == -1 ? main_fail(&e, "") : 0;
 	return main_serve(w, &o, &e) == -1 ? main_fail(&e, "") : 0;
 }

@@ -18,7 +18,7 @@ must_check int set_read(struct warderd *w, const char *state, char *text,
     size_t size, struct err *e);
 
 /*
- * The ceiling as it is now, for the starts and deployments from now on; on
+ * The ceiling and the limits as they are now, for the starts and deployments from now on; on
  * failure the old one holds.  The loop waits meanwhile, some milliseconds.
  */
 must_check int set_again(struct warderd *w, char *text, size_t size,

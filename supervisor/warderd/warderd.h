@@ -6,8 +6,9 @@
  *	control.c   warder-control: its life, and every message of its
  *	jailed.c    the runs: a jail each, from SPAWN to EXITED
  *	deploy.c    deployments: warder-deploy, a process each
- *	ready.c	    what is waited for
+ *	reexec.c    the upgrade: what all of these know, over an execve(2)
  *	../agent.c  deployed versions, as they lie on disk
+ *	../operator.c	what the operator's files say
  *
  * One thread, no library but libc; see docs/protocol-spawn.md.
  */
@@ -16,10 +17,10 @@
 
 #include "jail/places.h"
 #include "msg_spawn.h"
-#include "policy/find.h"
 #include "ready.h"
 #include "settings.h"
 #include "supervisor/agent.h"
+#include "supervisor/operator.h"
 
 enum {
 	WARDERD_PATH_MAX = PLACES_PATH_MAX + 64,
@@ -28,15 +29,22 @@ enum {
 	WARDERD_SOCKETS_MAX = SETTINGS_LISTEN_MAX,
 };
 
+/* Over an upgrade; what control, deployments and runs know is theirs to carry. */
+struct warderd_kept {
+	struct settings settings; /* in force */
+	int lock_fd;
+	int listeners[WARDERD_SOCKETS_MAX];
+	int tls[2]; /* chain and key, sealed; -1 */
+	uint64_t begun_ms;
+	uint64_t upgraded_us; /* when the last of the programs before ended */
+	uint64_t spawned, refused;
+};
+
 struct warderd {
 	/* Set once. */
 	struct places places;
-	struct settings settings;
-	struct ceiling *ceiling; /* compiled at the start */
-	int ceiling_fd; /* the same in a sealed memfd */
+	struct operator files;
 	struct agent_store store;
-	struct find_dirs dirs; /* where policies are looked for */
-	char config_file[WARDERD_PATH_MAX]; /* "": the usual, if it is there */
 	char state[WARDERD_PATH_MAX];
 	char agents[WARDERD_PATH_MAX]; /* below it */
 	char db[WARDERD_PATH_MAX];
@@ -49,11 +57,7 @@ struct warderd {
 	char vault_path[WARDERD_PATH_MAX];
 	char audit_path[WARDERD_PATH_MAX]; /* of warder-audit */
 	uid_t control_uid;
-	int lock_fd;
 	int signals_fd;
-	int listeners[WARDERD_SOCKETS_MAX];
-	int tls[2]; /* chain and key, sealed; -1 */
-	uint64_t begun_ms;
 	uint64_t back_off_ms; /* the longest, before control is started again */
 
 	/* Changes. */
@@ -61,7 +65,9 @@ struct warderd {
 	int draining; /* 1: SIGTERM has come */
 	int hasty; /* 1: nothing is waited for any more */
 	uint64_t drain_until_ms;
-	uint64_t spawned, refused;
+	int upgrading; /* 1: SIGUSR2 has come, and no request is read */
+	int resume_fd; /* the state of the program before; -1: there is none */
+	struct warderd_kept kept;
 };
 
 #endif /* !WARDERD_H */

@@ -147,8 +147,10 @@ class Warderd:
     """Started, with the test in control's place."""
 
     def __init__(self, w, ceiling=None, settings="", ready=True,
-                 back_off="20ms"):
+                 back_off="20ms", program=None):
         self.w = w
+        self.program = program or os.path.join(
+            os.path.dirname(w.program), "..", "sbin", "warderd")
         self.back_off = back_off
         self.folder = w.scratch("warderd")
         self.etc = os.path.join(self.folder, "etc")
@@ -174,10 +176,8 @@ class Warderd:
         with open(self.log, "ab") as log:
             os.chmod(self.log, 0o666)
             self.process = self.w.popen(
-                [os.path.join(os.path.dirname(self.w.program), "..", "sbin",
-                              "warderd"), "--config", self.file, "--state",
-                 self.state, "--control", self.bridge, "--back-off",
-                 self.back_off],
+                [self.program, "--config", self.file, "--state", self.state,
+                 "--control", self.bridge, "--back-off", self.back_off],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 stderr=log)
         self.pid = self.process.pid

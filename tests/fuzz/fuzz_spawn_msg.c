@@ -22,7 +22,6 @@
 #include "supervisor/agent_narrow.c" /* NOLINT(bugprone-suspicious-include) */
 #include "supervisor/warderd/control.c" /* NOLINT(bugprone-suspicious-include) */
 #include "supervisor/warderd/jailed.c" /* NOLINT(bugprone-suspicious-include) */
-#include "supervisor/warderd/ready.c" /* NOLINT(bugprone-suspicious-include) */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -34,12 +33,13 @@ enum {
 /* ---- deployments have processes: here each is refused ---- */
 
 int
-deploy_begin(struct warderd *w, const struct spawn_deploy *m, int archive)
+deploy_begin(struct warderd *w, struct ipc_msg *msg)
 {
+	const struct spawn_deploy *m = (const void *)msg->body;
 	struct err e = { .code = ERR_LIMIT };
 
 	(void)w;
-	assert(archive >= 0);
+	assert(msg->fds[0] >= 0);
 	if (m->id == 0 || !settings_is_tenant(m->tenant, sizeof(m->tenant)))
 		return -1;
 	control_refuse(SPAWN_DEPLOY, m->id, &e);
@@ -94,11 +94,11 @@ set_up(void)
 {
 	if (warderd.store.path != NULL)
 		return;
-	settings_init(&warderd.settings);
+	settings_init(&warderd.kept.settings);
 	warderd.store = (struct agent_store){ .path = "/nonexistent",
 		.dir = -1,
 		.ceiling = &ceiling };
-	warderd.ceiling = &ceiling;
+	warderd.files.ceiling = &ceiling;
 }
 
 static unsigned

@@ -15,7 +15,6 @@ ready_add(struct ready *r, int fd, short events, ready_fn *fn, void *ctx)
 {
 	if (fd < 0)
 		return;
-	/* three for each id, and a few of our own: it cannot be full */
 	assert(r->n < READY_MAX);
 	r->fds[r->n] = (struct pollfd){ .fd = fd, .events = events };
 	r->calls[r->n].fn = fn;

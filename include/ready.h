@@ -1,5 +1,5 @@
 /*
- * ready.h: what warderd waits for, by poll(2).
+ * ready.h: what a loop without a library waits for, by poll(2).
  *
  * Once a turn everybody says anew what they wait for, so that nothing is ever
  * called for an object that has gone.  A callback may change objects but must
@@ -13,10 +13,9 @@
 #include <stddef.h>
 
 #include "err.h"
-#include "msg_spawn.h"
 
 enum {
-	READY_MAX = SPAWN_IDS_MAX * 3 + 64
+	READY_MAX = 3 * 4096 + 64, /* three for each jail, and a few */
 };
 
 typedef void ready_fn(void *ctx, short events);

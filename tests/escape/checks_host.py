@@ -95,12 +95,16 @@ def host_map(pid, kind):
 @row("NS-03")
 def ns_03(case):
     # no namespace may stay that a jail made
-    before = harness.all_namespaces()
+    before = harness.own_namespaces()
+    jail, _ = witness(case)
+    seen = harness.own_namespaces() - before
     case.probe(["NS-03"])
+    jail.end()
     case.warder.end_all()
-    left = until(lambda: not harness.all_namespaces() - before, 3)
+    left = until(lambda: not harness.own_namespaces() - before, 3)
     case.attempt("namespaces left on the host",
-                 sorted(harness.all_namespaces() - before), "[]", bool(left))
+                 sorted(harness.own_namespaces() - before), "[]", bool(left),
+                 control=len(seen) >= 7)
 
 
 @row("NS-04")
@@ -133,14 +137,13 @@ def gone(case, name, jail, pids):
         inodes |= set(namespaces_of(pid).values()) - \
             set(namespaces_of(os.getpid()).values())
     yield
-    alive = until(lambda: not [p for p in pids
-                               if os.path.exists(f"/proc/{p}")], 2)
+    alive = until(lambda: not harness.own() & set(pids), 2)
     case.attempt(f"{name}: processes left",
-                 [p for p in pids if os.path.exists(f"/proc/{p}")], "none",
+                 sorted(harness.own() & set(pids)), "none",
                  bool(alive), control=len(pids) >= 4)
-    clean = until(lambda: not inodes & harness.all_namespaces(), 2)
+    clean = until(lambda: not inodes & harness.own_namespaces(), 2)
     case.attempt(f"{name}: namespaces left",
-                 sorted(inodes & harness.all_namespaces()), "none",
+                 sorted(inodes & harness.own_namespaces()), "none",
                  bool(clean), control=len(inodes) >= 7)
 
 
@@ -164,11 +167,10 @@ def ns_06(case):
             jail.end()
         next(step, None)
         jail.finish(5)
-        left = until(lambda: not [p for p in others
-                                  if os.path.exists(f"/proc/{p}")], 6)
+        left = until(lambda: not harness.own() & others, 6)
         case.attempt(f"{name}: helpers left",
-                     [(p, harness.name_of(p)) for p in others
-                      if os.path.exists(f"/proc/{p}")], "none", bool(left))
+                     [(p, harness.name_of(p)) for p in
+                      harness.own() & others], "none", bool(left))
         if name != "janitor":
             def empty():
                 return not [g for g in harness.cgroups_of_warder() - before

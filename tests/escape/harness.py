@@ -372,7 +372,7 @@ class Expectations:
 # ---- witnesses ------------------------------------------------------------
 
 def processes():
-    """{pid: parent} of the host."""
+    """{pid: parent} of the host; of those that have ended nothing is left."""
     found = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -380,7 +380,9 @@ def processes():
         with contextlib.suppress(OSError, IndexError, ValueError):
             with open(f"/proc/{name}/stat", encoding="utf-8",
                       errors="replace") as f:
-                found[int(name)] = int(f.read().rsplit(")", 1)[1].split()[1])
+                state, parent = f.read().rsplit(")", 1)[1].split()[:2]
+                if state not in "ZX":
+                    found[int(name)] = int(parent)
     return found
 
 
@@ -412,17 +414,31 @@ def namespaces_of(pid):
     return found
 
 
-def all_namespaces():
-    """Every namespace that some process of the host is in."""
+def own():
+    """Who descends from the runner, which inherits what loses its parent.
+
+    Others on this host have jails too, and the kernel gives the numbers of
+    what is gone to them.
+    """
+    return descendants(os.getpid())
+
+
+def own_namespaces():
+    """Every namespace that one of them is in."""
     found = set()
-    for pid in processes():
+    for pid in own():
         found.update(namespaces_of(pid).values())
     return found
 
 
+def patience(seconds):
+    """So long on a machine that is ours alone."""
+    return seconds * min(max(1, os.getloadavg()[0] / os.cpu_count()), 15)
+
+
 def until(condition, seconds):
-    """Wait for a condition; what it last came to."""
-    end = time.monotonic() + seconds
+    """Wait for a condition, longer on a busy machine; what it last came to."""
+    end = time.monotonic() + patience(seconds)
     while True:
         value = condition()
         if value or time.monotonic() > end:

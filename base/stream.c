@@ -16,7 +16,13 @@ stream_break(struct stream *s, const struct err *why)
 	if (s->broken)
 		return;
 	s->broken = 1;
-	s->why = *why;
+	s->why = strdup(why->msg);
+}
+
+const char *
+stream_why(const struct stream *s)
+{
+	return s->why != NULL ? s->why : "";
 }
 
 static int
@@ -360,6 +366,7 @@ stream_destroy(struct stream *s)
 	fd_closep(&s->fd);
 	buf_finish(&s->in);
 	buf_finish(&s->out);
+	free(s->why);
 	free(s);
 }
 

@@ -28,7 +28,6 @@ struct stream {
 	int eof; /* the peer sends no more */
 	int broken; /* nothing goes any more, either way */
 	int secure; /* the TLS handshake is done */
-	struct err why; /* of broken */
 	uint64_t moved; /* bytes, both ways: for idle times */
 	/*
 	 * The owner sets it: fn is called once when out holds fewer bytes
@@ -49,6 +48,7 @@ struct stream {
 	unsigned also; /* what TLS waits for besides */
 	int more; /* TLS may hold bytes that make no descriptor readable */
 	int told; /* fn has seen broken */
+	char *why; /* of broken; NULL: no memory for it */
 	int *gone; /* set while fn runs: it may destroy the stream */
 };
 
@@ -74,6 +74,9 @@ int stream_take(struct stream *s, struct buf *ret_in);
  */
 must_check int stream_secure(struct stream *s, struct tls_server *server,
     void *arg, struct err *e);
+
+/* What broke it, "" where that is not known. */
+const char *stream_why(const struct stream *s);
 
 /* Whether more is to be read (1, as at first) or not (0). */
 void stream_read(struct stream *s, int on);

@@ -635,7 +635,7 @@ conn_ready(void *arg)
 	}
 	if (c->phase == CONN_SECURE)
 		record_failure(c->guest, c->way, c->verdict.service, c->host,
-		    c->port, REFUSAL_tls, c->stream->why.msg);
+		    c->port, REFUSAL_tls, stream_why(c->stream));
 	conn_reset(c);
 }
 

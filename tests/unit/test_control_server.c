@@ -61,7 +61,7 @@ on_empty(struct request *r)
 }
 
 struct pieces {
-	struct request *request;
+	struct api_conn *client;
 	unsigned left;
 	size_t offset;
 };
@@ -71,7 +71,7 @@ pieces_pull(void *arg)
 {
 	static char piece[STREAM_PIECE];
 	struct pieces *p = arg;
-	struct request *r = p->request;
+	struct api_conn *r = p->client;
 
 	pulled++;
 	memset(piece, 'p', sizeof(piece));
@@ -101,8 +101,8 @@ on_stream(struct request *r)
 {
 	struct pieces *p = calloc(1, sizeof(*p));
 
-	*p = (struct pieces){ .request = r, .left = STREAM_PIECES };
-	request_stream(r, "text/event-stream",
+	*p = (struct pieces){ .left = STREAM_PIECES };
+	p->client = request_stream(r, "text/event-stream",
 	    &(struct request_source){ pieces_pull, pieces_gone, p });
 }
 
@@ -112,8 +112,8 @@ on_endless(struct request *r)
 {
 	struct pieces *p = calloc(1, sizeof(*p));
 
-	*p = (struct pieces){ .request = r, .left = UINT32_MAX };
-	request_stream(r, "text/event-stream",
+	*p = (struct pieces){ .left = UINT32_MAX };
+	p->client = request_stream(r, "text/event-stream",
 	    &(struct request_source){ pieces_pull, pieces_gone, p });
 }
 
@@ -134,7 +134,7 @@ silent_gone(void *arg)
 static void
 on_silent(struct request *r)
 {
-	request_stream(r, "text/event-stream",
+	(void)!request_stream(r, "text/event-stream",
 	    &(struct request_source){ silent_pull, silent_gone, NULL });
 }
 

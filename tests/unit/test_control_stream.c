@@ -589,7 +589,8 @@ join(struct client *c, struct run *r, int64_t after, unsigned modes)
 	c->after = after;
 	c->at_least = r->told;
 	c->modes = modes;
-	assert_int_equal(follow_create(&o, &sink, c, &c->f, &e), 0);
+	assert_int_equal(follow_create(&o, &sink, &c->f, &e), 0);
+	follow_write_to(c->f, c);
 }
 
 static void
@@ -1082,9 +1083,8 @@ stream_client__leaves__cancels_where_it_was_asked_to(void **state)
 	settle(1);
 	leave(&clients[0]);
 	assert_string_equal(w.cancelled, "");
-	assert_int_equal(follow_create(&o, &sink, &clients[0], &clients[0].f,
-			     &e),
-	    0);
+	assert_int_equal(follow_create(&o, &sink, &clients[0].f, &e), 0);
+	follow_write_to(clients[0].f, &clients[0]);
 	settle(1);
 	leave(&clients[0]);
 	assert_string_equal(w.cancelled, "run-1");
@@ -1145,7 +1145,8 @@ join_thread(struct client *c, const char *after)
 	struct err e = { 0 };
 
 	forget(c);
-	assert_int_equal(follow_create(&o, &sink, c, &c->f, &e), 0);
+	assert_int_equal(follow_create(&o, &sink, &c->f, &e), 0);
+	follow_write_to(c->f, c);
 }
 
 static void
@@ -1187,7 +1188,7 @@ thread_stream__runs_one_after_the_other(void **state)
 	assert_null(strstr(clients[0].got, "run-0:0\n"));
 	assert_non_null(strstr(clients[0].got, "run-1:0\n"));
 	o.hub = hub;
-	assert_refused(follow_create(&o, &sink, NULL, &clients[10].f, &e), &e,
+	assert_refused(follow_create(&o, &sink, &clients[10].f, &e), &e,
 	    ERR_INVALID, "Last-Event-ID");
 	w.fail = 1;
 	join_thread(&clients[0], "-");

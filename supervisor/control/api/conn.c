@@ -55,16 +55,18 @@ struct api_conn {
 	struct http1_head head;
 	int headed; /* the head is whole: it may be asked */
 	int late; /* a bad key: the answer waits */
-	struct http1_body body;
+	struct http1_body *body; /* NULL: none is being read */
 	struct buf text; /* the body */
 	size_t held; /* bytes of the server's budget */
 	struct auth_ask *ask;
-	struct request *request;
+	struct request *request; /* NULL: none, or it has become a stream */
+	struct request_source source; /* in CONN_STREAM */
 
 	int last; /* nothing follows the answer */
 	char *answer; /* a whole one's body, and how much of it went */
 	size_t answer_size, answer_sent;
 	int chunked; /* the stream's body is */
+	int silent; /* it has none: HEAD asked for it */
 	int watching; /* the timer waits for the client to read */
 	uint64_t moved; /* bytes, when it began to */
 	uint64_t lingered; /* bytes */
@@ -110,16 +112,24 @@ conn_abandon(struct api_conn *c)
 {
 	struct request *r = take_ptr(&c->request);
 
+	if (c->phase == CONN_STREAM) {
+		c->server->api->counts.streams--;
+		c->source.gone(c->source.arg);
+	}
 	if (r == NULL)
 		return;
 	r->conn = NULL;
-	if (c->phase == CONN_RUN)
-		return;
-	if (c->phase == CONN_STREAM) {
-		c->server->api->counts.streams--;
-		r->source.gone(r->source.arg);
-	}
-	request_destroy(r);
+	if (c->phase != CONN_RUN)
+		request_destroy(r);
+}
+
+static void
+conn_drop_body(struct api_conn *c)
+{
+	if (c->body != NULL)
+		http1_body_finish(c->body);
+	free(take_ptr(&c->body));
+	buf_finish(&c->text);
 }
 
 void
@@ -131,8 +141,7 @@ api_conn_destroy(struct api_conn *c)
 	stream_destroy(c->stream);
 	loop_timer_destroy(c->timer);
 	http1_head_finish(&c->head);
-	http1_body_finish(&c->body);
-	buf_finish(&c->text);
+	conn_drop_body(c);
 	free(c->answer);
 	peer_leave(c->peer);
 	TAILQ_REMOVE(&c->server->conns, c, next);
@@ -324,7 +333,7 @@ conn_answer(struct api_conn *c, unsigned status, const char *type, char *text,
 
 	/* the body has served; what is sent counts instead */
 	conn_release(c);
-	buf_finish(&c->text);
+	conn_drop_body(c);
 	if (conn_write_head(c, status, type, n, &e) == -1) {
 		conn_fail(c, &e);
 		return;
@@ -385,7 +394,7 @@ conn_next_request(struct api_conn *c)
 	c->late = 0;
 	/* its memory goes too: mostly nothing follows for a while */
 	http1_head_finish(&c->head);
-	http1_body_finish(&c->body);
+	conn_drop_body(c);
 	stream_rest(c->stream);
 	if (c->server->draining) {
 		conn_linger(c);
@@ -483,20 +492,26 @@ conn_stream_head(struct api_conn *c, const char *type, struct err *e)
 	return http1_head_write(&h, &c->stream->out, e);
 }
 
+/* What it was asked with is dropped: thousands of streams wait for hours. */
 void
-api_conn_stream(struct api_conn *c, const char *type)
+api_conn_stream(struct api_conn *c, const char *type,
+    const struct request_source *s)
 {
 	struct err e = { 0 };
 
 	conn_release(c);
-	buf_finish(&c->text);
+	conn_drop_body(c);
 	loop_timer_clear(c->timer);
 	if (conn_stream_head(c, type, &e) == -1) {
 		log_err(LOG_LEVEL_ERROR, "api.stream", &e);
 		c->stream->broken = 1;
 	}
 	c->phase = CONN_STREAM;
+	c->source = *s;
+	c->silent = is_head(c);
 	c->server->api->counts.streams++;
+	request_destroy(take_ptr(&c->request));
+	http1_head_finish(&c->head);
 	/* the first pull, or the news that it is broken already */
 	stream_again(c->stream);
 }
@@ -508,8 +523,8 @@ api_conn_write(struct api_conn *c, const void *p, size_t n)
 	size_t room = STREAM_BUFFER_BYTES;
 	struct err e = { 0 };
 
-	if (!stream_has_room(c->stream) || is_head(c))
-		return is_head(c) ? n : 0;
+	if (!stream_has_room(c->stream) || c->silent)
+		return c->silent ? n : 0;
 	if (n > room)
 		n = room;
 	if ((c->chunked ? http1_chunk_write(p, n, out, &e)
@@ -533,8 +548,7 @@ api_conn_end(struct api_conn *c)
 
 	c->server->api->counts.streams--;
 	c->phase = CONN_SEND;
-	request_destroy(take_ptr(&c->request));
-	if (c->chunked && !is_head(c) &&
+	if (c->chunked && !c->silent &&
 	    http1_chunk_end(NULL, &c->stream->out, &e) == -1) {
 		conn_fail(c, &e);
 		return;
@@ -548,7 +562,6 @@ api_conn_break(struct api_conn *c)
 {
 	c->server->api->counts.streams--;
 	c->phase = CONN_SEND;
-	request_destroy(take_ptr(&c->request));
 	c->stream->broken = 1;
 	stream_again(c->stream);
 }
@@ -557,13 +570,11 @@ api_conn_break(struct api_conn *c)
 static void
 on_stream(struct api_conn *c)
 {
-	struct request *r = c->request;
-
 	if (c->stream->eof) {
 		api_conn_destroy(c);
 		return;
 	}
-	if (is_head(c)) {
+	if (c->silent) {
 		conn_abandon(c);
 		c->phase = CONN_SEND;
 		conn_pump(c);
@@ -573,7 +584,7 @@ on_stream(struct api_conn *c)
 		return;
 	/* most streams are silent most of the time */
 	stream_rest(c->stream);
-	r->source.pull(r->source.arg);
+	c->source.pull(c->source.arg);
 }
 
 /* ---- bodies -------------------------------------------------------------------- */
@@ -642,7 +653,7 @@ conn_keep(struct api_conn *c, const struct http1_slice *piece)
 
 	if (piece->size == 0)
 		return 0;
-	if (c->body.bytes > conn_body_max(c))
+	if (c->body->bytes > conn_body_max(c))
 		conn_refuse(c, 413, ERR_LIMIT, "the body is too long");
 	else if (conn_hold(c, piece->size) == -1 ||
 		 conn_append(c, piece, &e) == -1) {
@@ -663,7 +674,7 @@ on_body(struct api_conn *c)
 	size_t used;
 
 	while (got == HTTP1_MORE && buf_size(in) > 0) {
-		got = http1_body_read(&c->body, buf_bytes(in), buf_size(in),
+		got = http1_body_read(c->body, buf_bytes(in), buf_size(in),
 		    &used, &piece);
 		if (conn_keep(c, &piece) == -1)
 			return;
@@ -672,8 +683,8 @@ on_body(struct api_conn *c)
 	if (got == HTTP1_DONE)
 		conn_run(c);
 	else if (got == HTTP1_REFUSED)
-		conn_refuse(c, http1_fault_status(c->body.fault), ERR_INVALID,
-		    http1_fault_text(c->body.fault));
+		conn_refuse(c, http1_fault_status(c->body->fault), ERR_INVALID,
+		    http1_fault_text(c->body->fault));
 	else if (c->stream->eof)
 		conn_refuse(c, 400, ERR_INVALID, "the body is cut off");
 }
@@ -714,7 +725,6 @@ conn_read_body(struct api_conn *c)
 		bytes = 1; /* not known: as if there were one */
 	if (conn_check_body(c, f, bytes) == -1)
 		return;
-	http1_body_init(&c->body, f, bytes, NULL);
 	buf_init(&c->text, c->request->route->body_bytes > 0
 			       ? c->request->route->body_bytes
 			       : 1);
@@ -722,6 +732,12 @@ conn_read_body(struct api_conn *c)
 		conn_run(c);
 		return;
 	}
+	c->body = malloc(sizeof(*c->body));
+	if (c->body == NULL) {
+		conn_refuse(c, 503, ERR_SYSTEM, "no memory");
+		return;
+	}
+	http1_body_init(c->body, f, bytes, NULL);
 	c->phase = CONN_BODY;
 	if (conn_time(c, c->server->api->config.body_ms) == -1)
 		return;
@@ -1109,7 +1125,6 @@ api_conn_accept(struct api_server *s, int fd, int tls, struct peer *p)
 	c->peer = p;
 	c->phase = tls ? CONN_SECURE : CONN_HEAD;
 	http1_head_init(&c->head, HTTP1_REQUEST, NULL);
-	http1_body_init(&c->body, HTTP1_BODY_NONE, 0, NULL);
 	buf_init(&c->text, 1);
 	TAILQ_INSERT_TAIL(&s->conns, c, next);
 	s->nconns++;

@@ -28,7 +28,8 @@ struct api_server *api_conn_server(const struct api_conn *c);
  */
 void api_conn_answer(struct api_conn *c, unsigned status, const char *type,
     char *text, size_t n);
-void api_conn_stream(struct api_conn *c, const char *type);
+void api_conn_stream(struct api_conn *c, const char *type,
+    const struct request_source *s);
 int api_conn_room(const struct api_conn *c);
 size_t api_conn_write(struct api_conn *c, const void *p, size_t n);
 void api_conn_end(struct api_conn *c);

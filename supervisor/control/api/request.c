@@ -277,39 +277,41 @@ request_may_stream(struct request *r)
 	return -1;
 }
 
-void
+struct api_conn *
 request_stream(struct request *r, const char *type,
     const struct request_source *s)
 {
-	r->source = *s;
-	if (r->conn != NULL) {
-		api_conn_stream(r->conn, type);
-		return;
+	struct api_conn *client = r->conn;
+
+	if (client != NULL) {
+		api_conn_stream(client, type, s);
+		return client;
 	}
-	r->source.gone(r->source.arg);
+	s->gone(s->arg);
 	request_destroy(r);
+	return NULL;
 }
 
 int
-request_room(const struct request *r)
+request_room(const struct api_conn *client)
 {
-	return api_conn_room(r->conn);
+	return api_conn_room(client);
 }
 
 size_t
-request_write(struct request *r, const void *p, size_t n)
+request_write(struct api_conn *client, const void *p, size_t n)
 {
-	return api_conn_write(r->conn, p, n);
+	return api_conn_write(client, p, n);
 }
 
 void
-request_end(struct request *r)
+request_end(struct api_conn *client)
 {
-	api_conn_end(r->conn);
+	api_conn_end(client);
 }
 
 void
-request_break(struct request *r)
+request_break(struct api_conn *client)
 {
-	api_conn_break(r->conn);
+	api_conn_break(client);
 }

@@ -6,7 +6,7 @@
  * the whole answers, or by a stream that it ends.  Answering is the last
  * thing it does with the request, which is freed by that.  A client that goes
  * away meanwhile changes nothing for a whole answer: it goes nowhere.  The
- * owner of a stream is told (gone), and then has no request any more.
+ * owner of a stream is told (gone).
  */
 #ifndef API_REQUEST_H
 #define API_REQUEST_H
@@ -31,7 +31,7 @@ enum {
 /*
  * Of a stream.  pull: the client takes more: write while request_room() says
  * so, or nothing; it is called again when what was written has drained.
- * gone: the client has left; the request is gone with it.
+ * gone: the client has left.
  */
 struct request_source {
 	void (*pull)(void *arg);
@@ -64,7 +64,6 @@ struct request {
 
 	/* private */
 	struct api_conn *conn; /* NULL: the client has gone */
-	struct request_source source;
 	unsigned nfields;
 	struct request_field fields[REQUEST_FIELDS_MAX];
 	unsigned nkept;
@@ -138,17 +137,22 @@ void request_problem_text(struct text *t, unsigned status, enum err_code code,
  */
 must_check int request_may_stream(struct request *r);
 
-/* Begin a stream: status 200, that type; pull follows on the loop's turn. */
-void request_stream(struct request *r, const char *type,
+/*
+ * Begin a stream: status 200, that type; pull follows on the loop's turn.
+ * The request is gone, as most streams outlive what they were asked with by
+ * hours: what the source needs of it, it has copied.  Returns the client, to
+ * be written to; NULL: it has left, and gone was called.
+ */
+must_check struct api_conn *request_stream(struct request *r, const char *type,
     const struct request_source *s);
 /* 1 while more may be written. */
-int request_room(const struct request *r);
+int request_room(const struct api_conn *client);
 /* Append up to n bytes; returns how many, 0 where there is no room. */
-size_t request_write(struct request *r, const void *p, size_t n);
-/* The stream has ended well; the request is gone. */
-void request_end(struct request *r);
+size_t request_write(struct api_conn *client, const void *p, size_t n);
+/* The stream has ended well; the client is gone. */
+void request_end(struct api_conn *client);
 /* It cannot be ended well: cut it off. */
-void request_break(struct request *r);
+void request_break(struct api_conn *client);
 
 /* For the connection: a request without a sender yet, and its end. */
 struct request *request_create(struct api *api);

@@ -36,15 +36,18 @@ void
 runs_answer_follow(struct request *r, const struct follow_options *options)
 {
 	struct follow_options o = *options;
+	struct api_conn *client;
 	struct follow *f;
 	struct err e = { 0 };
 
 	o.hub = r->api->hub;
 	o.tenant = r->who.tenant;
-	if (follow_create(&o, &sink, r, &f, &e) == 0)
-		request_stream(r, "text/event-stream",
+	if (follow_create(&o, &sink, &f, &e) == 0) {
+		client = request_stream(r, "text/event-stream",
 		    &(struct request_source){ follow_pull, follow_gone, f });
-	else if (e.code == ERR_INVALID)
+		if (client != NULL)
+			follow_write_to(f, client);
+	} else if (e.code == ERR_INVALID)
 		request_fail(r, 422, ERR_INVALID, "%s", e.msg);
 	else
 		request_error(r, &e);

@@ -15,7 +15,7 @@
 #include "writer.h"
 
 struct waiting {
-	struct request *request; /* NULL: the client has gone */
+	struct api_conn *client; /* NULL: it has gone */
 	struct api *api;
 	struct engine_waiter *waiter; /* NULL: the run has ended */
 	struct loop_timer *timer;
@@ -55,7 +55,7 @@ waiting_gone(void *arg)
 	};
 	struct err e = { 0 };
 
-	w->request = NULL;
+	w->client = NULL;
 	if (w->cancel && w->waiter != NULL &&
 	    engine_run_cancel(w->api->engine, &q, NULL, NULL, &e) == -1)
 		log_err(LOG_LEVEL_WARN, "run.cancel", &e);
@@ -66,17 +66,17 @@ static void
 waiting_pull(void *arg)
 {
 	struct waiting *w = arg;
-	struct request *r = w->request;
+	struct api_conn *client = w->client;
 
 	if (w->text == NULL)
 		return;
-	while (w->sent < w->size && request_room(r))
+	while (w->sent < w->size && request_room(client))
 		w->sent +=
-		    request_write(r, w->text + w->sent, w->size - w->sent);
+		    request_write(client, w->text + w->sent, w->size - w->sent);
 	if (w->sent < w->size)
 		return;
-	w->request = NULL;
-	request_end(r);
+	w->client = NULL;
+	request_end(client);
 	waiting_destroy(w);
 }
 
@@ -85,10 +85,10 @@ waiting_beat(void *arg)
 {
 	struct waiting *w = arg;
 
-	if (w->request == NULL || w->text != NULL)
+	if (w->client == NULL || w->text != NULL)
 		return;
-	if (request_room(w->request))
-		(void)!request_write(w->request, "\n", 1);
+	if (request_room(w->client))
+		(void)!request_write(w->client, "\n", 1);
 	if (loop_timer_set(w->timer, w->api->config.heartbeat_ms, NULL) == -1)
 		log_text(LOG_LEVEL_ERROR, "api.wait", "no timer");
 }
@@ -102,14 +102,14 @@ waiting_say(struct waiting *w, json_t *value)
 	struct err e = { 0 };
 
 	loop_timer_clear(w->timer);
-	if (w->request == NULL) {
+	if (w->client == NULL) {
 		waiting_destroy(w);
 	} else if (own == NULL ||
 		   json_text(own, &w->text, &w->size, &e) == -1) {
-		struct request *r = w->request;
+		struct api_conn *client = w->client;
 
-		w->request = NULL;
-		request_break(r);
+		w->client = NULL;
+		request_break(client);
 		waiting_destroy(w);
 	} else
 		waiting_pull(w);
@@ -220,13 +220,13 @@ void
 runs_answer_wait(struct request *r, const char *run_id, int cancel, int join)
 {
 	struct waiting *w = calloc(1, sizeof(*w));
+	struct api_conn *client;
 	struct err e = { 0 };
 
 	if (w == NULL) {
 		request_fail(r, 503, ERR_SYSTEM, "no memory");
 		return;
 	}
-	w->request = r;
 	w->api = r->api;
 	w->cancel = cancel;
 	w->join = join;
@@ -237,6 +237,8 @@ runs_answer_wait(struct request *r, const char *run_id, int cancel, int join)
 		request_error(r, &e);
 		return;
 	}
-	request_stream(r, "application/json",
+	client = request_stream(r, "application/json",
 	    &(struct request_source){ waiting_pull, waiting_gone, w });
+	if (client != NULL)
+		w->client = client;
 }

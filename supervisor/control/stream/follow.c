@@ -271,9 +271,15 @@ follow_pull(void *arg)
 
 /* ---- begin ------------------------------------------------------------------------ */
 
+void
+follow_write_to(struct follow *f, void *arg)
+{
+	f->sink_arg = arg;
+}
+
 int
 follow_create(const struct follow_options *o, const struct follow_sink *sink,
-    void *sink_arg, struct follow **ret, struct err *e)
+    struct follow **ret, struct err *e)
 {
 	struct follow *f = calloc(1, sizeof(*f));
 
@@ -281,7 +287,6 @@ follow_create(const struct follow_options *o, const struct follow_sink *sink,
 		return err_sys(e, ENOMEM, "a stream");
 	*f = (struct follow){ .hub = o->hub,
 		.sink = sink,
-		.sink_arg = sink_arg,
 		.beat = { .fn = follow_beat, .arg = f },
 		.reader = { .place = { .fn = follow_go, .arg = f },
 		    .seq = o->after_seq },

@@ -67,8 +67,10 @@ struct follow_options {
  * ERR_INVALID if "after" is no id.
  */
 must_check int follow_create(const struct follow_options *o,
-    const struct follow_sink *sink, void *sink_arg, struct follow **ret,
-    struct err *e);
+    const struct follow_sink *sink, struct follow **ret, struct err *e);
+
+/* The sink's arg, before the first pull. */
+void follow_write_to(struct follow *f, void *arg);
 
 /* A struct follow: there is room again; the client has gone. */
 void follow_pull(void *follow);

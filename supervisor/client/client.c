@@ -156,24 +156,101 @@ client_path(char *ret, size_t size, const char *before, const char *id,
 	text_add(&t, after);
 }
 
+/* How many bytes a string, a number or a word has at s. */
+static size_t
+token_length(const char *s)
+{
+	size_t n = 1;
+
+	if (*s != '"')
+		return strcspn(s, ",]}");
+	while (s[n] != '"')
+		n += s[n] == '\\' ? 2 : 1;
+	return n + 1;
+}
+
+static void
+new_line(FILE *f, unsigned depth)
+{
+	(void)fprintf(f, "\n%*s", 2 * (int)depth, "");
+}
+
+/* What a terminal would obey, or hide, is shown as what it is. */
+static void
+show_token(FILE *f, const char *s, size_t n)
+{
+	char safe[64];
+	size_t k;
+
+	for (; n > 0; s += k, n -= k) {
+		k = text_utf8_length(s, n, NULL);
+		if (k == 0)
+			k = 1;
+		(void)text_escape(safe, sizeof(safe), s, k);
+		(void)fputs(safe, f);
+	}
+}
+
+/* JSON as json_text() makes it, a value a line. */
+static void
+show_indented(FILE *f, const char *s)
+{
+	unsigned depth = 0;
+	size_t n;
+
+	while (*s != '\0') {
+		n = 1;
+		if ((s[0] == '{' && s[1] == '}') ||
+		    (s[0] == '[' && s[1] == ']'))
+			n = 2;
+		else if (*s == '}' || *s == ']')
+			new_line(f, --depth);
+		else if (strchr("{[,:", *s) == NULL)
+			n = token_length(s);
+		show_token(f, s, n);
+		if (n == 1 && (*s == '{' || *s == '['))
+			new_line(f, ++depth);
+		else if (*s == ',')
+			new_line(f, depth);
+		else if (*s == ':')
+			(void)fputc(' ', f);
+		s += n;
+	}
+}
+
 void
 client_value(const struct client *c, const json_t *value)
 {
 	autofree char *text = NULL;
 	struct err e;
 
+	if (json_text(value, &text, NULL, &e) == -1)
+		return;
 	if (!c->json && isatty(STDOUT_FILENO))
-		(void)json_dumpf(value, stdout,
-		    JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
-	else if (json_text(value, &text, NULL, &e) == 0)
+		show_indented(stdout, text);
+	else
 		(void)fputs(text, stdout);
 	(void)fputc('\n', stdout);
+}
+
+/* "metadata.graph_id" is a member of a member. */
+static json_t *
+table_value(const json_t *row, const char *member)
+{
+	const char *dot = strchr(member, '.');
+	char outer[64];
+
+	if (dot == NULL)
+		return json_object_get(row, member);
+	(void)snprintf(outer, sizeof(outer), "%.*s", (int)(dot - member),
+	    member);
+	return json_object_get(json_object_get(row, outer), dot + 1);
 }
 
 static void
 table_cell(const json_t *row, const struct client_column *col)
 {
-	json_t *v = json_object_get(row, col->member);
+	json_t *v = table_value(row, col->member);
 	autofree char *text = NULL;
 	const char *s = json_string_value(v);
 	char safe[512];

@@ -71,7 +71,7 @@ void client_path(char *ret, size_t size, const char *before, const char *id,
 /* ---- output ---- */
 
 struct client_column {
-	const char *title, *member; /* of each row */
+	const char *title, *member; /* of each row: "name", "outer.name" */
 	int width; /* 0: the last, as long as it is */
 };
 

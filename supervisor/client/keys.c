@@ -110,6 +110,10 @@ client_keys(struct client *c, int argc, char **argv, struct err *e)
 		{ "revoke", keys_revoke, "KEY", "it is good no more" },
 	};
 
+	if (!request_is_local())
+		return err_set(e, ERR_INVALID,
+		    "keys are made and listed over the Unix socket: leave "
+		    "WARDER_URL out, or let it be unix:PATH");
 	c->service.is_operator = 1;
 	return client_verbs(c, &verb, verbs, countof(verbs), argc, argv, e);
 }

@@ -34,18 +34,26 @@ one_operand(int argc, const char *what, struct err *e)
 	return 0;
 }
 
-/* GET a path with an id, and print what comes. */
+/* GET a path with an id. */
 static int
-get_one(struct client *c, int argc, char **argv, const char *before,
-    const char *after, struct err *e)
+ask_one(struct client *c, int argc, char **argv, const char *before,
+    const char *after, json_t **ret, struct err *e)
 {
-	autojson *j = NULL;
 	char path[512];
 
 	if (one_operand(argc, "id", e) == -1)
 		return -1;
 	client_path(path, sizeof(path), before, argv[0], after);
-	if (client_ask(c, "GET", path, NULL, &j, e) == -1)
+	return client_ask(c, "GET", path, NULL, ret, e);
+}
+
+static int
+get_one(struct client *c, int argc, char **argv, const char *before,
+    const char *after, struct err *e)
+{
+	autojson *j = NULL;
+
+	if (ask_one(c, argc, argv, before, after, &j, e) == -1)
 		return -1;
 	client_value(c, j);
 	return 0;
@@ -60,6 +68,7 @@ runs_list(struct client *c, int argc, char **argv, struct err *e)
 		{ "RUN", "run_id", 36 },
 		{ "STATUS", "status", 11 },
 		{ "CREATED", "created_at", 24 },
+		{ "AGENT", "graph_id", 16 },
 		{ "THREAD", "thread_id", 0 },
 	};
 	autojson *j = NULL;
@@ -116,7 +125,7 @@ threads_list(struct client *c, int argc, char **argv, struct err *e)
 		{ "THREAD", "thread_id", 36 },
 		{ "STATUS", "status", 11 },
 		{ "UPDATED", "updated_at", 24 },
-		{ "METADATA", "metadata", 0 },
+		{ "AGENT", "metadata.graph_id", 0 },
 	};
 	autojson *j = NULL, *body = json_pack("{s:i}", "limit", 50);
 
@@ -143,13 +152,37 @@ threads_state(struct client *c, int argc, char **argv, struct err *e)
 static int
 threads_history(struct client *c, int argc, char **argv, struct err *e)
 {
-	return get_one(c, argc, argv, "/threads/", "/history", e);
+	static const struct client_column columns[] = {
+		{ "CHECKPOINT", "checkpoint.checkpoint_id", 36 },
+		{ "CREATED", "created_at", 24 },
+		{ "STEP", "metadata.step", 4 },
+		{ "SOURCE", "metadata.source", 6 },
+		{ "NEXT", "next", 0 },
+	};
+	autojson *j = NULL;
+
+	if (ask_one(c, argc, argv, "/threads/", "/history?limit=50", &j, e) ==
+	    -1)
+		return -1;
+	client_table(c, j, columns, countof(columns));
+	return 0;
 }
 
 static int
 threads_runs(struct client *c, int argc, char **argv, struct err *e)
 {
-	return get_one(c, argc, argv, "/threads/", "/runs", e);
+	static const struct client_column columns[] = {
+		{ "RUN", "run_id", 36 },
+		{ "STATUS", "status", 11 },
+		{ "CREATED", "created_at", 24 },
+		{ "AGENT", "graph_id", 0 },
+	};
+	autojson *j = NULL;
+
+	if (ask_one(c, argc, argv, "/threads/", "/runs?limit=50", &j, e) == -1)
+		return -1;
+	client_table(c, j, columns, countof(columns));
+	return 0;
 }
 
 static int
@@ -169,7 +202,7 @@ lists_threads(struct client *c, int argc, char **argv, struct err *e)
 	static const struct client_verb verbs[] = {
 		{ "list", threads_list, "[STATUS]", "the newest" },
 		{ "get", threads_get, "THREAD", "all about one" },
-		{ "state", threads_state, "THREAD", "its values" },
+		{ "state", threads_state, "THREAD", "its newest state" },
 		{ "history", threads_history, "THREAD", "its checkpoints" },
 		{ "runs", threads_runs, "THREAD", "its runs" },
 		{ "delete", threads_delete, "THREAD", "with its runs" },

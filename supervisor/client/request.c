@@ -94,13 +94,33 @@ add_header(struct transfer *t, const char *name, const char *value)
 		t->headers = more;
 }
 
+int
+request_is_local(void)
+{
+	const char *url = getenv("WARDER_URL");
+
+	return url == NULL || *url == '\0' || strncmp(url, "unix:", 5) == 0;
+}
+
+static int
+check_address(struct err *e)
+{
+	const char *url = getenv("WARDER_URL");
+
+	if (request_is_local() || strncmp(url, "http://", 7) == 0 ||
+	    strncmp(url, "https://", 8) == 0)
+		return 0;
+	return err_set(e, ERR_INVALID,
+	    "WARDER_URL must be http://..., https://... or unix:PATH");
+}
+
 static void
 set_address(struct transfer *t, const struct request_service *s)
 {
 	const char *url = getenv("WARDER_URL");
 	char full[URL_MAX];
 
-	if (url == NULL || *url == '\0' || strncmp(url, "unix:", 5) == 0) {
+	if (request_is_local()) {
 		t->address = url == NULL || *url == '\0' ? s->socket : url + 5;
 		curl_easy_setopt(t->curl, CURLOPT_UNIX_SOCKET_PATH, t->address);
 		url = "http://localhost";
@@ -196,8 +216,8 @@ refused(const struct request_answer *a, struct err *e)
 			return err_set(e, codes[i].code, "%.400s%s",
 			    detail != NULL ? detail : "the service refused it",
 			    a->status == 401
-				? " (WARDER_API_KEY has the key; \"warder keys "
-				  "create\" makes one)"
+				? ": put it into WARDER_API_KEY; the operator "
+				  "makes one with \"warder keys create\""
 				: "");
 	return err_set(e, ERR_CORRUPT, "the service answered %ld: %.300s",
 	    a->status, detail != NULL ? detail : "");
@@ -235,6 +255,8 @@ request_send(const struct request_service *s, const struct request *r,
 
 	*ret = (struct request_answer){ 0 };
 	buf_init(&t.body, REQUEST_ANSWER_MAX);
+	if (check_address(e) == -1)
+		return -1;
 	t.curl = curl_easy_init();
 	if (t.curl == NULL)
 		return err_set(e, ERR_SYSTEM, "libcurl");

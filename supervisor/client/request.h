@@ -48,6 +48,9 @@ struct request_answer {
 	int cut; /* a stream that broke off */
 };
 
+/* 1 if the service is asked over a Unix socket. */
+int request_is_local(void);
+
 /*
  * Send it and wait.  ERR_SYSTEM if the service cannot be reached, and by the
  * status of an answer that is no success: its "detail" is the message.

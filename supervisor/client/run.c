@@ -1,8 +1,10 @@
 /*
  * run.c: "warder run AGENT [INPUT]": start a run, follow it, print its result.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -14,6 +16,7 @@ enum {
 	RUN_PAUSE_MS = 1000,
 	RUN_WORDS = 2, /* the agent, its input */
 	RUN_INPUT_MAX = 4 * 1024 * 1024,
+	RUN_NAME_SIZE = 37, /* a UUID */
 };
 
 struct run {
@@ -110,14 +113,21 @@ static const struct opt_verb verb = {
 	countof(options),
 };
 
-/* JSON, or what is none as text. */
+/* JSON, or what does not look like it as text. */
 static int
 read_value(const char *s, const char *what, json_t **ret, struct err *e)
 {
+	struct err why;
 	json_t *j;
 
-	if (json_parse(s, strlen(s), NULL, &j, NULL) == -1)
+	if (json_parse(s, strlen(s), NULL, &j, &why) == -1) {
+		/* what begins like this was not meant as text */
+		if (strchr("{[\"", s[strspn(s, " \t\r\n")]) != NULL &&
+		    *s != '\0')
+			return err_set(e, ERR_INVALID, "run: %s: %.300s", what,
+			    why.msg);
 		j = json_string(s);
+	}
 	if (j == NULL)
 		return err_set(e, ERR_INVALID, "run: %s is no UTF-8", what);
 	*ret = j;
@@ -297,7 +307,8 @@ run_body(const struct run *r, const char *agent, json_t *input, struct err *e)
 	json_t *j = json_pack("{s:s, s:O, s:[s,s,s], s:b, s:s, s:s}",
 	    "assistant_id", agent, "input", input, "stream_mode", "values",
 	    "updates", "custom", "stream_resumable", 1, "if_not_exists",
-	    "create", "on_disconnect", r->detached ? "continue" : "cancel");
+	    r->thread != NULL ? "reject" : "create", "on_disconnect",
+	    r->detached ? "continue" : "cancel");
 
 	if (r->modes != NULL)
 		(void)json_array_extend(json_object_get(j, "stream_mode"),
@@ -311,27 +322,44 @@ run_body(const struct run *r, const char *agent, json_t *input, struct err *e)
 	return j;
 }
 
+/* A name of our own: what was not answered can be asked for again. */
 static int
-run_thread(struct run *r, char *ret, size_t size, struct err *e)
+run_name(char ret[RUN_NAME_SIZE], struct err *e)
 {
-	autojson *body = json_object(), *thread = NULL;
-	const char *id = r->thread;
+	unsigned char b[16];
 
-	if (id == NULL) {
-		if (client_ask(&r->client, "POST", "/threads", body, &thread,
-			e) == -1)
-			return -1;
-		id = json_string_value(json_object_get(thread, "thread_id"));
-	}
-	if (id == NULL)
-		return err_set(e, ERR_CORRUPT, "a thread without an id");
-	(void)snprintf(ret, size, "%s", id);
+	if (getrandom(b, sizeof(b), 0) != (ssize_t)sizeof(b))
+		return err_sys(e, errno, "a random name");
+	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
+	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
+	(void)snprintf(ret, RUN_NAME_SIZE,
+	    "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-"
+	    "%02x%02x%02x%02x%02x%02x",
+	    b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10],
+	    b[11], b[12], b[13], b[14], b[15]);
 	return 0;
 }
 
+/* The server cannot know what of it the sender has made up. */
 static int
-run_background(struct run *r, const char *thread, const json_t *body,
-    struct err *e)
+run_refused(const struct run *r, const char *agent, struct err *e)
+{
+	if (e->code != ERR_NOT_FOUND)
+		return -1;
+	return r->thread != NULL
+		   ? err_set(e, ERR_NOT_FOUND,
+			 "there is no thread %.64s, or no agent \"%.64s\": "
+			 "\"warder threads\" and \"warder agents\" list them",
+			 r->thread, agent)
+		   : err_set(e, ERR_NOT_FOUND,
+			 "there is no agent \"%.64s\": \"warder agents\" lists "
+			 "them",
+			 agent);
+}
+
+static int
+run_background(struct run *r, const char *agent, const char *thread,
+    const json_t *body, struct err *e)
 {
 	autojson *run = NULL;
 	char path[512];
@@ -339,7 +367,7 @@ run_background(struct run *r, const char *thread, const json_t *body,
 
 	client_path(path, sizeof(path), "/threads/", thread, "/runs");
 	if (client_ask(&r->client, "POST", path, body, &run, e) == -1)
-		return -1;
+		return run_refused(r, agent, e);
 	id = json_string_value(json_object_get(run, "run_id"));
 	if (r->client.json)
 		client_value(&r->client, run);
@@ -348,30 +376,54 @@ run_background(struct run *r, const char *thread, const json_t *body,
 	return 0;
 }
 
+/* Where it goes on: behind the last event, or with the same request where
+ * nothing of its answer came. */
+static struct request
+run_again(struct run *r, const struct request *first, const char *path)
+{
+	if (r->run_id[0] == '\0')
+		return *first;
+	return (struct request){ .method = "GET",
+		.path = path,
+		.file = -1,
+		.piece = on_piece,
+		.arg = r,
+		.last_event = r->last_id };
+}
+
 /* Until the stream says that it is over, whatever happens to connections. */
 static int
-run_follow(struct run *r, const char *thread, const json_t *body, struct err *e)
+run_follow(struct run *r, const char *agent, const char *thread,
+    const json_t *body, struct err *e)
 {
-	char path[512], again[600];
-	struct request q = { .method = "POST",
+	char path[512], again[600], before[512], key[RUN_NAME_SIZE];
+	const struct request first = { .method = "POST",
 		.path = path,
 		.body = body,
 		.file = -1,
+		.idempotency = key,
 		.piece = on_piece,
 		.arg = r };
+	struct request q = first;
 	int tries = 0;
 
+	if (run_name(key, e) == -1)
+		return -1;
 	client_path(path, sizeof(path), "/threads/", thread, "/runs/stream");
+	client_path(before, sizeof(before), "/threads/", thread, "/runs/");
 	for (;;) {
 		autoanswer a = { 0 };
 		int rc;
 
 		r->heard = 0;
+		/* half an event of a stream that broke off is none */
+		sse_finish(&r->sse);
+		sse_init(&r->sse);
 		rc = request_send(&r->client.service, &q, &a, e);
 		if (r->ended || (rc == 0 && !a.cut && a.location[0] == '\0'))
 			return 0;
-		if (rc == -1 && r->run_id[0] == '\0')
-			return -1;
+		if (rc == -1 && r->run_id[0] == '\0' && tries == 0)
+			return run_refused(r, agent, e);
 		tries = r->heard ? 0 : tries + 1;
 		if (tries > RUN_RECONNECTS_MAX)
 			return rc == -1 ? -1
@@ -379,16 +431,8 @@ run_follow(struct run *r, const char *thread, const json_t *body, struct err *e)
 					      "the stream broke off");
 		show_note(r, "!", "the connection broke off; again", NULL);
 		(void)usleep(RUN_PAUSE_MS * 1000);
-		client_path(again, sizeof(again), "/threads/", thread,
-		    "/runs/");
-		(void)snprintf(again + strlen(again),
-		    sizeof(again) - strlen(again), "%s/stream", r->run_id);
-		q = (struct request){ .method = "GET",
-			.path = again,
-			.file = -1,
-			.piece = on_piece,
-			.arg = r,
-			.last_event = r->last_id };
+		client_path(again, sizeof(again), before, r->run_id, "/stream");
+		q = run_again(r, &first, again);
 	}
 }
 
@@ -400,7 +444,8 @@ run_conclude(struct run *r, const char *agent, const char *thread)
 	if (r->error[0] != '\0') {
 		(void)fputs("warder: the run failed: ", stderr);
 		client_text(stderr, r->error);
-		(void)fputc('\n', stderr);
+		(void)fprintf(stderr,
+		    "\nwarder: what it wrote: warder logs %s\n", r->run_id);
 		return CLIENT_FAILED;
 	}
 	if (r->asked != NULL) {
@@ -412,12 +457,21 @@ run_conclude(struct run *r, const char *agent, const char *thread)
 			    NULL, NULL);
 			(void)fputs("warder: asked: ", stderr);
 			client_text(stderr, text != NULL ? text : "");
+			if (json_array_size(r->asked) > 1) {
+				const char *id =
+				    json_string_value(json_object_get(x, "id"));
+
+				(void)fputs(" (id ", stderr);
+				client_text(stderr, id != NULL ? id : "?");
+				(void)fputc(')', stderr);
+			}
 			(void)fputc('\n', stderr);
 		}
 		(void)fprintf(stderr,
 		    "warder: answer with: warder run %s --thread %s --resume "
-		    "'JSON'\n",
-		    agent, thread);
+		    "'%s'\n",
+		    agent, thread,
+		    json_array_size(r->asked) > 1 ? "{\"ID\": JSON}" : "JSON");
 		return CLIENT_INTERRUPTED;
 	}
 	if (!r->client.json)
@@ -441,7 +495,8 @@ client_run(struct client *c, int argc, char **argv, struct err *e)
 	cleanup(run_finish) struct run r = { .client = *c };
 	autojson *input = NULL, *body = NULL;
 	char *words[RUN_WORDS];
-	char thread[128];
+	char made[RUN_NAME_SIZE];
+	const char *thread;
 	int n;
 
 	sse_init(&r.sse);
@@ -460,15 +515,16 @@ client_run(struct client *c, int argc, char **argv, struct err *e)
 	if (r.update != NULL && r.resume == NULL)
 		return err_set(e, ERR_INVALID, "run: --update needs --resume");
 	if (read_input(n > 1 ? words[1] : "null", &input, e) == -1 ||
-	    run_thread(&r, thread, sizeof(thread), e) == -1)
+	    run_name(made, e) == -1)
 		return -1;
+	thread = r.thread != NULL ? r.thread : made;
 	body = run_body(&r, words[0], input, e);
 	if (body == NULL)
 		return -1;
 	if (r.background)
-		return run_background(&r, thread, body, e);
+		return run_background(&r, words[0], thread, body, e);
 	show_note(&r, "*", "thread", json_stringn(thread, strlen(thread)));
-	if (run_follow(&r, thread, body, e) == -1)
+	if (run_follow(&r, words[0], thread, body, e) == -1)
 		return -1;
 	return run_conclude(&r, words[0], thread);
 }

@@ -11,6 +11,7 @@
 #include "routes.h"
 #include "shape.h"
 #include "supervisor/control/runs/engine.h"
+#include "supervisor/control/runs/state.h"
 #include "supervisor/control/stream/follow.h"
 
 enum {
@@ -440,6 +441,7 @@ runs_list(struct request *r)
 {
 	struct page *p = request_state(r, sizeof(*p));
 	const char *status;
+	enum state state;
 	struct err e = { 0 };
 
 	if (p == NULL)
@@ -453,6 +455,13 @@ runs_list(struct request *r)
 	}
 	p->select = page_select(r);
 	status = query_get(&r->query, "status");
+	if (status != NULL && status[0] != '\0' &&
+	    state_parse(status, &state) == -1) {
+		request_fail(r, 422, ERR_INVALID,
+		    "status must be pending, running, success, error, timeout "
+		    "or interrupted");
+		return;
+	}
 	const struct storage_run_list_request q = {
 		.tenant = r->who.tenant,
 		.thread_id = r->args.n > 0 ? r->args.text[0] : NULL,
@@ -559,19 +568,24 @@ static void
 on_logged(void *arg, const struct storage_run *run, const struct err *e)
 {
 	struct request *r = arg;
+	struct follow_options f = { .run_id = run_of(r),
+		.what = FRAME_LOG,
+		.ids = 1 };
 	struct err why = { 0 };
 	int go_on = 0;
 
-	if (run == NULL)
+	if (run == NULL) {
 		request_refused(r, e, "Run", run_of(r));
-	else if (query_flag(&r->query, "follow", &go_on, &why) == -1)
+		return;
+	}
+	f.after_seq = read_cursor(r->last_event_id, -1, &why);
+	if (why.code != ERR_OK ||
+	    query_flag(&r->query, "follow", &go_on, &why) == -1) {
 		request_fail(r, 422, ERR_INVALID, "%s", why.msg);
-	else
-		runs_answer_follow(r,
-		    &(struct follow_options){ .run_id = run_of(r),
-			.after_seq = -1,
-			.what = FRAME_LOG,
-			.present = !go_on });
+		return;
+	}
+	f.present = !go_on;
+	runs_answer_follow(r, &f);
 }
 
 void

@@ -214,6 +214,7 @@ shape_run(struct writer *w, const struct storage_run *r, const json_t *select)
 	text(&p, "run_id", r->run_id);
 	text(&p, "thread_id", r->thread_id);
 	text(&p, "assistant_id", r->assistant_id);
+	text(&p, "graph_id", r->graph_id);
 	json(&p, "metadata", r->metadata, "{}");
 	text(&p, "status", r->status);
 	json(&p, "kwargs", r->kwargs, "{}");

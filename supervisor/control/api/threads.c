@@ -368,14 +368,34 @@ threads_storage(struct request *r)
 
 /* ---- many ------------------------------------------------------------------------- */
 
+static int
+check_status(const char *status)
+{
+	static const char *const words[] = { "idle", "busy", "interrupted",
+		"error" };
+	size_t i;
+
+	for (i = 0; status != NULL && i < countof(words); i++)
+		if (strcmp(status, words[i]) == 0)
+			return 0;
+	return status == NULL ? 0 : -1;
+}
+
 static struct thread_search *
 read_search(struct request *r)
 {
 	struct thread_search *s = request_state(r, sizeof(*s));
 
-	if (s != NULL)
-		s->page.limit = PAGE_LIMIT;
-	return s == NULL || request_read(r, s) == -1 ? NULL : s;
+	if (s == NULL)
+		return NULL;
+	s->page.limit = PAGE_LIMIT;
+	if (request_read(r, s) == -1)
+		return NULL;
+	if (check_status(s->status) == 0)
+		return s;
+	request_fail(r, 422, ERR_INVALID,
+	    "\"status\" must be idle, busy, interrupted or error");
+	return NULL;
 }
 
 void

@@ -15,7 +15,7 @@
  *	           ◄── INIT_LISTEN + sockets     from stage one, if asked for
  *	           ◄── INIT_HELLO        it has been exec'd, the jail is closed
  *	           ◄── INIT_PTY + master         if a pty was asked for
- *	           ◄── INIT_STARTED | INIT_FAILED
+ *	           ◄── INIT_FAILED       if it cannot be executed
  *	INIT_SIGNAL ──►
  *	           ◄── INIT_EXITED
  *
@@ -47,7 +47,6 @@ enum {
 	X(SIGNAL,  TO_INIT,     struct init_signal,  0, 0) \
 	X(HELLO,   TO_LAUNCHER, struct init_hello,   0, 0) \
 	X(PTY,     TO_LAUNCHER, struct init_pty,     1, 1) \
-	X(STARTED, TO_LAUNCHER, struct init_started, 0, 0) \
 	X(FAILED,  TO_LAUNCHER, struct init_failed,  0, 0) \
 	X(EXITED,  TO_LAUNCHER, struct init_exited,  0, 0) \
 	X(KEEP,    TO_LAUNCHER, struct init_keep,    1, 1) \
@@ -92,11 +91,6 @@ struct init_hello {
 
 struct init_pty {
 	uint32_t id;
-};
-
-struct init_started {
-	uint32_t id;
-	uint32_t pid; /* in the jail's pid namespace */
 };
 
 /* The step that failed, for the exit status: 127 not found, 126 the rest. */

@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/magic.h>
-#include <linux/memfd.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
@@ -21,7 +20,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -30,13 +28,13 @@
 #include "clock.h"
 #include "jail_private.h"
 #include "msg_init.h"
+#include "program.h"
 #include "sys.h"
 #include "uidblock.h"
 
 enum {
 	JAIL_HELLO_MS = 15000, /* for what takes half a millisecond */
 	JAIL_FD_LOW = 10, /* above what stage two puts in place */
-	JAIL_MFD_EXEC = 0x10, /* MFD_EXEC, newer than some headers */
 	JAIL_GROUPS_MS = 5000, /* for the last process to leave its group */
 	JAIL_UNMOUNT_MS = 100, /* for pid 1's descriptors; then without */
 };
@@ -213,35 +211,12 @@ jail_clone(struct jail *j, struct err *e)
 	return 0;
 }
 
-/*
- * The program as a sealed memfd: /proc/1/exe in the jail is then no file of
- * the host, and nobody can exchange it between two starts.
- */
 static int
 jail_open_init(struct jail *j, struct err *e)
 {
-	const char *path = j->options.init_path;
-	autofd from = open(path, O_RDONLY | O_CLOEXEC);
-	autofd to = -1;
-	struct stat st;
-
-	if (from == -1 || fstat(from, &st) == -1)
-		return err_set(e, ERR_SYSTEM, "%s", path);
-	/* said aloud where vm.memfd_noexec wants it said; new in 6.3 */
-	to = memfd_create("warder-init",
-	    MFD_CLOEXEC | MFD_ALLOW_SEALING | JAIL_MFD_EXEC);
-	if (to == -1 && errno == EINVAL)
-		to = memfd_create("warder-init",
-		    MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (to == -1)
-		return err_set(e, ERR_SYSTEM, "memfd_create");
-	if (sendfile(to, from, NULL, (size_t)st.st_size) != st.st_size)
-		return err_set(e, ERR_SYSTEM, "%s: copy", path);
-	if (fcntl(to, F_ADD_SEALS,
-		F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == -1)
-		return err_set(e, ERR_SYSTEM, "%s: seal", path);
-	j->stage->init_fd = take_fd(&to);
-	return jail_raise_fd(&j->stage->init_fd, e);
+	j->stage->init_fd = program_open(j->options.init_path, e);
+	return j->stage->init_fd == -1 ? -1
+				       : jail_raise_fd(&j->stage->init_fd, e);
 }
 
 static void
@@ -1068,17 +1043,6 @@ jail_fd(const struct jail *j)
 }
 
 static int
-event_STARTED(struct jail *j, struct jail_event *v, struct err *e)
-{
-	const struct init_started *m = (const void *)j->message.body;
-
-	(void)e;
-	v->kind = JAIL_EVENT_STARTED;
-	v->id = m->id;
-	return 0;
-}
-
-static int
 event_FAILED(struct jail *j, struct jail_event *v, struct err *e)
 {
 	const struct init_failed *m = (const void *)j->message.body;
@@ -1134,7 +1098,6 @@ static const struct {
 	int nfds;
 } jail_events[INIT__MAX] = {
 	[INIT_PTY] = { event_PTY, sizeof(struct init_pty), 1 },
-	[INIT_STARTED] = { event_STARTED, sizeof(struct init_started), 0 },
 	[INIT_FAILED] = { event_FAILED, sizeof(struct init_failed), 0 },
 	[INIT_EXITED] = { event_EXITED, sizeof(struct init_exited), 0 },
 };

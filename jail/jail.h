@@ -69,7 +69,6 @@ struct jail_command {
 
 enum jail_event_kind {
 	JAIL_EVENT_PTY, /* fd: the master, owned by the receiver */
-	JAIL_EVENT_STARTED,
 	JAIL_EVENT_FAILED, /* step, sys: it could not be executed */
 	JAIL_EVENT_EXITED, /* status and what it used */
 	JAIL_EVENT_GONE, /* the jail has ended; the last event */

@@ -13,14 +13,24 @@ enum {
 	OUTCOME_SOON_MS = 3600 * 1000, /* looked at so often at least */
 };
 
+static void
+outcome_watch_oom(struct outcome *o)
+{
+	o->oom = cgroup_watch_oom(jail_cgroup(o->jail), &o->oom_events);
+	o->watched = 1;
+}
+
+/* Where the jail is still being made, this is done beside that. */
 void
 outcome_init(struct outcome *o, struct jail *j, const struct plan *p)
 {
 	o->jail = j;
 	o->plan = p;
 	o->limits = p->limits;
-	o->ended = o->gone = 0;
-	o->oom = cgroup_watch_oom(jail_cgroup(j), &o->oom_events);
+	o->ended = o->gone = o->watched = 0;
+	o->oom = -1;
+	if (jail_pid(j) == 0)
+		outcome_watch_oom(o);
 	cgroup_meter_init(&o->meter);
 	memset(&o->report, 0, sizeof(o->report));
 	memset(&o->watch, 0, sizeof(o->watch));
@@ -77,7 +87,6 @@ outcome_event(struct outcome *o, const struct jail_event *v)
 {
 	switch (v->kind) {
 	case JAIL_EVENT_PTY:
-	case JAIL_EVENT_STARTED:
 		break;
 	case JAIL_EVENT_FAILED:
 		outcome_failed(o, v);
@@ -206,7 +215,15 @@ outcome_pids_met(const struct outcome *o, const struct cgroup_usage *u)
 void
 outcome_meter(struct outcome *o)
 {
+	struct cgroup_usage u;
+
 	cgroup_meter_open(&o->meter, jail_cgroup(o->jail));
+	if (o->watched)
+		return;
+	outcome_watch_oom(o);
+	cgroup_meter_read(&o->meter, &u);
+	if (u.oom_kills > 0)
+		outcome_end(o, RUN_OOM);
 }
 
 void

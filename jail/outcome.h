@@ -37,7 +37,8 @@ struct outcome {
 	struct plan_limits limits; /* the plan's; a launcher may lessen them */
 	int ended; /* the command has */
 	int gone; /* so has its jail */
-	int oom; /* descriptor of the oom watch; -1 */
+	int watched; /* the oom watch was asked for */
+	int oom; /* its descriptor; -1 */
 	short oom_events;
 	struct cgroup_meter meter;
 	uint64_t begin_us;
@@ -66,8 +67,9 @@ void outcome_limits(struct outcome *o, uint64_t now_us);
 int outcome_timeout(const struct outcome *o, uint64_t now_us);
 
 /*
- * Open what the report is read from, while nobody waits for it.  Without it
- * outcome_settle() does so.
+ * Open what the report is read from, and what tells that memory has run out in
+ * a jail that lived before outcome_init(), while nobody waits for it.  Without
+ * it outcome_settle() does so.
  */
 void outcome_meter(struct outcome *o);
 

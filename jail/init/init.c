@@ -422,7 +422,6 @@ static void
 init_run(struct init_child *c)
 {
 	struct init_command *slot = init_command_free();
-	struct init_started answer = { .id = c->start->id };
 	long pid;
 
 	if (slot == NULL) {
@@ -442,8 +441,6 @@ init_run(struct init_child *c)
 	}
 	slot->id = c->start->id;
 	slot->pid = pid;
-	answer.pid = (uint32_t)pid;
-	init_tell(INIT_STARTED, &answer, sizeof(answer), -1);
 }
 
 static void

@@ -14,7 +14,7 @@
 
 enum {
 	SETTINGS_MAGIC = 0x54455357, /* "WSET" */
-	SETTINGS_VERSION = 1,
+	SETTINGS_VERSION = 2,
 
 	SETTINGS_LISTEN_MAX = 4,
 	SETTINGS_TENANTS_MAX = 64,
@@ -68,6 +68,7 @@ struct settings {
 	uint32_t nroots;
 	uint32_t norigins;
 	uint32_t workers; /* runs that are worked on at once */
+	uint32_t workers_tenant; /* of one tenant; 0: settings_share() */
 
 	struct settings_limits limits;
 	struct settings_retention retention;
@@ -91,6 +92,13 @@ void settings_init(struct settings *s);
  */
 must_check int settings_check(const struct settings *s, size_t size,
     struct err *e);
+
+/*
+ * How many of the workers one tenant may have: what is said; else all where
+ * there is one tenant, and three quarters, at least one, where there are more,
+ * so that none is ever without a place for the others' sake.
+ */
+uint32_t settings_share(const struct settings *s);
 
 /* Whether s is [a-z0-9-]{1,40} within its first "size" bytes, NUL included. */
 int settings_is_tenant(const char *s, size_t size);

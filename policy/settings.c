@@ -48,6 +48,18 @@ settings_init(struct settings *s)
 	};
 }
 
+uint32_t
+settings_share(const struct settings *s)
+{
+	uint32_t most = s->workers_tenant;
+
+	if (most == 0)
+		most = s->ntenants > 1 ? s->workers * 3 / 4 : s->workers;
+	if (most == 0)
+		most = 1;
+	return most < s->workers ? most : s->workers;
+}
+
 /* ---- checking ---- */
 
 static int
@@ -121,6 +133,7 @@ check_limits(const struct settings *s)
 	       l->agent_bytes >= SETTINGS_AGENT_MIN &&
 	       l->agent_bytes <= SETTINGS_AGENT_MAX && s->workers >= 1 &&
 	       s->workers <= SETTINGS_JAILS_MAX &&
+	       s->workers_tenant <= SETTINGS_JAILS_MAX && l->queue >= 1 &&
 	       s->retention.events_ms <= SETTINGS_TIME_MAX &&
 	       s->retention.runs_ms <= SETTINGS_TIME_MAX &&
 	       s->retention.threads_ms <= SETTINGS_TIME_MAX;

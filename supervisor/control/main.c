@@ -174,7 +174,13 @@ make_service(struct control *c, struct err *e)
 		.tenants = tenants,
 		.ntenants = s->ntenants,
 		.engine = { .running_max = s->workers,
-		    .events_kept_ms = s->retention.events_ms },
+		    .running_tenant_max = settings_share(s),
+		    .queue_max = s->limits.queue,
+		    .events_kept_ms = s->retention.events_ms != 0
+					  ? s->retention.events_ms
+					  : ENGINE_FOR_EVER,
+		    .runs_kept_ms = s->retention.runs_ms,
+		    .threads_kept_ms = s->retention.threads_ms },
 		.failed = on_failed,
 		.failed_arg = c };
 	uint32_t i;

@@ -124,6 +124,14 @@ class Daemon:
         text, _, status = out.rpartition("\n")
         return int(status), json.loads(text) if text.strip() else None
 
+    def curl(self, method, path, body):
+        """The whole answer, with its head."""
+        return subprocess.run(
+            ["curl", "-s", "-i", "-X", method, "-H", "x-api-key: " + self.key,
+             "-H", "content-type: application/json", "-d", json.dumps(body),
+             f"http://127.0.0.1:{self.port}" + path], capture_output=True,
+            check=True, timeout=60).stdout.decode()
+
     def api_file(self, path, file):
         """The same with a body too long for an argument."""
         out = subprocess.run(

@@ -377,20 +377,44 @@ def runs_start_and_await_their_own(w):
         # more than are allowed inside one another
         said = wait(d, thread_of(d), "children", input={"depth": 9})
         holds(json.dumps(said), "ended as error")
-        # whoever waits is cancelled, its child goes on
+        # whoever waits is cancelled, and its child with it
         thread = thread_of(d)
-        run = begin(d, thread, "children", input={"depth": 1, "seconds": 8})
+        run = begin(d, thread, "children", input={"depth": 1, "seconds": 300})
         wait_until(lambda: len([r for r in d.runs()
                                 if r["status"] == "running"]) == 2, 20,
                    "a running child")
+        child = [r["run_id"] for r in d.runs() if r["status"] == "running" and
+                 r["run_id"] != run][0]
         d.verb("runs", "cancel", run).expect(0)
         equal(d.wait_status(run, "interrupted", "error"), "interrupted")
-        wait_until(lambda: not [r for r in d.runs()
-                                if r["status"] == "running"], 30,
-                   "the end of its child")
+        equal(d.wait_status(child, "interrupted", "error", "success"),
+              "interrupted")
         # nothing was left behind by the one that waited
         equal(wait(d, thread_of(d), "children",
                    input={"depth": 1})["sum"], 2)
+
+
+@test(modes=("root",))
+def a_tenant_has_its_share_of_places_and_a_bounded_queue(w):
+    with Daemon(w, settings="tenants: [default, other]\nworkers: 2\n"
+                            "limits: {queue: 2}\n") as d:
+        d.agent("children", CHILDREN)
+        slow = {"depth": 0, "seconds": 300}
+        runs = [begin(d, thread_of(d), "children", input=slow)]
+        d.wait_status(runs[0], "running")
+        runs += [begin(d, thread_of(d), "children", input=slow)
+                 for _ in range(2)]
+        said = d.curl("POST", f"/threads/{thread_of(d)}/runs",
+                      {"assistant_id": "children", "input": slow})
+        holds(said, " 429 ", "Retry-After: ", "2 runs of this tenant wait")
+        # the other place is another tenant's
+        equal([d.api("GET", f"/v1/runs/{r}")[1]["status"] for r in runs],
+              ["running", "pending", "pending"])
+        d.verb("runs", "cancel", runs[0]).expect(0)
+        d.wait_status(runs[1], "running")
+        runs.append(begin(d, thread_of(d), "children", input=slow))
+        equal([d.api("GET", f"/v1/runs/{r}")[1]["status"] for r in runs],
+              ["interrupted", "running", "pending", "pending"])
 
 
 @test(modes=("root",))

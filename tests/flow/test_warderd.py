@@ -487,7 +487,9 @@ def check_config_says_every_defect(w):
                "tenants: [a, b-1]\norigins: [\"https://x.example:8443\"]\n"
                "workers: 4000\nlimits: {jails: 1, "
                "jails_per_tenant: 1, streams: 1, body: 1KiB, "
-               "archive: 1GiB, agent: 1MiB}\nretention: {events: 1h}\n",
+               "archive: 1GiB, agent: 1MiB, queue: 1}\n"
+               "workers_per_tenant: 4000\n"
+               "retention: {events: 1h, runs: none, threads: 30d}\n",
                0), "")
     for text, *parts in (
             ("listen: []\n", "\"warder\" is missing", ":1:9"),
@@ -505,9 +507,9 @@ def check_config_says_every_defect(w):
              ":2:29"),
             ("warder: 1\nretention: {events: 5}\n", ":2:21"),
             # what nothing keeps yet is not taken in silence
-            ("warder: 1\nlimits: {queue: 1}\n", ":2:10", "queue"),
-            ("warder: 1\nretention: {runs: 1h}\n", ":2:13", "runs"),
-            ("warder: 1\nretention: {threads: 1h}\n", ":2:13", "threads"),
+            ("warder: 1\nlimits: {queue: 0}\n", ":2:17"),
+            ("warder: 1\nworkers_per_tenant: 0\n", ":2:21"),
+            ("warder: 1\nretention: {threads: 1}\n", ":2:22"),
             ("warder: 1\nagents: {roots: [/srv]}\n", ":2:1", "agents")):
         holds(said(text, 125), *parts)
     # the ceiling is looked at too, and a grant is none

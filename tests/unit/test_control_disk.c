@@ -28,6 +28,7 @@ enum {
 	DIGESTS_MAX = 64,
 	CALLS_MAX = 16384,
 	REOPENS_MAX = 8,
+	SYNCS = 150, /* about what a run makes, more if the log is short */
 };
 
 static int all; /* the whole sweep */
@@ -234,6 +235,18 @@ step_events_go(struct world *w)
 	    .limit = 100);
 }
 static int
+step_runs_go(struct world *w)
+{
+	return ask(run_forget, NULL, .ended_before_ms = INT64_MAX / 2,
+	    .limit = 100);
+}
+static int
+step_threads_forgotten(struct world *w)
+{
+	return ask(thread_forget, NULL, .changed_before_ms = INT64_MAX / 2,
+	    .limit = 100);
+}
+static int
 step_items_go(struct world *w)
 {
 	wait_over();
@@ -305,6 +318,7 @@ static const struct {
 	S(copy),
 	S(prune),
 	S(events_go),
+	S(runs_go),
 	S(items_go),
 	S(threads_go),
 	S(remove),
@@ -312,6 +326,7 @@ static const struct {
 	S(read),
 	S(recover),
 	S(assistant_gone),
+	S(threads_forgotten),
 #undef S
 };
 
@@ -350,12 +365,18 @@ check_refused(const struct world *w)
 		    w->err.msg);
 }
 
+/* Of the process after the one that failed: before one of so many writes. */
+static uint64_t soon;
+
 /* As often as faults are left; nothing else may keep it from opening. */
 static void
 open_again(struct world *w)
 {
 	int i, fired;
 
+	if (soon > 0 && disk.fired > 0 && disk.dies_write == 0)
+		disk.dies_write =
+		    disk.counts[DISK_WRITE] + 1 + (long)disk_random(soon);
 	for (i = 0; i < REOPENS_MAX; i++) {
 		w->failures = 0;
 		fired = disk.fired;
@@ -608,14 +629,6 @@ storage_backup__a_call_fails__whole_or_not_there(void **state)
 
 /* ---- failures, ends of the process, losses of power ---- */
 
-static long
-next_sync(long at, long calls)
-{
-	while (at < calls && kinds[at] != DISK_SYNC)
-		at++;
-	return at;
-}
-
 static void
 power_try(uint64_t seed, long calls)
 {
@@ -625,15 +638,20 @@ power_try(uint64_t seed, long calls)
 	trying = "power lost, seed";
 	trying_at = (long)seed;
 	disk_world(w, seed);
+	/* a log that has just begun anew covers the least */
+	w->log_pages = 1 << disk_random(7);
 	/* most failures of a disk are seen by an fsync */
 	k = disk_random(4) == 0 ? disk_random(countof(ways)) : 0;
 	disk.fault = ways[k].fault;
 	disk.fault.at = 1 + (long)disk_random((uint64_t)calls);
-	if (k == 0)
-		disk.fault.at = next_sync(disk.fault.at, calls);
-	/* soon: in the middle of what the next process begins with */
-	disk.dies_at =
-	    disk.fault.at + 1 + (long)disk_random(8ULL << disk_random(7));
+	if (k == 0) {
+		disk.fault.of = DISK_SYNC + 1;
+		disk.fault.at = 1 + (long)disk_random(SYNCS);
+	}
+	/* in the middle of what the next process begins with; or sometime */
+	soon = disk_random(4) != 0 ? 4ULL << disk_random(6) : 0;
+	if (soon == 0)
+		disk.dies_at = 1 + (long)disk_random((uint64_t)calls);
 	open_again(w);
 	done = steps_do(w, 0);
 	if (w->storage != NULL)
@@ -642,6 +660,7 @@ power_try(uint64_t seed, long calls)
 		disk_die();
 	disk_revive();
 	disk.fault.at = 0;
+	soon = 0;
 	open_again(w);
 	done = steps_there(w, done);
 	assert_int_equal(steps_do(w, done), countof(steps));

@@ -384,6 +384,32 @@ engine_claim__places__no_more_at_once(void **state)
 }
 
 static void
+engine_claim__a_tenants_places__the_rest_stay_free(void **state)
+{
+	struct host *h = *state;
+	char thread[8];
+	size_t i;
+
+	host_engine(h, (struct engine_config){ .running_max = 4,
+			   .running_tenant_max = 3 });
+	for (i = 0; i < 6; i++) {
+		(void)snprintf(thread, sizeof(thread), "t%zu", i);
+		(void)host_run(h, thread, NULL, 0);
+	}
+	until(h->n == 3);
+	host_pause(h, 30);
+	assert_int_equal(h->n, 3);
+	/* one that has ended lets the next begin */
+	for (i = 0; i < 6; i++) {
+		until(h->n > i);
+		assert_true(engine_running(h->en) <= 3);
+		session_end(&h->s[i], "success");
+	}
+	until(engine_running(h->en) == 0);
+	assert_int_equal(h->n, 6);
+}
+
+static void
 engine_claim__one_thread__in_order_one_at_a_time(void **state)
 {
 	struct host *h = *state;
@@ -738,6 +764,7 @@ main(void)
 		host_test(
 		    engine_wait__over_unknown_cancelled__told_once_or_never),
 		host_test(engine_claim__places__no_more_at_once),
+		host_test(engine_claim__a_tenants_places__the_rest_stay_free),
 		host_test(engine_claim__one_thread__in_order_one_at_a_time),
 		host_test(engine_cancel__polite_session__interrupted),
 		host_test(engine_cancel__deaf_session__killed_then_given_up),

@@ -444,6 +444,333 @@ run_create__children__bounded_and_fenced(void **state)
 	assert_int_equal(r.children, STORAGE_CHILDREN_MAX);
 }
 
+/* A run of this one's, in a thread of its own. */
+static struct storage_run
+child_of(struct world *w, const char *parent, const char *id)
+{
+	struct storage_run_made m;
+
+	call(run_create, &m, .tenant = "default", .assistant_id = "agent",
+	    .run_id = id, .parent_run_id = parent, .parent_fence = 1);
+	return m.rows.v[0];
+}
+
+/* ---- several tenants ---- */
+
+static void
+made_of(struct world *w, const char *tenant, int n)
+{
+	while (n-- > 0)
+		call(run_create, NULL, .tenant = tenant,
+		    .assistant_id = "agent");
+}
+
+/* How many of the claimed are this tenant's. */
+static int
+share_of(const struct storage_claims *c, const char *tenant)
+{
+	size_t i;
+	int n = 0;
+
+	for (i = 0; i < c->rows.n; i++)
+		n += strcmp(c->rows.v[i].run.v[0].tenant, tenant) == 0;
+	return n;
+}
+
+static void
+run_claim__several_tenants__the_one_with_the_fewest_first(void **state)
+{
+	struct world *w = *state;
+	struct storage_claims c;
+
+	world_agent(w, "a", "agent");
+	world_agent(w, "b", "agent");
+	world_agent(w, "c", "agent");
+	made_of(w, "b", 20);
+	made_of(w, "a", 3);
+	made_of(w, "c", 1);
+	/* it came first and waits longest, but has no more than the others */
+	c = claimed(w, 7);
+	assert_int_equal(c.rows.n, 7);
+	assert_int_equal(share_of(&c, "a"), 3);
+	assert_int_equal(share_of(&c, "b"), 3);
+	assert_int_equal(share_of(&c, "c"), 1);
+	assert_int_equal(c.wait_ms, 0);
+	/* who comes later has the next places until it has as many */
+	made_of(w, "c", 9);
+	c = claimed(w, 3);
+	assert_int_equal(share_of(&c, "c"), 2);
+	assert_int_equal(share_of(&c, "b"), 1);
+	/* nobody else waits: all places there are */
+	c = claimed(w, 100);
+	assert_int_equal(c.rows.n, 16 + 7);
+	assert_int_equal(c.wait_ms, -1);
+}
+
+static void
+run_claim__tenant_max__no_more_of_one_and_no_busy_wait(void **state)
+{
+	struct world *w = *state;
+	struct storage_claims c;
+
+	world_agent(w, "a", "agent");
+	world_agent(w, "b", "agent");
+	made_of(w, "a", 5);
+	call(run_claim, &c, .holder = HOLDER, .lease_ms = 30000, .limit = 10,
+	    .tenant_max = 3);
+	assert_int_equal(c.rows.n, 3);
+	/* those that wait have no room: nothing is due until one has ended */
+	assert_int_equal(c.wait_ms, -1);
+	made_of(w, "b", 1);
+	call(run_create, NULL, .tenant = "b", .assistant_id = "agent",
+	    .after_ms = 60000);
+	call(run_claim, &c, .holder = HOLDER, .lease_ms = 30000, .limit = 10,
+	    .tenant_max = 3);
+	assert_int_equal(c.rows.n, 1);
+	assert_int_equal(share_of(&c, "b"), 1);
+	assert_in_range(c.wait_ms, 1, 60000);
+	call(run_claim, &c, .holder = HOLDER, .lease_ms = 30000, .limit = 10);
+	assert_int_equal(c.rows.n, 2);
+	refuse(run_claim, ERR_INVALID, "too many", .holder = HOLDER, .limit = 1,
+	    .tenant_max = -1);
+}
+
+static void
+run_create__queue_full__refused_for_that_tenant_alone(void **state)
+{
+	struct world *w = *state;
+	struct storage_run_made m;
+	struct storage_runs all;
+	struct storage_run first;
+	int i;
+
+	world_agent(w, "default", "agent");
+	world_agent(w, "other", "agent");
+	first = made(w, "t1", NULL);
+	for (i = 1; i < 3; i++)
+		call(run_create, NULL, .tenant = "default",
+		    .assistant_id = "agent", .thread_id = "t1", .queue_max = 3);
+	refuse(run_create, ERR_LIMIT, "3 runs of this tenant wait",
+	    .tenant = "default", .assistant_id = "agent", .queue_max = 3);
+	call(run_create, NULL, .tenant = "other", .assistant_id = "agent",
+	    .queue_max = 3);
+	/* nothing of the refused one is left */
+	call(run_list, &all, .tenant = "default");
+	assert_int_equal(all.total, 3);
+	/* one that takes the place of those that wait is no more than they */
+	call(run_create, &m, .tenant = "default", .assistant_id = "agent",
+	    .thread_id = "t1", .multitask_strategy = "interrupt",
+	    .queue_max = 3);
+	assert_int_equal(m.ended.n, 3);
+	assert_string_equal(status_of(w, first.run_id), "interrupted");
+	/* what runs does not wait */
+	assert_int_equal(claimed(w, 10).rows.n, 2);
+	for (i = 0; i < 3; i++)
+		call(run_create, NULL, .tenant = "default",
+		    .assistant_id = "agent", .queue_max = 3);
+	refuse(run_create, ERR_LIMIT, "wait", .tenant = "default",
+	    .assistant_id = "agent", .queue_max = 3);
+}
+
+/* ---- what is old ---- */
+
+static void
+run_forget__ended_long_ago__gone_with_what_is_its_own(void **state)
+{
+	struct world *w = *state;
+	struct storage_event ev = { .name = "values", .data = "{}" };
+	struct storage_run over, kept, parent;
+	struct storage_swept s;
+	struct storage_events log;
+	struct storage_steps steps;
+	int64_t before;
+
+	world_agent(w, "default", "agent");
+	over = made(w, "t1", NULL);
+	over = claim_it(w, over.run_id);
+	call(journal_put, NULL, .tenant = "default", .run_id = over.run_id,
+	    .fence = 1, .key = "k", .data = { "1", 1 });
+	call(checkpoint_put, NULL, .tenant = "default", .thread_id = "t1",
+	    .run_id = over.run_id, .fence = 1, .checkpoint_id = "c",
+	    .values = "{\"a\":1}", .events = { &ev, 1 });
+	(void)finished(w, &over, "success");
+	parent = made(w, "t2", NULL);
+	parent = claim_it(w, parent.run_id);
+	(void)child_of(w, parent.run_id, "child");
+	(void)finished(w, &parent, "success");
+	call(run_get, &over, .tenant = "default", .run_id = over.run_id);
+	before = over.ended_at_ms;
+	/* not before its time */
+	call(run_forget, &s, .ended_before_ms = before, .limit = 10);
+	assert_int_equal(s.count, 0);
+	assert_string_equal(status_of(w, over.run_id), "success");
+	call(run_forget, &s, .ended_before_ms = INT64_MAX, .limit = 10);
+	assert_int_equal(s.count, 1);
+	assert_int_equal(s.next, 0);
+	assert_string_equal(status_of(w, over.run_id), "NOT_FOUND");
+	call(event_read, &log, .tenant = "default", .run_id = over.run_id,
+	    .after_seq = -1);
+	assert_int_equal(log.rows.n, 0);
+	call(journal_list, &steps, .tenant = "default", .run_id = over.run_id);
+	assert_int_equal(steps.rows.n, 0);
+	/* what it left in its thread is the thread's */
+	call(checkpoint_get, NULL, .tenant = "default", .thread_id = "t1");
+	assert_string_equal(thread_status(w, "t1"), "idle");
+	/* its child is not over */
+	assert_string_equal(status_of(w, parent.run_id), "success");
+	call(run_cancel, NULL, .tenant = "default", .run_ids = texts("child"));
+	kept = made(w, "t3", NULL);
+	call(run_forget, &s, .ended_before_ms = INT64_MAX, .limit = 10);
+	assert_int_equal(s.count, 2);
+	assert_string_equal(status_of(w, kept.run_id), "pending");
+}
+
+static void
+run_forget__more_than_one_look__goes_on_where_it_was(void **state)
+{
+	struct world *w = *state;
+	struct storage_swept s = { 0 };
+	struct storage_runs all;
+	int i, looks = 0;
+
+	world_agent(w, "default", "agent");
+	made_of(w, "default", 25);
+	call(run_cancel, NULL, .tenant = "default", .status = "all");
+	for (i = 0; i < 3; i++)
+		made_of(w, "default", 1);
+	do
+		call(run_forget, &s, .ended_before_ms = INT64_MAX, .limit = 10,
+		    .after = s.next);
+	while (looks++ < 10 && s.next != 0);
+	assert_int_equal(looks, 3);
+	call(run_list, &all, .tenant = "default");
+	assert_int_equal(all.total, 3);
+}
+
+static void
+thread_forget__unchanged_for_long__gone_unless_busy(void **state)
+{
+	struct world *w = *state;
+	struct storage_swept s;
+	struct storage_run r;
+
+	world_agent(w, "default", "agent");
+	r = made(w, "t1", NULL);
+	call(thread_create, NULL, .tenant = "default", .thread_id = "t2");
+	call(checkpoint_put, NULL, .tenant = "default", .thread_id = "t2",
+	    .checkpoint_id = "c", .values = "{}");
+	call(thread_forget, &s, .changed_before_ms = 1, .limit = 10);
+	assert_int_equal(s.count, 0);
+	call(thread_forget, &s, .changed_before_ms = INT64_MAX, .limit = 10);
+	assert_int_equal(s.count, 1);
+	refuse(thread_get, ERR_NOT_FOUND, "t2", .tenant = "default",
+	    .thread_id = "t2");
+	assert_string_equal(thread_status(w, "t1"), "busy");
+	r = claim_it(w, r.run_id);
+	(void)finished(w, &r, "success");
+	call(thread_forget, &s, .changed_before_ms = INT64_MAX, .limit = 10);
+	assert_int_equal(s.count, 1);
+	assert_string_equal(status_of(w, r.run_id), "NOT_FOUND");
+}
+
+static const char *
+how_is(struct world *w, const char *id)
+{
+	struct storage_run r;
+
+	if (ask(run_get, &r, .tenant = "default", .run_id = id) == -1)
+		return "gone";
+	return r.cancel != NULL && r.ended_at_ms == 0 ? r.cancel : r.status;
+}
+
+/*
+ * p (running) has a (running), b (pending); a has c (pending) and d (over),
+ * and d has e (running).  f is another's.
+ */
+static struct storage_run
+family(struct world *w)
+{
+	struct storage_run p;
+
+	world_agent(w, "default", "agent");
+	p = made(w, "t1", NULL);
+	p = claim_it(w, p.run_id);
+	(void)child_of(w, p.run_id, "a");
+	(void)claim_it(w, "a");
+	(void)child_of(w, "a", "d");
+	(void)claim_it(w, "d");
+	(void)child_of(w, "d", "e");
+	(void)claim_it(w, "e");
+	call(run_finish, NULL, .tenant = "default", .run_id = "d", .fence = 1,
+	    .status = "success");
+	(void)child_of(w, p.run_id, "b");
+	(void)child_of(w, "a", "c");
+	call(run_create, NULL, .tenant = "default", .assistant_id = "agent",
+	    .run_id = "f");
+	return p;
+}
+
+static void
+run_cancel__of_a_parent__all_below_it_by_the_same_action(void **state)
+{
+	struct world *w = *state;
+	struct storage_run p = family(w);
+	struct storage_run_cut cut;
+
+	call(run_cancel, &cut, .tenant = "default", .run_ids = texts("a"));
+	assert_int_equal(cut.count, 1);
+	assert_int_equal(cut.stop.n, 2);
+	assert_int_equal(cut.ended.n, 1);
+	assert_string_equal(how_is(w, "a"), "interrupt");
+	assert_string_equal(how_is(w, "c"), "interrupted");
+	assert_string_equal(how_is(w, "d"), "success");
+	assert_string_equal(how_is(w, "e"), "interrupt");
+	assert_string_equal(how_is(w, "b"), "pending");
+	assert_string_equal(how_is(w, p.run_id), "running");
+	refuse(run_create, ERR_CONFLICT, "being cancelled", .tenant = "default",
+	    .assistant_id = "agent", .parent_run_id = "a", .parent_fence = 1);
+	/* named together with what goes with it, and again by another action */
+	call(run_cancel, &cut, .tenant = "default",
+	    .run_ids = texts(p.run_id, "b"), .action = "rollback");
+	assert_int_equal(cut.count, 2);
+	assert_int_equal(cut.stop.n, 3);
+	assert_int_equal(cut.ended.n, 1);
+	assert_string_equal(how_is(w, "a"), "rollback");
+	assert_string_equal(how_is(w, "e"), "rollback");
+	assert_string_equal(how_is(w, "b"), "gone");
+	assert_string_equal(how_is(w, "f"), "pending");
+}
+
+static void
+run_delete__of_a_parent__all_below_it_is_interrupted(void **state)
+{
+	struct world *w = *state;
+	struct storage_run p = family(w);
+	struct storage_run_cut cut;
+
+	call(run_delete, &cut, .tenant = "default", .run_id = p.run_id);
+	assert_int_equal(cut.stop.n, 3);
+	assert_int_equal(cut.ended.n, 2);
+	assert_string_equal(how_is(w, "a"), "interrupt");
+	assert_string_equal(how_is(w, "b"), "interrupted");
+	assert_string_equal(how_is(w, "e"), "interrupt");
+	assert_string_equal(how_is(w, "f"), "pending");
+}
+
+static void
+thread_delete__of_a_parent__all_below_it_is_interrupted(void **state)
+{
+	struct world *w = *state;
+	struct storage_run_cut cut;
+
+	(void)family(w);
+	call(thread_delete, &cut, .tenant = "default", .thread_id = "t1");
+	assert_int_equal(cut.stop.n, 3);
+	assert_string_equal(how_is(w, "a"), "interrupt");
+	assert_string_equal(how_is(w, "c"), "interrupted");
+	assert_string_equal(how_is(w, "f"), "pending");
+}
+
 static void
 run_cancel__by_name_and_by_status__pending_now_running_later(void **state)
 {
@@ -817,6 +1144,23 @@ main(void)
 		    run_create__rollback__removes_a_running_run_and_its_checkpoints),
 		world_test(run_create__idempotency_key__one_run),
 		world_test(run_create__children__bounded_and_fenced),
+		world_test(
+		    run_claim__several_tenants__the_one_with_the_fewest_first),
+		world_test(
+		    run_claim__tenant_max__no_more_of_one_and_no_busy_wait),
+		world_test(
+		    run_create__queue_full__refused_for_that_tenant_alone),
+		world_test(
+		    run_forget__ended_long_ago__gone_with_what_is_its_own),
+		world_test(
+		    run_forget__more_than_one_look__goes_on_where_it_was),
+		world_test(thread_forget__unchanged_for_long__gone_unless_busy),
+		world_test(
+		    run_cancel__of_a_parent__all_below_it_by_the_same_action),
+		world_test(
+		    run_delete__of_a_parent__all_below_it_is_interrupted),
+		world_test(
+		    thread_delete__of_a_parent__all_below_it_is_interrupted),
 		world_test(
 		    run_cancel__by_name_and_by_status__pending_now_running_later),
 		world_test(

@@ -61,6 +61,8 @@ SPOIL(origin_end, settings.norigins = 1;
       memset(settings.origins[0], 'a', SETTINGS_ORIGIN_SIZE))
 SPOIL(jails, settings.limits.jails = 0)
 SPOIL(jails_many, settings.limits.jails = 4001)
+SPOIL(queue, settings.limits.queue = 0)
+SPOIL(workers_tenant, settings.workers_tenant = 4001)
 SPOIL(archive, settings.limits.archive_bytes = UINT64_MAX)
 SPOIL(agent, settings.limits.agent_bytes = 0)
 SPOIL(workers, settings.workers = 0)
@@ -71,8 +73,8 @@ static void (*const settings_spoils[])(void) = { spoil_magic, spoil_version,
 	spoil_tenants, spoil_tenant_path, spoil_tenant_end, spoil_kind,
 	spoil_port, spoil_address_end, spoil_socket_path, spoil_tls,
 	spoil_half_tls, spoil_roots, spoil_origin_end, spoil_jails,
-	spoil_jails_many, spoil_archive, spoil_agent, spoil_workers,
-	spoil_retention };
+	spoil_jails_many, spoil_queue, spoil_workers_tenant, spoil_archive,
+	spoil_agent, spoil_workers, spoil_retention };
 
 SPOIL(record_magic, record.magic++)
 SPOIL(record_version, record.version++)
@@ -181,10 +183,38 @@ agent_record_split__good__both_vectors(void **state)
 	assert_null(env[1]);
 }
 
+static void
+settings_share__said_or_not__never_all_where_there_are_more(void **state)
+{
+	static const struct {
+		uint32_t workers, said, tenants, share;
+	} rows[] = {
+		{ 32, 0, 1, 32 },
+		{ 32, 0, 2, 24 },
+		{ 1, 0, 2, 1 },
+		{ 4, 0, 64, 3 },
+		{ 32, 8, 1, 8 },
+		{ 32, 100, 2, 32 },
+	};
+
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < countof(rows); i++) {
+		good_settings();
+		settings.workers = rows[i].workers;
+		settings.workers_tenant = rows[i].said;
+		settings.ntenants = rows[i].tenants;
+		assert_int_equal(settings_share(&settings), rows[i].share);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    settings_share__said_or_not__never_all_where_there_are_more),
 		cmocka_unit_test(settings_check__each_defect__refused),
 		cmocka_unit_test(settings_is_tenant__names__closed_alphabet),
 		cmocka_unit_test(agent_record_check__each_defect__refused),

@@ -66,6 +66,7 @@ struct disk_name {
 /* How a call fails: in its n-th moment. */
 struct disk_fault {
 	long at; /* number of the call; 0: none */
+	int of; /* 0: of all calls; else of those of the kind of - 1 */
 	int times; /* that many calls from there on, of its kind */
 	int error; /* errno */
 	int half; /* a write does a part of it; the next one has the error */
@@ -78,6 +79,7 @@ static struct disk {
 	int on;
 
 	long calls; /* so far */
+	long counts[DISK__MAX]; /* of them */
 	struct disk_fault fault;
 	enum disk_call kind; /* of the faulty call */
 	int fired;
@@ -88,7 +90,8 @@ static struct disk {
 	int arrive; /* of 8 sectors that are not synced, how many arrive */
 	int revert; /* after a failed fsync the cache shows the disk */
 	int names_too; /* an fsync of a file brings names with it */
-	long dies_at; /* number of the call before which the power goes */
+	/* number of the call, of the write, before which the power goes */
+	long dies_at, dies_write;
 	int dead;
 
 	struct disk_file files[DISK_FILES];
@@ -294,25 +297,32 @@ static int
 disk_due(enum disk_call kind)
 {
 	struct disk_fault *f = &disk.fault;
-	long n = ++disk.calls;
+	long n = ++disk.calls, at = ++disk.counts[kind];
 
 	if (disk.kinds != NULL && (size_t)n < disk.kinds_max)
 		disk.kinds[n] = (unsigned char)kind;
 	if (disk.dead)
 		return 0;
-	if (disk.dies_at != 0 && n >= disk.dies_at) {
+	if ((disk.dies_at != 0 && n >= disk.dies_at) ||
+	    (disk.dies_write != 0 &&
+		disk.counts[DISK_WRITE] >= disk.dies_write)) {
 		disk_die();
 		return 0;
 	}
-	if (f->at == 0 || n < f->at || f->times == 0)
+	if (f->at == 0 || f->times == 0 ||
+	    (f->of != 0 && f->of - 1 != (int)kind))
 		return 0;
-	if (n == f->at)
+	if (f->of == 0)
+		at = n;
+	if (at < f->at)
+		return 0;
+	if (at == f->at)
 		disk.kind = kind;
 	else if (disk.kind != kind)
 		return 0;
 	f->times--;
 	disk.fired++;
-	if (f->half && n == f->at)
+	if (f->half && at == f->at)
 		return -1;
 	return f->error;
 }
@@ -583,7 +593,8 @@ disk_begin(const char *dir, uint64_t seed)
 	disk_forget();
 	(void)snprintf(disk.dir, sizeof(disk.dir), "%s", dir);
 	disk.dir_len = strlen(dir);
-	disk.calls = disk.dies_at = 0;
+	disk.calls = disk.dies_at = disk.dies_write = 0;
+	memset(disk.counts, 0, sizeof(disk.counts));
 	disk.dead = disk.fired = 0;
 	memset(&disk.fault, 0, sizeof(disk.fault));
 	disk.seed = seed;
@@ -653,7 +664,7 @@ disk_revive(void)
 	}
 	disk_keep_names(disk.npending);
 	disk.dead = 0;
-	disk.dies_at = 0;
+	disk.dies_at = disk.dies_write = 0;
 }
 
 #endif /* !UNIT_DISK_H */

@@ -96,7 +96,8 @@ static void
 engine_claim(struct engine *en)
 {
 	struct storage_run_claim_request q = { .holder = en->holder,
-		.lease_ms = (int64_t)en->config.lease_ms };
+		.lease_ms = (int64_t)en->config.lease_ms,
+		.tenant_max = en->config.running_tenant_max };
 	size_t room = en->nattempts < en->config.running_max
 			  ? en->config.running_max - en->nattempts
 			  : 0;
@@ -237,16 +238,69 @@ engine_swept(void *arg, const struct storage_count *r, const struct err *error)
 }
 
 static void
+engine_swept_runs(void *arg, const struct storage_swept *r,
+    const struct err *error)
+{
+	struct engine *en = arg;
+
+	if (r != NULL)
+		en->runs_next = r->next;
+	engine_swept(en, r != NULL ? &(struct storage_count){ 0 } : NULL,
+	    error);
+}
+
+static void
+engine_swept_threads(void *arg, const struct storage_swept *r,
+    const struct err *error)
+{
+	struct engine *en = arg;
+
+	if (r != NULL)
+		en->threads_next = r->next;
+	engine_swept(en, r != NULL ? &(struct storage_count){ 0 } : NULL,
+	    error);
+}
+
+/* What the operator does not keep for ever, as long as he said. */
+static int
+engine_sweep_old(struct engine *en)
+{
+	const struct engine_config *c = &en->config;
+	int64_t now = storage_now_ms(en->storage);
+	const struct storage_event_expire_request events = {
+		.ended_before_ms = now - (int64_t)c->events_kept_ms,
+		.limit = ENGINE_SWEEP_ROWS,
+	};
+	const struct storage_run_forget_request runs = {
+		.ended_before_ms = now - (int64_t)c->runs_kept_ms,
+		.after = en->runs_next,
+		.limit = ENGINE_SWEEP_ROWS,
+	};
+	const struct storage_thread_forget_request threads = {
+		.changed_before_ms = now - (int64_t)c->threads_kept_ms,
+		.after = en->threads_next,
+		.limit = ENGINE_SWEEP_ROWS,
+	};
+	int n = 0;
+
+	if (c->events_kept_ms != ENGINE_FOR_EVER)
+		n += storage_event_expire(en->storage, &events, engine_swept,
+			 en, NULL) == 0;
+	if (c->runs_kept_ms != 0)
+		n += storage_run_forget(en->storage, &runs, engine_swept_runs,
+			 en, NULL) == 0;
+	if (c->threads_kept_ms != 0)
+		n += storage_thread_forget(en->storage, &threads,
+			 engine_swept_threads, en, NULL) == 0;
+	return n;
+}
+
+static void
 engine_sweep(void *arg)
 {
 	struct engine *en = arg;
 	struct storage_thread_expire_request threads = { ENGINE_SWEEP_ROWS };
 	struct storage_item_expire_request items = { ENGINE_SWEEP_ROWS };
-	struct storage_event_expire_request events = {
-		.ended_before_ms = storage_now_ms(en->storage) -
-				   (int64_t)en->config.events_kept_ms,
-		.limit = ENGINE_SWEEP_ROWS,
-	};
 
 	CRASH_POINT();
 	engine_timer(en, en->sweep, en->config.sweep_ms);
@@ -256,8 +310,7 @@ engine_sweep(void *arg)
 			    engine_swept, en, NULL) == 0;
 	en->sweeping += storage_item_expire(en->storage, &items, engine_swept,
 			    en, NULL) == 0;
-	en->sweeping += storage_event_expire(en->storage, &events, engine_swept,
-			    en, NULL) == 0;
+	en->sweeping += engine_sweep_old(en);
 }
 
 /* ---- beginning and end ---- */

@@ -37,6 +37,8 @@ enum {
 	ENGINE_RUNNING_MAX = 64, /* attempts at once, where none is said */
 };
 
+#define ENGINE_FOR_EVER UINT64_MAX
+
 /* clang-format off */
 #define LIMITS_ENGINE(X) \
 	X(ENGINE_LEASE_MS, "ms", \
@@ -109,7 +111,12 @@ struct engine_config {
 	void *starter_arg;
 	unsigned running_max; /* 0 here and below: the constants above */
 	uint64_t lease_ms, grace_ms, kill_ms, wall_ms, backoff_ms, sweep_ms;
-	uint64_t events_kept_ms;
+	uint64_t events_kept_ms; /* after a run's end; ENGINE_FOR_EVER */
+	/* 0, unlike above: no bound, and for ever */
+	unsigned running_tenant_max; /* attempts of one tenant at once */
+	unsigned queue_max; /* pending runs of one tenant */
+	uint64_t runs_kept_ms; /* after their end */
+	uint64_t threads_kept_ms; /* that nothing has changed for so long */
 
 	/*
 	 * Nothing can be claimed or stored for a reason that is not a

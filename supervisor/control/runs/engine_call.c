@@ -41,12 +41,12 @@ engine_call_drop(struct engine *en, const struct engine_attempt *a)
 }
 
 /*
- * PASS(op, record, f): engine_op() submits op; the answer is followed up by
+ * PASS(name, op, record, f): engine_name() submits op; the answer is followed up by
  * f, then handed to the caller.  The call is freed first: the caller may
  * do anything.
  */
 /* clang-format off */
-#define PASS(op, record, FOLLOW_UP) \
+#define PASS(name, op, record, FOLLOW_UP) \
 	static void \
 	call_##op(void *arg, const struct storage_##record *r, \
 	    const struct err *error) \
@@ -62,7 +62,7 @@ engine_call_drop(struct engine *en, const struct engine_attempt *a)
 			fn(fn_arg, r, error); \
 	} \
 	int \
-	engine_##op(struct engine *en, \
+	name(struct engine *en, \
 	    const struct storage_##op##_request *q, storage_##op##_fn *fn, \
 	    void *arg, struct err *e) \
 	{ \
@@ -93,11 +93,26 @@ call_cut(struct engine *en, const struct storage_run_cut *r)
 	engine_follow_up(en, r->stop.v, r->stop.n, r->ended.v, r->ended.n);
 }
 
-PASS(run_create, run_made, call_made)
-PASS(run_cancel, run_cut, call_cut)
-PASS(run_delete, run_cut, call_cut)
-PASS(thread_delete, run_cut, call_cut)
-PASS(assistant_delete, run_cut, call_cut)
+static must_check int call_create(struct engine *en,
+    const struct storage_run_create_request *q, storage_run_create_fn *fn,
+    void *arg, struct err *e);
+
+PASS(call_create, run_create, run_made, call_made)
+PASS(engine_run_cancel, run_cancel, run_cut, call_cut)
+PASS(engine_run_delete, run_delete, run_cut, call_cut)
+PASS(engine_thread_delete, thread_delete, run_cut, call_cut)
+PASS(engine_assistant_delete, assistant_delete, run_cut, call_cut)
+
+/* How many may wait is the operator's word, not the caller's. */
+int
+engine_run_create(struct engine *en, const struct storage_run_create_request *q,
+    storage_run_create_fn *fn, void *arg, struct err *e)
+{
+	struct storage_run_create_request mine = *q;
+
+	mine.queue_max = en->config.queue_max;
+	return call_create(en, &mine, fn, arg, e);
+}
 
 /* clang-format off */
 /* WRITE(op, record): of an attempt; nobody else has its fence. */

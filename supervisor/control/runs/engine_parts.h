@@ -34,6 +34,7 @@ struct engine {
 	struct loop_timer *due, *renew, *sweep, *patience;
 	int recovered, claiming, wanted; /* wanted: claim again after this */
 	int renewing, sweeping;
+	int64_t runs_next, threads_next; /* where the looks go on */
 
 	int draining;
 	loop_fn *drained;

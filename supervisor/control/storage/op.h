@@ -118,6 +118,14 @@ struct op_step {
 must_check int op_run_step(struct db *d, struct storage_run *r,
     const struct op_step *how, struct err *e);
 
+/*
+ * Cancel what this run started, and what that did, as far as it is not over:
+ * by the action (NULL: interrupt), added to "stop" or "ended" (lists of runs).
+ */
+must_check int op_run_cancel_below(struct db *d,
+    const struct storage_run *parent, const char *action, const char *reason,
+    void *stop, void *ended, struct err *e);
+
 /* Add a run to a list of a reply. */
 void op_run_add(struct db *d, void *list, const struct storage_run *r);
 

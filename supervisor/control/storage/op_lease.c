@@ -105,14 +105,131 @@ lease_claim(struct db *d, const char *tenant, const char *run_id,
 	return 0;
 }
 
-/* -1 if none waits, 0 if one is due. */
+/* ---- whose turn it is ---- */
+
+/* A tenant that has pending runs, and what it has running. */
+struct lease_share {
+	const char *tenant;
+	int64_t running;
+	int64_t due_at; /* of its next run; below 0: none */
+};
+
+struct lease_shares {
+	struct lease_share *v;
+	size_t n;
+};
+
+/* From one tenant's first entry of the index to the next one's. */
 static int
-lease_wait(struct db *d, int64_t *ret, struct err *e)
+lease_tenants(struct db *d, struct storage_tenants *ret, struct err *e)
 {
+	return db_rows(d,
+	    "WITH RECURSIVE t(tenant) AS (SELECT min(tenant) FROM run"
+	    " WHERE status = 'pending' UNION ALL SELECT (SELECT min(r.tenant)"
+	    " FROM run r WHERE r.status = 'pending' AND r.tenant > t.tenant)"
+	    " FROM t WHERE t.tenant IS NOT NULL)"
+	    " SELECT tenant FROM t WHERE tenant IS NOT NULL",
+	    record_tenant(), &ret->rows, e);
+}
+
+static int
+lease_next_due(struct db *d, struct lease_share *s, struct err *e)
+{
+	d->v.tenant = s->tenant;
 	return db_number(d,
-	    "SELECT ifnull(max(0, (SELECT min(due_at) FROM run"
-	    " WHERE status = 'pending' AND blocked = 0) - $steady), -1)",
-	    ret, e);
+	    "SELECT ifnull(min(due_at), -1) FROM run WHERE tenant = $tenant"
+	    " AND status = 'pending' AND blocked = 0",
+	    &s->due_at, e);
+}
+
+static int
+lease_shares(struct db *d, struct lease_shares *ret, struct err *e)
+{
+	struct storage_tenants t = { 0 };
+	struct lease_share *s;
+	size_t i;
+
+	if (lease_tenants(d, &t, e) == -1)
+		return -1;
+	ret->n = t.rows.n;
+	ret->v = hold_alloc(d->hold, (ret->n + 1) * sizeof(*ret->v));
+	for (i = 0; i < ret->n; i++) {
+		s = &ret->v[i];
+		s->tenant = t.rows.v[i].tenant;
+		d->v.tenant = s->tenant;
+		if (db_number(d,
+			"SELECT count(*) FROM lease WHERE tenant = $tenant",
+			&s->running, e) == -1 ||
+		    lease_next_due(d, s, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+lease_has_room(const struct lease_share *s, int64_t tenant_max)
+{
+	return s->due_at >= 0 && (tenant_max == 0 || s->running < tenant_max);
+}
+
+/* The fewest running, then the longest wait; NULL: nobody's. */
+static struct lease_share *
+lease_turn(const struct db *d, const struct lease_shares *l, int64_t tenant_max)
+{
+	struct lease_share *best = NULL, *s;
+	size_t i;
+
+	for (i = 0; i < l->n; i++) {
+		s = &l->v[i];
+		if (!lease_has_room(s, tenant_max) || s->due_at > d->v.steady)
+			continue;
+		if (best == NULL || s->running < best->running ||
+		    (s->running == best->running && s->due_at < best->due_at))
+			best = s;
+	}
+	return best;
+}
+
+/* The first that is due of this tenant: claimed, blocked or ended by it. */
+static int
+lease_take(struct db *d, struct lease_share *s, struct lease_claim *c,
+    struct err *e)
+{
+	const char *run_id;
+	size_t before = c->n;
+
+	d->v.tenant = s->tenant;
+	if (db_text(d,
+		"SELECT run_id FROM run WHERE tenant = $tenant"
+		" AND status = 'pending' AND blocked = 0"
+		" AND due_at <= $steady ORDER BY due_at, seq LIMIT 1",
+		&run_id, e) == -1)
+		return -1;
+	if (run_id == NULL)
+		return err_set(e, ERR_CORRUPT, "a due run that is not there");
+	if (lease_claim(d, s->tenant, run_id, c, e) == -1)
+		return -1;
+	s->running += c->n > before;
+	return lease_next_due(d, s, e);
+}
+
+/* -1 if none waits that has room, 0 if one is due. */
+static int64_t
+lease_wait(const struct db *d, const struct lease_shares *l, int64_t tenant_max)
+{
+	int64_t wait, min = -1;
+	size_t i;
+
+	for (i = 0; i < l->n; i++) {
+		if (!lease_has_room(&l->v[i], tenant_max))
+			continue;
+		wait = l->v[i].due_at - d->v.steady;
+		if (wait < 0)
+			wait = 0;
+		if (min == -1 || wait < min)
+			min = wait;
+	}
+	return min;
 }
 
 int
@@ -120,26 +237,25 @@ op_run_claim(struct db *d, const struct storage_run_claim_request *q,
     struct storage_claims *ret, struct err *e)
 {
 	struct lease_claim c = { .q = q, .ret = ret };
-	struct storage_runs due = { 0 };
-	size_t i;
+	struct lease_shares shares = { 0 };
+	struct lease_share *s;
+	int64_t looks;
 
-	if (q->holder == NULL || q->limit < 0 || q->limit > STORAGE_LIMIT_MAX)
+	if (q->holder == NULL || q->limit < 0 || q->limit > STORAGE_LIMIT_MAX ||
+	    q->tenant_max < 0)
 		return err_set(e, ERR_INVALID, "no holder, or too many");
-	d->v.n = q->limit * LEASE_LOOKED_AT;
-	if (db_rows(d,
-		"SELECT tenant, run_id FROM run WHERE status = 'pending'"
-		" AND blocked = 0 AND due_at <= $steady ORDER BY due_at, seq"
-		" LIMIT $n",
-		record_run(), &due.rows, e) == -1)
+	if (lease_shares(d, &shares, e) == -1)
 		return -1;
 	c.v = hold_alloc(d->hold, ((size_t)q->limit + 1) * sizeof(*c.v));
-	for (i = 0; i < due.rows.n && (int64_t)c.n < q->limit; i++)
-		if (lease_claim(d, due.rows.v[i].tenant, due.rows.v[i].run_id,
-			&c, e) == -1)
+	looks = q->limit * LEASE_LOOKED_AT;
+	while ((int64_t)c.n < q->limit && looks-- > 0 &&
+	       (s = lease_turn(d, &shares, q->tenant_max)) != NULL)
+		if (lease_take(d, s, &c, e) == -1)
 			return -1;
 	ret->rows.v = c.v;
 	ret->rows.n = c.n;
-	return lease_wait(d, &ret->wait_ms, e);
+	ret->wait_ms = lease_wait(d, &shares, q->tenant_max);
+	return 0;
 }
 
 int

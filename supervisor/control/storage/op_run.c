@@ -438,6 +438,8 @@ run_child(struct db *d, const struct storage_run_create_request *q,
 		e) == -1 ||
 	    run_must(d, q->tenant, NULL, q->parent_run_id, &parent, e) == -1)
 		return -1;
+	if (parent.cancel != NULL)
+		return err_set(e, ERR_CONFLICT, "the run is being cancelled");
 	if (parent.depth + 1 > STORAGE_DEPTH_MAX)
 		return err_set(e, ERR_LIMIT, "runs inside runs: more than %d",
 		    STORAGE_DEPTH_MAX);
@@ -457,8 +459,7 @@ run_child(struct db *d, const struct storage_run_create_request *q,
 /* Cancel one that is not over; the engine has to stop it if it runs. */
 static int
 run_cancel_one(struct db *d, struct storage_run *r, const char *action,
-    const char *reason, struct record_list *stop, struct record_list *ended,
-    struct err *e)
+    const char *reason, void *stop, void *ended, struct err *e)
 {
 	int rollback = run_is(action, "rollback");
 	int running = strcmp(r->status, "running") == 0;
@@ -472,6 +473,65 @@ run_cancel_one(struct db *d, struct storage_run *r, const char *action,
 		return -1;
 	op_run_add(d, running ? stop : ended, r);
 	return 0;
+}
+
+/* Those that are not over of what it started, and of what those did. */
+static int
+run_below(struct db *d, const struct storage_run *r, struct storage_runs *ret,
+    struct err *e)
+{
+	d->v.tenant = r->tenant;
+	d->v.run_id = r->run_id;
+	d->v.a = r->root_run_id;
+	d->v.n = r->depth;
+	return db_rows(d,
+	    "SELECT " RUN_COLUMNS " FROM run AS m WHERE tenant = $tenant"
+	    " AND status IN ('pending', 'running') AND root_run_id = $a"
+	    " AND depth > $n AND $run_id IN (WITH RECURSIVE up(id) AS"
+	    " (SELECT m.parent_run_id UNION ALL SELECT p.parent_run_id FROM up"
+	    " JOIN run p ON p.tenant = $tenant AND p.run_id = up.id"
+	    " WHERE p.parent_run_id IS NOT NULL) SELECT id FROM up)"
+	    " ORDER BY seq",
+	    record_run(), &ret->rows, e);
+}
+
+int
+op_run_cancel_below(struct db *d, const struct storage_run *parent,
+    const char *action, const char *reason, void *stop, void *ended,
+    struct err *e)
+{
+	struct storage_runs below = { 0 };
+	struct storage_run r;
+	size_t i;
+
+	if (parent->children == 0)
+		return 0;
+	if (run_below(d, parent, &below, e) == -1)
+		return -1;
+	for (i = 0; i < below.rows.n; i++) {
+		r = below.rows.v[i];
+		if (run_cancel_one(d, &r, action, reason, stop, ended, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* With all below it; one that has ended meanwhile is left alone. */
+static int
+run_cancel_tree(struct db *d, const struct storage_run *found,
+    const char *action, const char *reason, void *stop, void *ended,
+    struct err *e)
+{
+	struct storage_run r, was;
+	int rc = op_run_read(d, found->tenant, NULL, found->run_id, &r, e);
+
+	if (rc != 1 || r.ended_at_ms != 0)
+		return rc == -1 ? -1 : 0;
+	was = r;
+	if (op_run_cancel_below(d, &was, action,
+		"the run that started it was cancelled", stop, ended, e) == -1)
+		return -1;
+	return run_cancel_one(d, &r, action, reason, stop, ended, e);
 }
 
 static int
@@ -495,7 +555,6 @@ run_multitask(struct db *d, const struct storage_run_create_request *q,
     const char *thread_id, struct storage_run_made *made, struct err *e)
 {
 	struct storage_runs active = { 0 };
-	struct storage_run r;
 	size_t i;
 
 	if (run_active(d, q->tenant, thread_id, NULL, &active, e) == -1)
@@ -511,15 +570,35 @@ run_multitask(struct db *d, const struct storage_run_create_request *q,
 	if (q->multitask_strategy == NULL ||
 	    run_is(q->multitask_strategy, "enqueue"))
 		return 0;
-	for (i = 0; i < active.rows.n; i++) {
-		r = active.rows.v[i];
-		if (run_cancel_one(d, &r, q->multitask_strategy,
-			"a later run of its thread",
-			(struct record_list *)&made->stop,
-			(struct record_list *)&made->ended, e) == -1)
+	for (i = 0; i < active.rows.n; i++)
+		if (run_cancel_tree(d, &active.rows.v[i], q->multitask_strategy,
+			"a later run of its thread", &made->stop, &made->ended,
+			e) == -1)
 			return -1;
-	}
 	return 0;
+}
+
+/* What multitask has cancelled waits no more. */
+static int
+run_queue(struct db *d, const struct storage_run_create_request *q,
+    struct err *e)
+{
+	int64_t n;
+
+	if (q->queue_max == 0)
+		return 0;
+	d->v.n = q->queue_max;
+	if (db_number(d,
+		"SELECT count(*) FROM (SELECT 1 FROM run WHERE"
+		" tenant = :tenant AND status = 'pending' LIMIT $n)",
+		&n, e) == -1)
+		return -1;
+	if (n < q->queue_max)
+		return 0;
+	return err_set(e, ERR_LIMIT,
+	    "%jd runs of this tenant wait already: try again when some have "
+	    "begun",
+	    (intmax_t)n);
 }
 
 /* blocked: one that is earlier runs, is due, or waits for its next attempt. */
@@ -608,8 +687,8 @@ run_make(struct db *d, const struct storage_run_create_request *q,
 	    run_thread(d, q, r->thread_id, e) == -1 ||
 	    run_child(d, q, r, e) == -1 ||
 	    run_multitask(d, q, r->thread_id, made, e) == -1 ||
-	    run_insert(d, q, r, e) == -1 || run_thread_busy(d, r, e) == -1 ||
-	    run_remember(d, q, r, e) == -1)
+	    run_queue(d, q, e) == -1 || run_insert(d, q, r, e) == -1 ||
+	    run_thread_busy(d, r, e) == -1 || run_remember(d, q, r, e) == -1)
 		return -1;
 	return run_must(d, q->tenant, NULL, r->run_id, r, e);
 }
@@ -659,6 +738,69 @@ op_run_create(struct db *d, const struct storage_run_create_request *q,
 		return -1;
 	ret->made = 1;
 	op_run_add(d, &ret->rows, &r);
+	return 0;
+}
+
+/* ---- what is old ---- */
+
+#define RUN_LOOK "(SELECT * FROM run WHERE seq > :after ORDER BY seq LIMIT $m)"
+
+/* seq as "fence": where the next look begins is that of the last. */
+static int
+run_old(struct db *d, struct storage_leases *ret, struct err *e)
+{
+	d->v.m = STORAGE_LOOK_MAX;
+	return db_rows(d,
+	    "SELECT tenant, run_id, seq AS fence FROM " RUN_LOOK " AS r"
+	    " WHERE ended_at_ms > 0 AND ended_at_ms < :ended_before_ms"
+	    " AND (children = 0 OR NOT EXISTS (SELECT 1 FROM run AS c"
+	    " WHERE c.tenant = r.tenant AND c.root_run_id = r.root_run_id"
+	    " AND c.status IN ('pending', 'running')))"
+	    " ORDER BY seq LIMIT :limit",
+	    record_lease(), &ret->rows, e);
+}
+
+static int
+run_forget(struct db *d, const struct storage_lease *r, struct err *e)
+{
+	static const char *const sql[] = {
+		"DELETE FROM event WHERE tenant = $tenant AND run_id = $run_id",
+		"DELETE FROM journal WHERE tenant = $tenant"
+		" AND run_id = $run_id",
+		"DELETE FROM run WHERE tenant = $tenant AND run_id = $run_id",
+	};
+
+	size_t i;
+
+	d->v.tenant = r->tenant;
+	d->v.run_id = r->run_id;
+	for (i = 0; i < countof(sql); i++)
+		if (db_exec(d, sql[i], e) == -1)
+			return -1;
+	return 0;
+}
+
+int
+op_run_forget(struct db *d, const struct storage_run_forget_request *q,
+    struct storage_swept *ret, struct err *e)
+{
+	struct storage_leases old = { 0 };
+	size_t i;
+
+	if (run_old(d, &old, e) == -1)
+		return -1;
+	/* before they go: a look that was not full was the last */
+	d->v.n = STORAGE_LOOK_MAX;
+	if ((int64_t)old.rows.n == q->limit && q->limit > 0)
+		ret->next = old.rows.v[old.rows.n - 1].fence;
+	else if (db_number(d,
+		     "SELECT iif(count(*) < $n, 0, max(seq)) FROM " RUN_LOOK,
+		     &ret->next, e) == -1)
+		return -1;
+	for (i = 0; i < old.rows.n; i++)
+		if (run_forget(d, &old.rows.v[i], e) == -1)
+			return -1;
+	ret->count = (int64_t)old.rows.n;
 	return 0;
 }
 
@@ -746,7 +888,6 @@ op_run_cancel(struct db *d, const struct storage_run_cancel_request *q,
     struct storage_run_cut *ret, struct err *e)
 {
 	struct storage_runs found = { 0 };
-	struct storage_run r;
 	size_t i;
 	int rc;
 
@@ -763,12 +904,9 @@ op_run_cancel(struct db *d, const struct storage_run_cancel_request *q,
 		rc = run_active(d, q->tenant, q->thread_id,
 		    strcmp(q->status, "all") == 0 ? NULL : q->status, &found,
 		    e);
-	for (i = 0; rc == 0 && i < found.rows.n; i++) {
-		r = found.rows.v[i];
-		rc = run_cancel_one(d, &r, q->action, q->reason,
-		    (struct record_list *)&ret->stop,
-		    (struct record_list *)&ret->ended, e);
-	}
+	for (i = 0; rc == 0 && i < found.rows.n; i++)
+		rc = run_cancel_tree(d, &found.rows.v[i], q->action, q->reason,
+		    &ret->stop, &ret->ended, e);
 	ret->count = (int64_t)found.rows.n;
 	return rc;
 }
@@ -784,6 +922,10 @@ op_run_delete(struct db *d, const struct storage_run_delete_request *q,
 	if (run_must(d, q->tenant, q->thread_id, q->run_id, &r, e) == -1)
 		return -1;
 	running = strcmp(r.status, "running") == 0;
+	if (r.ended_at_ms == 0 && op_run_cancel_below(d, &r, NULL,
+				      "the run that started it was deleted",
+				      &ret->stop, &ret->ended, e) == -1)
+		return -1;
 	if (op_run_step(d, &r, &how, e) == -1)
 		return -1;
 	op_run_add(d, running ? (void *)&ret->stop : &ret->ended, &r);

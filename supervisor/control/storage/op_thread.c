@@ -354,8 +354,13 @@ thread_remove_active(struct db *d, const char *tenant, const char *thread_id,
 		if (op_run_read(d, tenant, NULL, ids.rows.v[i].run_id, &r, e) !=
 		    1)
 			return -1;
+		if (r.ended_at_ms != 0)
+			continue; /* cancelled with the run that started it */
 		running = strcmp(r.status, "running") == 0;
-		if (op_run_step(d, &r, &how, e) == -1)
+		if (op_run_cancel_below(d, &r, NULL,
+			"the run that started it was deleted", &cut->stop,
+			&cut->ended, e) == -1 ||
+		    op_run_step(d, &r, &how, e) == -1)
 			return -1;
 		op_run_add(d, running ? (void *)&cut->stop : &cut->ended, &r);
 	}
@@ -550,5 +555,51 @@ op_thread_expire(struct db *d, const struct storage_thread_expire_request *q,
 			due.rows.v[i].thread_id, due.rows.v[i].status, e) == -1)
 			return -1;
 	r->count = (int64_t)due.rows.n;
+	return 0;
+}
+
+/* ---- what nothing has changed for long ---- */
+
+#define THREAD_LOOK                                               \
+	"(SELECT rowid AS at, * FROM thread WHERE rowid > :after" \
+	" ORDER BY rowid LIMIT $m)"
+
+/* The thread as "run_id", where it lies as "fence". */
+static int
+thread_old(struct db *d, struct storage_leases *ret, struct err *e)
+{
+	d->v.m = STORAGE_LOOK_MAX;
+	return db_rows(d,
+	    "SELECT tenant, thread_id AS run_id, at AS fence FROM " THREAD_LOOK
+	    " WHERE updated_at_ms < :changed_before_ms"
+	    " AND state_updated_at_ms < :changed_before_ms"
+	    " AND status <> 'busy' ORDER BY at LIMIT :limit",
+	    record_lease(), &ret->rows, e);
+}
+
+int
+op_thread_forget(struct db *d, const struct storage_thread_forget_request *q,
+    struct storage_swept *ret, struct err *e)
+{
+	struct storage_leases old = { 0 };
+	size_t i;
+	int rc;
+
+	if (thread_old(d, &old, e) == -1)
+		return -1;
+	d->v.n = STORAGE_LOOK_MAX;
+	if ((int64_t)old.rows.n == q->limit && q->limit > 0)
+		ret->next = old.rows.v[old.rows.n - 1].fence;
+	else if (db_number(d,
+		     "SELECT iif(count(*) < $n, 0, max(at)) FROM " THREAD_LOOK,
+		     &ret->next, e) == -1)
+		return -1;
+	for (i = 0; i < old.rows.n; i++) {
+		rc = thread_prune(d, old.rows.v[i].tenant, old.rows.v[i].run_id,
+		    "delete", e);
+		if (rc == -1)
+			return -1;
+		ret->count += rc;
+	}
 	return 0;
 }

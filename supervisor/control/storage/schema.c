@@ -132,8 +132,14 @@ static const char version_1[] =
     " created_at_ms INTEGER NOT NULL, deleted_at_ms INTEGER NOT NULL,"
     " PRIMARY KEY (tenant, run_id)) STRICT, WITHOUT ROWID;";
 
+/* Version 2: what is due is looked for tenant by tenant, and counted. */
+static const char version_2[] =
+    "DROP INDEX run_due;"
+    "CREATE INDEX run_due ON run (tenant, blocked, due_at)"
+    " WHERE status = 'pending';";
+
 /* From the version before to this one. */
-static const char *const steps[STORAGE_SCHEMA] = { version_1 };
+static const char *const steps[STORAGE_SCHEMA] = { version_1, version_2 };
 
 static int
 schema_pragma(struct db *d, const char *sql, int64_t *ret, struct err *e)

@@ -36,7 +36,7 @@
 #include "loop.h"
 
 enum {
-	STORAGE_SCHEMA = 1, /* version of the database that this build makes */
+	STORAGE_SCHEMA = 2, /* version of the database that this build makes */
 	STORAGE_QUEUE_MAX = 4096, /* operations that wait */
 	STORAGE_QUEUE_BYTES_MAX = 256 << 20, /* of their requests */
 	STORAGE_BATCH_MAX = 256, /* operations in one transaction */
@@ -47,6 +47,7 @@ enum {
 	STORAGE_RUN_BYTES_MAX = 1 << 30, /* that a run's attempts write */
 	STORAGE_LOSSES_MAX = 20, /* attempts that ended with their host */
 	STORAGE_PENDING_MAX = 1000, /* runs waiting on one thread */
+	STORAGE_LOOK_MAX = 1000, /* rows that one look for old ones reads */
 	STORAGE_IDEMPOTENT_MS = 24 * 60 * 60 * 1000,
 	STORAGE_TENANT_MAX = 40, /* bytes of a name: [a-z0-9-] */
 	STORAGE_KEY_MAX = 512, /* bytes of a key of journal, store, client */
@@ -86,6 +87,9 @@ enum {
 	X(STORAGE_PENDING_MAX, "runs that wait on a thread", \
 	    "each is looked at when one before it ends", \
 	    "the run is not made: limit") \
+	X(STORAGE_LOOK_MAX, "rows of a look for old ones", \
+	    "nobody waits for a long transaction", \
+	    "the next look goes on there") \
 	X(STORAGE_IDEMPOTENT_MS, "ms", \
 	    "longer than any client tries again", \
 	    "the key makes a new run") \
@@ -230,6 +234,9 @@ struct storage_texts {
 #define STORAGE_RECORD_recovery(T, N, B, S, L) \
 	N(again) L(run, ended)
 
+/* How many were removed; where the next look begins, 0: anew. */
+#define STORAGE_RECORD_swept(T, N, B, S, L) N(count) N(next)
+
 #define STORAGE_RECORD_tally(T, N, B, S, L) \
 	N(pending) N(running) N(success) N(error) N(timeout) N(interrupted) \
 	N(threads) N(assistants) N(bytes)
@@ -294,7 +301,7 @@ struct storage_texts {
 	X(tenant) X(tenants) X(key) X(keys) X(agent) X(agents) \
 	X(assistant) X(assistants) X(thread) X(threads) \
 	X(run) X(runs) X(run_made) X(run_cut) X(claim) X(claims) X(run_end) \
-	X(lease) X(leases) X(recovery) X(tally) \
+	X(lease) X(leases) X(recovery) X(swept) X(tally) \
 	X(event) X(appended) X(events) \
 	X(channel) X(write) X(checkpoint) X(checkpoints) \
 	X(journal) X(step) X(steps) X(item) X(items) X(space) X(spaces)
@@ -385,6 +392,13 @@ struct storage_texts {
 #define STORAGE_REQUEST_thread_size(T, N, B, S, L) T(tenant) T(thread_id)
 /* For all tenants: what outlived its ttl, at most limit; busy ones wait. */
 #define STORAGE_REQUEST_thread_expire(T, N, B, S, L) N(limit)
+/*
+ * For all tenants: threads that nothing has changed since then, with all that
+ * is in them; busy ones stay.  At most limit, behind the "next" of the last
+ * look.
+ */
+#define STORAGE_REQUEST_thread_forget(T, N, B, S, L) \
+	N(changed_before_ms) N(after) N(limit)
 
 /*
  * A run.  thread_id NULL: a temporary thread of its own, and "temporary"
@@ -405,7 +419,7 @@ struct storage_texts {
 	T(metadata) T(thread_metadata) T(multitask_strategy) \
 	T(if_not_exists) N(after_ms) N(temporary) N(retries) N(wall_ms) \
 	T(idempotency_key) T(body_digest) N(recall) \
-	T(parent_run_id) N(parent_fence)
+	T(parent_run_id) N(parent_fence) N(queue_max)
 /* thread_id, here and below: NULL is any. */
 #define STORAGE_REQUEST_run_get(T, N, B, S, L) \
 	T(tenant) T(thread_id) T(run_id)
@@ -418,7 +432,9 @@ struct storage_texts {
 /*
  * action: interrupt (NULL) or rollback.  Either run_ids, or the status
  * (pending, running, all) of those meant.  Ended ones are left alone;
- * ERR_NOT_FOUND if a named one is not there.
+ * ERR_NOT_FOUND if a named one is not there.  What a run started, and what
+ * that did, is cancelled with it by the same action; with one that is deleted
+ * it is interrupted.  Who is being cancelled starts nothing more.
  */
 #define STORAGE_REQUEST_run_cancel(T, N, B, S, L) \
 	T(tenant) T(thread_id) S(run_ids) T(status) T(action) T(reason)
@@ -432,9 +448,13 @@ struct storage_texts {
  * without a run to come are deleted.
  */
 #define STORAGE_REQUEST_run_recover(T, N, B, S, L) T(holder)
-/* Up to limit runs that are due and first of their thread. */
+/*
+ * Up to limit runs that are due and first of their thread.  A place goes to
+ * the tenant that has the fewest, of those the one who waits longest; none
+ * has more than tenant_max (0: any number).
+ */
 #define STORAGE_REQUEST_run_claim(T, N, B, S, L) \
-	T(holder) N(lease_ms) N(limit)
+	T(holder) N(lease_ms) N(limit) N(tenant_max)
 /* Replies with those that are not ours (any more). */
 #define STORAGE_REQUEST_run_renew(T, N, B, S, L) \
 	T(holder) N(lease_ms) L(lease, leases)
@@ -450,6 +470,13 @@ struct storage_texts {
 #define STORAGE_REQUEST_run_finish(T, N, B, S, L) \
 	T(tenant) T(run_id) N(fence) T(status) T(error) T(output) \
 	T(interrupts) N(retry) N(backoff_ms) L(event, events)
+/*
+ * Runs that ended before then, with journal and events, as if they had never
+ * been; what they stored in their threads stays, and so do those whose
+ * children are not over.  At most limit, behind the "next" of the last look.
+ */
+#define STORAGE_REQUEST_run_forget(T, N, B, S, L) \
+	N(ended_before_ms) N(after) N(limit)
 #define STORAGE_REQUEST_run_tally(T, N, B, S, L) T(tenant) /* NULL: all */
 
 /* ---- of a running attempt: refused with another fence ---- */
@@ -558,6 +585,7 @@ struct storage_texts {
 	X(thread_prune, WRITE, count) \
 	X(thread_size, READ, count) \
 	X(thread_expire, WRITE, count) \
+	X(thread_forget, WRITE, swept) \
 	X(run_create, WRITE, run_made) \
 	X(run_get, READ, run) \
 	X(run_list, READ, runs) \
@@ -568,6 +596,7 @@ struct storage_texts {
 	X(run_renew, WRITE, leases) \
 	X(run_expire, WRITE, recovery) \
 	X(run_finish, WRITE, run_end) \
+	X(run_forget, WRITE, swept) \
 	X(run_tally, READ, tally) \
 	X(event_append, WRITE, appended) \
 	X(event_read, READ, events) \

@@ -469,9 +469,40 @@ def thread_stream__its_runs_and_their_ends(s):
         equal(events[-1].data, {"status": "run_done", "run_id": run})
         events = until(lives, "metadata", is_done)
         equal([e.data["run_id"] for e in events], [run, run])
+    # whoever comes now hears nothing of what is over, and all that follows
+    late = s.user.stream("GET", path)
+    late_lives = s.user.stream("GET", f"{path}?stream_mode=lifecycle")
+    runs = [s.user.run(thread, [{"result": {}}]) for _ in range(3)]
+    for run in runs:
+        events = until(late, "metadata", is_done)
+        equal([e.name for e in events], ["metadata", "values", "metadata"])
+        equal(events[0].data["run_id"], run)
+        equal([e.data["run_id"] for e in
+               until(late_lives, "metadata", is_done)], [run, run])
+    # and whoever has heard of an end hears of it once
+    again = s.user.stream("GET", path,
+                          headers={"last-event-id": events[-1].id})
+    last = s.user.run(thread, [{"result": {}}])
+    equal(next(again).data["run_id"], last)
     s.user.get(f"{path}?stream_mode=values").expect(422, "stream_mode")
-    for stream in (whole, lives):
+    for stream in (whole, lives, late, late_lives, again):
         stream.close()
+
+
+@test
+def thread_stream__of_one_that_is_busy(s):
+    thread = s.user.thread()
+    first = s.user.run(thread, [{"sleep": 30000}])
+    second = s.user.run(thread, [{"emit": ["custom", 2]}, {"result": {}}])
+    s.user.wait_for(thread, first, "running")
+    stream = s.user.stream("GET", f"/threads/{thread}/stream")
+    s.user.post(f"/threads/{thread}/runs/{first}/cancel").expect(202)
+    # what runs is gone on with, what waits comes behind it
+    equal(until(stream, "metadata", is_done)[-1].data["run_id"], first)
+    equal([e.name for e in until(stream, "metadata", lambda e: is_done(e) and
+                                 e.data["run_id"] == second)],
+          ["metadata", "custom", "values", "metadata"])
+    stream.close()
 
 
 @test
@@ -507,6 +538,10 @@ def thread_stream__states_that_clients_make(s):
           [0, 2, 3])
     stream.close()
     both.close()
+    stream = s.user.stream("GET", path)
+    s.user.post(f"/threads/{thread}/state", {"values": {"n": 4}}).expect(200)
+    equal(next(stream).data["state"]["values"], {"n": 4})
+    stream.close()
     for bad in (":x", "a:b:c", ":1:" + "x" * 50, "x"):
         s.user.get(path, headers={"last-event-id": bad}
                    ).expect(422, "Last-Event-ID")

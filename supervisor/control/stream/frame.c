@@ -110,11 +110,14 @@ frame_id(const struct frame_style *s, int64_t seq, char ret[FRAME_ID_SIZE])
 	const char *run = s->run_id != NULL ? s->run_id : "";
 	const char *checkpoint =
 	    s->checkpoint_id != NULL ? s->checkpoint_id : "";
+	char number[32] = "end";
 
 	ret[0] = '\0';
+	if (seq != FRAME_END)
+		(void)snprintf(number, sizeof(number), "%lld", (long long)seq);
 	if (s->ids)
-		(void)snprintf(ret, FRAME_ID_SIZE, "id: %s%s%lld%s%s\n", run,
-		    s->run_id != NULL ? ":" : "", (long long)seq,
+		(void)snprintf(ret, FRAME_ID_SIZE, "id: %s%s%s%s%s\n", run,
+		    s->run_id != NULL ? ":" : "", number,
 		    checkpoint[0] != '\0' ? ":" : "", checkpoint);
 }
 

@@ -7,7 +7,7 @@
  *
  * The id is the event's number in its run, in a thread's stream with the run
  * before it; where that shows states that clients make, with the last one
- * behind it: RUN:SEQ:CHECKPOINT.
+ * behind it: RUN:SEQ:CHECKPOINT.  Behind a run's end SEQ is "end".
  *
  * A frame is the same each time it is made of its event, so that a client
  * that took a part of it gets the rest by its offset.
@@ -47,6 +47,9 @@ unsigned frame_shown(const char *name);
 enum {
 	FRAME_ID_SIZE = 128
 };
+
+/* In place of a number: the run has ended, and that was said. */
+#define FRAME_END (INT64_MAX - 8)
 
 /* The line of an id with its end; "": events have none. */
 void frame_id(const struct frame_style *s, int64_t seq,

@@ -148,23 +148,24 @@ thread_woken(void *arg)
 
 /* ---- its runs ------------------------------------------------------------------ */
 
-/*
- * Whoever begins behind a run's end does not hear of it; whoever comes back
- * does, again.
- */
+/* Whoever begins behind a run's end does not hear of it. */
 void
 thread_run_ended(struct follow *f)
 {
 	struct thread *t = f->thread;
-	char text[256];
+	struct frame_style s;
+	char id[FRAME_ID_SIZE], text[256 + FRAME_ID_SIZE];
 
 	feed_leave(&f->reader);
+	f->reader.seq = FRAME_END;
 	if (f->reader.late || !(t->shown & (FRAME_RUN_MODES | FRAME_LIFECYCLE)))
 		return;
+	s = follow_style(f);
+	frame_id(&s, FRAME_END, id);
 	(void)snprintf(text, sizeof(text),
 	    "event: metadata\ndata: {\"status\":\"run_done\",\"run_id\":"
-	    "\"%s\"}\n\n",
-	    t->turn.after);
+	    "\"%s\"}\n%s\n",
+	    t->turn.after, id);
 	if (put(t, text, NULL) == -1)
 		follow_fail(f, "Unavailable", "no memory");
 }
@@ -221,7 +222,7 @@ thread_go(struct follow *f)
 
 /*
  * RUN:SEQ or RUN:SEQ:CHECKPOINT into its parts; without any event of a run
- * SEQ is -1, without a run RUN is nothing.
+ * SEQ is -1, without a run RUN is nothing.  Behind the run's end SEQ is "end".
  */
 static int
 split_after(char *after, char **ret_seq, char **ret_checkpoint)
@@ -239,22 +240,35 @@ split_after(char *after, char **ret_seq, char **ret_checkpoint)
 	return colon != NULL && strlen(colon + 1) >= HUB_ID_SIZE ? -1 : 0;
 }
 
+static int
+read_seq(const char *s, int64_t *ret)
+{
+	uint64_t n = 0;
+
+	if (strcmp(s, "end") == 0)
+		*ret = FRAME_END;
+	else if (strcmp(s, "-1") == 0)
+		*ret = -1;
+	else if (text_parse_u64(s, FRAME_END - 1, &n, NULL) == -1)
+		return -1;
+	else
+		*ret = (int64_t)n;
+	return 0;
+}
+
 /* Where a thread's stream was left. */
 static int
 take_place(struct follow *f, const char *after)
 {
 	char copy[3 * HUB_ID_SIZE], *seq, *checkpoint;
 	struct thread *t = f->thread;
-	uint64_t n = 0;
 
 	if (strlen(after) >= sizeof(copy))
 		return -1;
 	memcpy(copy, after, strlen(after) + 1);
 	if (split_after(copy, &seq, &checkpoint) == -1 ||
-	    (strcmp(seq, "-1") != 0 &&
-		text_parse_u64(seq, INT64_MAX - 1, &n, NULL) == -1))
+	    read_seq(seq, &f->reader.seq) == -1)
 		return -1;
-	f->reader.seq = strcmp(seq, "-1") == 0 ? -1 : (int64_t)n;
 	(void)snprintf(t->turn.after, sizeof(t->turn.after), "%s", copy);
 	if (checkpoint == NULL)
 		t->unseen = 1;
@@ -277,7 +291,7 @@ take_after(struct follow *f, const struct follow_options *o, struct err *e)
 	if (take_place(f, after) == -1)
 		return err_set(e, ERR_INVALID,
 		    "Last-Event-ID is none of a thread's stream");
-	return t->turn.after[0] == '\0'
+	return t->turn.after[0] == '\0' || f->reader.seq == FRAME_END
 		   ? 0
 		   : feed_join(f->hub, o->tenant, t->turn.after, &f->reader, e);
 }

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import urllib.parse
 
-from flow import TOP, Failed, check, equal, wait_until
+from flow import TOP, Failed, check, equal, patience, wait_until
 
 AGENTS = os.path.join(TOP, "examples", "agents")
 
@@ -120,7 +120,7 @@ class Daemon:
             argv += ["-H", "content-type: application/json", "-d",
                      json.dumps(body)]
         out = subprocess.run(argv, capture_output=True, check=True,
-                             timeout=60).stdout.decode()
+                             timeout=patience(60)).stdout.decode()
         text, _, status = out.rpartition("\n")
         return int(status), json.loads(text) if text.strip() else None
 

@@ -51,6 +51,19 @@ def an_agent_from_its_directory_to_its_result(w):
 
 
 @test
+def an_archive_that_comes_faster_than_its_key_is_found(w):
+    """More than is read ahead is there before the sender is known."""
+    with Daemon(w) as d:
+        folder = w.scratch("agent")
+        w.file("agent.yaml", "name: large\nprotocol: plain\ncommand: [cat]\n",
+               folder=folder)
+        with open(os.path.join(folder, "large"), "wb") as f:
+            f.write(os.urandom(4 << 20))
+        equal(d.json("agents", "deploy", folder)["version"], 1)
+        equal(d.run("large", {"a": 1}), {"a": 1})
+
+
+@test
 def somebody_is_asked_and_answers(w):
     with Daemon(w) as d:
         d.deploy("approve")

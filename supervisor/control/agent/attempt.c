@@ -605,9 +605,10 @@ attempt_begin(struct attempt *a, const struct storage_claim *claim,
 	a->chain = json_array();
 	a->journal = json_array();
 	a->answered = json_array();
+	a->blobs = blobs_create(a->run->tenant);
 	a->step = -2; /* the input's checkpoint is step -1 */
 	if (a->digest == NULL || a->values == NULL || a->chain == NULL ||
-	    a->journal == NULL || a->answered == NULL)
+	    a->journal == NULL || a->answered == NULL || a->blobs == NULL)
 		return err_set(e, ERR_SYSTEM, "memory for an attempt");
 	protocol = json_string_value(json_object_get(a->manifest, "protocol"));
 	a->modes = attempt_modes(a->kwargs);

@@ -747,7 +747,8 @@ conn_read_body(struct api_conn *c)
 		return;
 	}
 	stream_flush(c->stream);
-	on_body(c);
+	/* what came with the head may fill "in": on_body() makes room to read */
+	stream_again(c->stream);
 }
 
 /* ---- who, and what ---------------------------------------------------------------- */

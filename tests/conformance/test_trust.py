@@ -80,7 +80,11 @@ CLIENTS = (
     ("gnutls-cli", ["/usr/bin/gnutls-cli"],
      'printf "GET / HTTP/1.1\\r\\n\\r\\n" | env -i gnutls-cli -p "$p" "$h"',
      "/", "hello"),
-    ("git", ["/usr/bin/git"], 'git ls-remote "$u"', "/x.git", "heads/hello"),
+    ("git (GnuTLS)", ["/usr/bin/git"], 'git ls-remote "$u"', "/x.git",
+     "heads/hello"),
+    ("git (OpenSSL)", ["/usr/bin/git", "git-openssl"],
+     'LD_LIBRARY_PATH=/tools/git-openssl git ls-remote "$u"', "/x.git",
+     "heads/hello"),
     ("apt", ["/usr/lib/apt/apt-helper"],
      '/usr/lib/apt/apt-helper -o APT::Sandbox::User= '
      'download-file "$u" /tmp/x >/dev/null && cat /tmp/x', "/", "hello"),
@@ -173,7 +177,25 @@ def build_java():
                     os.path.join(HERE, "Get.java")], check=True)
 
 
-BUILDERS = {"go": build_go, "rust": build_rust, "/usr/bin/java": build_java}
+def build_git():
+    """Debian's own git, with the libcurl over OpenSSL in place of its own."""
+    folder = os.path.join(TOOLS, "git-openssl")
+    os.makedirs(folder, exist_ok=True)
+    if os.uname().machine != "x86_64":
+        raise Skip("it is a few lines of another machine's assembler")
+    script = os.path.join(folder, "version")
+    with open(script, "w", encoding="ascii") as f:
+        f.write("CURL_GNUTLS_3 { curl_*; };\n")
+    subprocess.run(
+        ["gcc", "-O1", "-Wall", "-Wextra", "-Werror", "-fcf-protection=none",
+         "-shared", "-fPIC", "-Wl,--version-script=" + script,
+         "-Wl,-soname,libcurl-gnutls.so.4",
+         "-o", os.path.join(folder, "libcurl-gnutls.so.4"),
+         os.path.join(HERE, "git_openssl.c")], check=True)
+
+
+BUILDERS = {"go": build_go, "rust": build_rust, "/usr/bin/java": build_java,
+            "git-openssl": build_git}
 built = {}
 
 
@@ -319,8 +341,8 @@ for one in CLIENTS:
              lambda w, one=one: accepts(w, one))
 
 # One client for each library that checks certificates.
-STRICT = ("curl (OpenSSL)", "wget (GnuTLS)", "gnutls-cli", "Python ssl",
-          "Node fetch", "Go", "Rust rustls", "Java")
+STRICT = ("curl (OpenSSL)", "git (OpenSSL)", "wget (GnuTLS)", "gnutls-cli",
+          "Python ssl", "Node fetch", "Go", "Rust rustls", "Java")
 
 for one in CLIENTS:
     for bad in CERTIFICATES:

@@ -5,11 +5,14 @@ The answers are those of "warder policy why", which asks the compiled plan
 alone; what was really sent is what the upstreams wrote down.
 """
 
+import glob
+import os
+import re
 import sys
 
 import driver
 from driver import case, policy, request, tcp, web
-from flow import Failed, check, equal, holds, main, test
+from flow import TOP, Failed, check, equal, holds, main, test
 from upstream import Authority, Echo, Web
 
 # Host, port, method, path of what is asked for.
@@ -84,6 +87,22 @@ def through(way):
     return make_case
 
 
+# Who asks authorize() in the proxy, and where that is tried.  What comes to
+# one of the first four is a way in; the others ask again on the way out.
+ASKERS = {
+    "listener.c": "connect: explicit, capture below",
+    "conn.c": "capture, and the greeting: every_way_gives_the_plan_s_answers, "
+              "names_and_streams_as_the_plan_says",
+    "http.c": "explicit, connect: every_way_gives_the_plan_s_answers",
+    "dnsio.c": "dns: names_and_streams_as_the_plan_says",
+    "reach.c": "the address: test_proxy_names.py",
+    "exchange.c": "another policy meanwhile: test_reload.py",
+}
+# Who makes a connection to the world: each takes a target that reach.c has
+# asked about, and nothing else.
+DIALERS = {"dial.c", "upstream.c"}
+ROUTES = {"locals.c"}  # what the kernel routes as local: netlink alone
+
 WAYS = {
     "explicit": explicit,
     "connect": through("connect"),
@@ -124,6 +143,28 @@ def every_way_gives_the_plan_s_answers(w):
             seen = [(r.method, r.target)
                     for r in plain.requests + secret.requests]
             equal(sorted(seen), sorted(wanted), name)
+
+
+def sources_with(pattern):
+    found = set()
+    for name in glob.glob(os.path.join(TOP, "proxy", "*.c")):
+        with open(name, encoding="utf-8") as f:
+            text = re.sub(r"/\*.*?\*/|\"(\\.|[^\"\\])*\"", "", f.read(),
+                          flags=re.S)
+        if re.search(pattern, text):
+            found.add(os.path.basename(name))
+    return found
+
+
+@test(modes=("root",))
+def there_is_no_other_way(w):
+    """A new way in, or a new hand that dials, is to be tried here too."""
+    equal(sources_with(r"\bauthorize\("), set(ASKERS))
+    equal(sources_with(r"(?<![.>\w])(socket|connect)\("), DIALERS | ROUTES)
+    for name in DIALERS:
+        check(name in sources_with(r"reach_target|reach_result"),
+              f"{name} dials what nobody has judged")
+    equal(sources_with(r"AF_NETLINK"), ROUTES)
 
 
 @test

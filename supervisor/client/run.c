@@ -493,7 +493,7 @@ int
 client_run(struct client *c, int argc, char **argv, struct err *e)
 {
 	cleanup(run_finish) struct run r = { .client = *c };
-	autojson *input = NULL, *body = NULL;
+	autojson *input = NULL, *body = NULL, *name = NULL;
 	char *words[RUN_WORDS];
 	char made[RUN_NAME_SIZE];
 	const char *thread;
@@ -523,7 +523,8 @@ client_run(struct client *c, int argc, char **argv, struct err *e)
 		return -1;
 	if (r.background)
 		return run_background(&r, words[0], thread, body, e);
-	show_note(&r, "*", "thread", json_stringn(thread, strlen(thread)));
+	name = json_string(thread);
+	show_note(&r, "*", "thread", name);
 	if (run_follow(&r, words[0], thread, body, e) == -1)
 		return -1;
 	return run_conclude(&r, words[0], thread);

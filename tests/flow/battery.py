@@ -1,5 +1,6 @@
 """What the battery's tests of the API share: clients, and what it costs."""
 
+import os
 import re
 import time
 
@@ -7,7 +8,9 @@ from flow import check, equal
 from service import Client
 
 MIB = 1024 * 1024
-GROWS_MAX = 160 * MIB  # of control, whatever arrives
+# Of control, whatever arrives; a sanitizer keeps what was freed.
+SANITIZED = "address" in os.environ.get("WARDER_BUILD", "")
+GROWS_MAX = (500 if SANITIZED else 160) * MIB
 NOWHERE = "/threads/00000000-0000-4000-8000-0000000000ff"
 TWO = "tenants: [default, other]\n"
 

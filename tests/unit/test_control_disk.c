@@ -210,6 +210,11 @@ STEP(item_run, item_put, .run_id = ID(0), .fence = 1, .ns = texts("a"),
     .key = "k2", .value = "{\"v\":2}")
 STEP(item_brief, item_put, .ns = texts("a"), .key = "k3",
     .value = "{\"v\":3}", .ttl_ms = 1)
+STEP(item_batch, item_batch, .run_id = ID(0), .fence = 1,
+    .ops = { (const struct storage_item_op[]){
+	{ .op = "put", .ns = texts("a"), .key = "k4", .value = "{}" },
+	{ .op = "delete", .ns = texts("a"), .key = "k2" },
+	{ .op = "put", .ns = texts("a"), .key = "k5", .value = "{}" } }, 3 })
 STEP(item_gone, item_delete, .ns = texts("a", "b"), .key = "k")
 STEP(finish, run_finish, .run_id = ID(0), .fence = 1, .status = "success",
     .output = "{\"done\":true}",
@@ -300,6 +305,7 @@ static const struct {
 	S(item),
 	S(item_run),
 	S(item_brief),
+	S(item_batch),
 	S(item_gone),
 	S(finish),
 	S(claim),

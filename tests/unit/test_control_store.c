@@ -240,6 +240,85 @@ journal_put__a_key_twice__the_first_stays(void **state)
 
 /* ---- the store ---- */
 
+#define OPS(...)                                                               \
+	{                                                                      \
+		(const struct storage_item_op[]){ __VA_ARGS__ },               \
+		    countof(((const struct storage_item_op[]){ __VA_ARGS__ })) \
+	}
+
+static void
+item_batch__in_order__each_sees_those_before_it(void **state)
+{
+	struct world *w = *state;
+	struct storage_item_results r;
+
+	call(item_put, NULL, D, .ns = texts("b"), .key = "old", .value = "{}");
+	call(item_batch, &r, D,
+	    .ops = OPS({ .op = "get", .ns = texts("a"), .key = "k" },
+		{ .op = "put",
+		    .ns = texts("a"),
+		    .key = "k",
+		    .value = "{\"n\":1}" },
+		{ .op = "get", .ns = texts("a"), .key = "k" },
+		{ .op = "put",
+		    .ns = texts("a", "c"),
+		    .key = "l",
+		    .value = "{\"n\":2}" },
+		{ .op = "search",
+		    .ns = texts("a"),
+		    .filter = "{\"n\":{\"$gt\":1}}" },
+		{ .op = "list_namespaces", .suffix = texts("c") },
+		{ .op = "delete", .ns = texts("b"), .key = "old" },
+		{ .op = "delete", .ns = texts("b"), .key = "never" },
+		{ .op = "get", .ns = texts("b"), .key = "old" }));
+	assert_int_equal(r.rows.n, 9);
+	assert_int_equal(r.rows.v[0].items.n, 0);
+	assert_int_equal(r.rows.v[2].items.n, 1);
+	assert_string_equal(r.rows.v[2].items.v[0].value, "{\"n\":1}");
+	assert_int_equal(r.rows.v[4].items.n, 1);
+	assert_string_equal(r.rows.v[4].items.v[0].key, "l");
+	assert_int_equal(r.rows.v[4].items.v[0].ns.n, 2);
+	assert_int_equal(r.rows.v[5].spaces.n, 1);
+	assert_string_equal(r.rows.v[5].spaces.v[0].ns.v[0], "a");
+	assert_int_equal(r.rows.v[8].items.n, 0);
+	call(item_batch, &r, D, .ops = { NULL, 0 });
+	assert_int_equal(r.rows.n, 0);
+}
+
+static void
+item_batch__one_is_refused__none_is_done(void **state)
+{
+	struct world *w = *state;
+
+	call(item_put, NULL, D, .ns = texts("a"), .key = "there",
+	    .value = "{}");
+	refuse(item_batch, ERR_INVALID, "operation 2: ", D,
+	    .ops = OPS({ .op = "put",
+			   .ns = texts("a"),
+			   .key = "k",
+			   .value = "{}" },
+		{ .op = "delete", .ns = texts("a"), .key = "there" },
+		{ .op = "put",
+		    .ns = texts("a.b"),
+		    .key = "k",
+		    .value = "{}" }));
+	refuse(item_get, ERR_NOT_FOUND, "k", D, .ns = texts("a"), .key = "k");
+	call(item_get, NULL, D, .ns = texts("a"), .key = "there");
+	refuse(item_batch, ERR_INVALID, "no operation \"drop\"", D,
+	    .ops = OPS({ .op = "drop" }));
+	refuse(item_batch, ERR_INVALID, "no operation", D,
+	    .ops = OPS({ .key = "k" }));
+	/* an attempt that lost its run writes nothing, also at the end */
+	refuse(item_batch, ERR_CONFLICT, "operation 1: ", D, .run_id = "none",
+	    .fence = 1,
+	    .ops = OPS({ .op = "get", .ns = texts("a"), .key = "there" },
+		{ .op = "put", .ns = texts("a"), .key = "k", .value = "{}" }));
+	/* and another tenant sees none of it */
+	call(item_batch, &(struct storage_item_results){ 0 }, .tenant = "other",
+	    .ops = OPS({ .op = "delete", .ns = texts("a"), .key = "there" }));
+	call(item_get, NULL, D, .ns = texts("a"), .key = "there");
+}
+
 static void
 item_put__read_replaced_deleted__own_namespace_and_tenant(void **state)
 {
@@ -673,6 +752,8 @@ main(void)
 		world_test(
 		    assistant_delete__with_threads__those_that_it_ran_on),
 		world_test(journal_put__a_key_twice__the_first_stays),
+		world_test(item_batch__in_order__each_sees_those_before_it),
+		world_test(item_batch__one_is_refused__none_is_done),
 		world_test(
 		    item_put__read_replaced_deleted__own_namespace_and_tenant),
 		world_test(item_search__prefix__labels_are_no_patterns),

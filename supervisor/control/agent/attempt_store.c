@@ -1,9 +1,10 @@
 /*
  * store.batch: what an agent remembers across threads, within its tenant.
- * Operations are carried out in order; the answers come together.
+ * Operations are carried out in order, all of them or none.
  */
 #include <string.h>
 
+#include "../storage/hold.h"
 #include "attempt_private.h"
 #include "crash.h"
 #include "json.h"
@@ -11,15 +12,13 @@
 
 enum {
 	MINUTE_MS = 60 * 1000,
+	LABELS_MAX = 64, /* of a namespace */
 };
 
 /* A batch that is being carried out. */
 struct batch {
 	struct attempt *attempt;
 	struct session_call *call;
-	const json_t *ops; /* the call's own */
-	size_t next;
-	json_t *results;
 };
 
 struct op_members {
@@ -47,72 +46,90 @@ static const struct json_member op_members[] = {
 	{ "max_depth", JSON_KIND_WHOLE, JSON_NULLABLE, AT(max_depth), 1, 64 },
 };
 
+/* ---- what is asked -------------------------------------------------------- */
+
 /* Labels of a namespace, borrowed from JSON; storage says what they may be. */
-struct labels {
-	const char *v[64];
-	size_t n;
-};
-
 static int
-labels_read(const json_t *j, struct labels *ret, struct err *e)
+read_labels(struct hold *h, const json_t *j, struct storage_texts *ret,
+    struct err *e)
 {
-	size_t i;
+	size_t i, n = json_array_size(j);
+	const char **v;
 
-	ret->n = 0;
-	if (json_array_size(j) > countof(ret->v))
+	if (n > LABELS_MAX)
 		return err_set(e, ERR_INVALID,
-		    "a namespace of more than %zu labels", countof(ret->v));
-	for (i = 0; i < json_array_size(j); i++) {
-		const char *s = json_string_value(json_array_get(j, i));
-
-		if (s == NULL)
+		    "a namespace of more than %d labels", LABELS_MAX);
+	v = hold_alloc(h, (n + 1) * sizeof(*v));
+	for (i = 0; i < n; i++) {
+		v[i] = json_string_value(json_array_get(j, i));
+		if (v[i] == NULL)
 			return err_set(e, ERR_INVALID, "a label must be text");
-		ret->v[ret->n++] = s;
 	}
+	ret->v = v;
+	ret->n = n;
 	return 0;
 }
 
-static struct storage_texts
-labels_texts(const struct labels *l)
+static int
+read_text(struct hold *h, const json_t *j, const char **ret, struct err *e)
 {
-	return (struct storage_texts){ l->v, l->n };
+	autofree char *text = NULL;
+	size_t size;
+
+	if (j == NULL)
+		return 0;
+	if (json_text(j, &text, &size, e) == -1)
+		return -1;
+	*ret = hold_copy(h, text, size);
+	return 0;
 }
 
-static void batch_go_on(struct batch *b);
+/* Of its members those that it must have, and where its labels are. */
+static const struct {
+	const char *name;
+	int key, value, prefix;
+} shapes[] = {
+	{ "put", 1, 1, 0 },
+	{ "get", 1, 0, 0 },
+	{ "delete", 1, 0, 0 },
+	{ "search", 0, 0, 1 },
+	{ "list_namespaces", 0, 0, 1 },
+};
 
-static void
-batch_end(struct batch *b, const struct err *error)
+static int
+read_op(struct hold *h, const json_t *j, struct storage_item_op *ret,
+    struct err *e)
 {
-	json_t *result = json_pack("{s:O}", "results", b->results);
+	struct op_members m = { 0 };
+	size_t i;
 
-	CRASH_POINT();
-	if (error != NULL) {
-		attempt_note(b->attempt, error);
-		session_fail(b->call, error);
-	} else
-		session_answer(b->call, result != NULL ? result : json_null());
-	json_decref(result);
-	json_decref(b->results);
-	attempt_unref(b->attempt);
-	free(b);
+	if (json_read(j, op_members, countof(op_members), &m, e) == -1)
+		return -1;
+	for (i = 0; i < countof(shapes); i++)
+		if (strcmp(shapes[i].name, m.op) == 0)
+			break;
+	if (i == countof(shapes))
+		return err_set(e, ERR_INVALID, "no operation \"%.32s\"", m.op);
+	if ((shapes[i].key && m.key == NULL) ||
+	    (shapes[i].value && m.value == NULL))
+		return err_set(e, ERR_INVALID, "%s wants \"key\"%s", m.op,
+		    shapes[i].value ? ", \"value\"" : "");
+	*ret = (struct storage_item_op){ .op = m.op,
+		.key = m.key,
+		.ttl_ms = m.ttl * MINUTE_MS,
+		.limit = m.limit,
+		.offset = m.offset,
+		.max_depth = m.max_depth };
+	return read_labels(h, shapes[i].prefix ? m.prefix : m.namespace,
+		   &ret->ns, e) == -1 ||
+		       read_labels(h, m.suffix, &ret->suffix, e) == -1 ||
+		       read_text(h, m.value, &ret->value, e) == -1 ||
+		       read_text(h, m.filter, &ret->filter, e) == -1
+		   ? -1
+		   : 0;
 }
 
-/* One operation is done; result is taken. */
-static void
-batch_done(struct batch *b, json_t *result, const struct err *error)
-{
-	CRASH_POINT();
-	if (error == NULL && attempt_lives(b->attempt)) {
-		(void)json_array_append_new(b->results,
-		    result != NULL ? result : json_null());
-		batch_go_on(b);
-		return;
-	}
-	json_decref(result);
-	batch_end(b, error != NULL ? error
-				   : &(struct err){ .code = ERR_CONFLICT,
-					 .msg = "the run has ended" });
-}
+/* ---- what is answered ----------------------------------------------------- */
 
 static json_t *
 time_json(int64_t ms)
@@ -149,178 +166,85 @@ item_json(const struct storage_item *i)
 	    time_json(i->updated_at_ms));
 }
 
-static void
-none_done(void *arg, const struct storage_none *r, const struct err *error)
+static json_t *
+result_json(const struct storage_item_result *r)
 {
-	(void)r;
-	batch_done(arg, NULL, error);
-}
-
-static void
-get_done(void *arg, const struct storage_item *i, const struct err *error)
-{
-	if (error != NULL && error->code == ERR_NOT_FOUND)
-		error = NULL;
-	batch_done(arg, i != NULL ? item_json(i) : NULL, error);
-}
-
-static void
-search_done(void *arg, const struct storage_items *r, const struct err *error)
-{
-	json_t *list = json_array();
+	json_t *list;
 	size_t i;
 
-	for (i = 0; r != NULL && i < r->rows.n; i++)
-		(void)json_array_append_new(list, item_json(&r->rows.v[i]));
-	batch_done(arg, json_pack("{s:o}", "items", list), error);
+	if (strcmp(r->op, "get") == 0 && r->items.n == 1)
+		return item_json(&r->items.v[0]);
+	if (strcmp(r->op, "search") == 0) {
+		list = json_array();
+		for (i = 0; i < r->items.n; i++)
+			(void)json_array_append_new(list,
+			    item_json(&r->items.v[i]));
+		return json_pack("{s:o}", "items", list);
+	}
+	if (strcmp(r->op, "list_namespaces") == 0) {
+		list = json_array();
+		for (i = 0; i < r->spaces.n; i++)
+			(void)json_array_append_new(list,
+			    texts_json(&r->spaces.v[i].ns));
+		return json_pack("{s:o}", "namespaces", list);
+	}
+	return json_null();
 }
 
 static void
-spaces_done(void *arg, const struct storage_spaces *r, const struct err *error)
+batch_answer(struct batch *b, const struct storage_item_results *r)
 {
-	json_t *list = json_array();
+	json_t *list = json_array(), *result;
 	size_t i;
 
-	for (i = 0; r != NULL && i < r->rows.n; i++)
-		(void)json_array_append_new(list, texts_json(&r->rows.v[i].ns));
-	batch_done(arg, json_pack("{s:o}", "namespaces", list), error);
+	for (i = 0; i < r->rows.n; i++)
+		(void)json_array_append_new(list, result_json(&r->rows.v[i]));
+	result = json_pack("{s:o}", "results", list);
+	session_answer(b->call, result != NULL ? result : json_null());
+	json_decref(result);
 }
 
-/* ---- a row an operation --------------------------------------------------- */
+static void
+batch_done(void *arg, const struct storage_item_results *r,
+    const struct err *error)
+{
+	static const struct err ended = { .code = ERR_CONFLICT,
+		.msg = "the run has ended" };
+	struct batch *b = arg;
+
+	CRASH_POINT();
+	if (error == NULL && !attempt_lives(b->attempt))
+		error = &ended;
+	if (error != NULL) {
+		attempt_note(b->attempt, error);
+		session_fail(b->call, error);
+	} else
+		batch_answer(b, r);
+	attempt_unref(b->attempt);
+	free(b);
+}
 
 static int
-op_put(struct batch *b, const struct op_members *m, struct err *e)
+batch_ask(struct batch *b, const json_t *list, struct err *e)
 {
 	const struct attempt *a = b->attempt;
-	autofree char *value = NULL;
-	struct labels ns;
-
-	if (m->value == NULL || m->key == NULL)
-		return err_set(e, ERR_INVALID, "put wants \"key\", \"value\"");
-	if (labels_read(m->namespace, &ns, e) == -1 ||
-	    json_text(m->value, &value, NULL, e) == -1)
-		return -1;
-	return storage_item_put(a->host->storage,
-	    &(struct storage_item_put_request){ .tenant = a->run->tenant,
+	struct storage_item_batch_request q = { .tenant = a->run->tenant,
 		.run_id = a->run->run_id,
-		.fence = a->run->fence,
-		.ns = labels_texts(&ns),
-		.key = m->key,
-		.value = value,
-		.ttl_ms = m->ttl * MINUTE_MS },
-	    none_done, b, e);
-}
+		.fence = a->run->fence };
+	struct storage_item_op *ops;
+	struct hold h = { 0 };
+	size_t i, n = json_array_size(list);
+	int rc = 0;
 
-static int
-op_get(struct batch *b, const struct op_members *m, struct err *e)
-{
-	const struct attempt *a = b->attempt;
-	struct labels ns;
-
-	if (m->key == NULL)
-		return err_set(e, ERR_INVALID, "get wants \"key\"");
-	if (labels_read(m->namespace, &ns, e) == -1)
-		return -1;
-	return storage_item_get(a->host->storage,
-	    &(struct storage_item_get_request){ .tenant = a->run->tenant,
-		.ns = labels_texts(&ns),
-		.key = m->key,
-		.refresh_ttl = 1 },
-	    get_done, b, e);
-}
-
-static int
-op_delete(struct batch *b, const struct op_members *m, struct err *e)
-{
-	const struct attempt *a = b->attempt;
-	struct labels ns;
-
-	if (m->key == NULL)
-		return err_set(e, ERR_INVALID, "delete wants \"key\"");
-	if (labels_read(m->namespace, &ns, e) == -1)
-		return -1;
-	return storage_item_delete(a->host->storage,
-	    &(struct storage_item_delete_request){ .tenant = a->run->tenant,
-		.run_id = a->run->run_id,
-		.fence = a->run->fence,
-		.ns = labels_texts(&ns),
-		.key = m->key },
-	    none_done, b, e);
-}
-
-static int
-op_search(struct batch *b, const struct op_members *m, struct err *e)
-{
-	const struct attempt *a = b->attempt;
-	autofree char *filter = NULL;
-	struct labels ns;
-
-	if (labels_read(m->prefix, &ns, e) == -1 ||
-	    (m->filter != NULL && json_text(m->filter, &filter, NULL, e) == -1))
-		return -1;
-	return storage_item_search(a->host->storage,
-	    &(struct storage_item_search_request){ .tenant = a->run->tenant,
-		.ns = labels_texts(&ns),
-		.filter = filter,
-		.limit = m->limit,
-		.offset = m->offset },
-	    search_done, b, e);
-}
-
-static int
-op_spaces(struct batch *b, const struct op_members *m, struct err *e)
-{
-	const struct attempt *a = b->attempt;
-	struct labels prefix, suffix;
-
-	if (labels_read(m->prefix, &prefix, e) == -1 ||
-	    labels_read(m->suffix, &suffix, e) == -1)
-		return -1;
-	return storage_item_spaces(a->host->storage,
-	    &(struct storage_item_spaces_request){ .tenant = a->run->tenant,
-		.prefix = labels_texts(&prefix),
-		.suffix = labels_texts(&suffix),
-		.max_depth = m->max_depth,
-		.limit = m->limit,
-		.offset = m->offset },
-	    spaces_done, b, e);
-}
-
-static const struct {
-	const char *name;
-	int (*fn)(struct batch *b, const struct op_members *m, struct err *e);
-} ops[] = {
-	{ "put", op_put },
-	{ "get", op_get },
-	{ "delete", op_delete },
-	{ "search", op_search },
-	{ "list_namespaces", op_spaces },
-};
-
-static int
-batch_next(struct batch *b, struct err *e)
-{
-	struct op_members m = { 0 };
-	size_t i;
-
-	if (json_read(json_array_get(b->ops, b->next++), op_members,
-		countof(op_members), &m, e) == -1)
-		return -1;
-	for (i = 0; i < countof(ops); i++)
-		if (strcmp(ops[i].name, m.op) == 0)
-			return ops[i].fn(b, &m, e);
-	return err_set(e, ERR_INVALID, "no operation \"%.32s\"", m.op);
-}
-
-static void
-batch_go_on(struct batch *b)
-{
-	struct err e;
-
-	if (b->next >= json_array_size(b->ops))
-		batch_end(b, NULL);
-	else if (batch_next(b, &e) == -1)
-		batch_end(b, &e);
+	ops = hold_alloc(&h, (n + 1) * sizeof(*ops));
+	for (i = 0; rc == 0 && i < n; i++)
+		rc = read_op(&h, json_array_get(list, i), &ops[i], e);
+	q.ops.v = ops;
+	q.ops.n = n;
+	if (rc == 0)
+		rc = storage_item_batch(a->host->storage, &q, batch_done, b, e);
+	hold_finish(&h);
+	return rc;
 }
 
 void
@@ -329,6 +253,7 @@ attempt_store_batch(struct attempt *a, const json_t *params,
 {
 	const json_t *list = json_object_get(params, "ops");
 	struct batch *b = calloc(1, sizeof(*b));
+	struct err e = { 0 };
 
 	if (b == NULL || !json_is_array(list) ||
 	    json_array_size(list) > ATTEMPT_STORE_OPS_MAX) {
@@ -338,9 +263,7 @@ attempt_store_batch(struct attempt *a, const json_t *params,
 		free(b);
 		return;
 	}
-	*b = (struct batch){ .attempt = attempt_ref(a),
-		.call = call,
-		.ops = list,
-		.results = json_array() };
-	batch_go_on(b);
+	*b = (struct batch){ .attempt = attempt_ref(a), .call = call };
+	if (batch_ask(b, list, &e) == -1)
+		batch_done(b, NULL, &e);
 }

@@ -303,3 +303,130 @@ op_item_expire(struct db *d, const struct storage_item_expire_request *q,
 	ret->count = db_changes(d);
 	return 0;
 }
+
+/* ---- several at once ---- */
+
+struct item_batch {
+	const struct storage_item_batch_request *q;
+	const struct storage_item_op *op;
+	struct storage_item_result *ret;
+};
+
+/* The operation alone, with its own request for its statements. */
+#define ITEM_DO(name, reply, ...)                                            \
+	const struct storage_item_##name##_request own = { .tenant =         \
+							       b->q->tenant, \
+		__VA_ARGS__ };                                               \
+	struct op_with w = op_with(d, record_q_item_##name(), &own);         \
+	int rc = op_item_##name(d, &own, reply, e);                          \
+	op_with_end(d, &w)
+
+static int
+item_batch_put(struct db *d, struct item_batch *b, struct err *e)
+{
+	struct storage_none none = { 0 };
+
+	ITEM_DO(put, &none, .run_id = b->q->run_id, .fence = b->q->fence,
+	    .ns = b->op->ns, .key = b->op->key, .value = b->op->value,
+	    .ttl_ms = b->op->ttl_ms);
+	return rc;
+}
+
+static int
+item_batch_delete(struct db *d, struct item_batch *b, struct err *e)
+{
+	struct storage_none none = { 0 };
+
+	ITEM_DO(delete, &none, .run_id = b->q->run_id, .fence = b->q->fence,
+	    .ns = b->op->ns, .key = b->op->key);
+	return rc;
+}
+
+static int
+item_batch_get(struct db *d, struct item_batch *b, struct err *e)
+{
+	struct storage_item *item = hold_alloc(d->hold, sizeof(*item));
+	struct err why = { 0 }, *outer = e;
+
+	e = &why;
+	ITEM_DO(get, item, .ns = b->op->ns, .key = b->op->key,
+	    .refresh_ttl = 1);
+	if (rc == 0) {
+		b->ret->items.v = item;
+		b->ret->items.n = 1;
+		return 0;
+	}
+	if (why.code == ERR_NOT_FOUND)
+		return 0;
+	*outer = why;
+	return -1;
+}
+
+static int
+item_batch_search(struct db *d, struct item_batch *b, struct err *e)
+{
+	struct storage_items found = { 0 };
+
+	ITEM_DO(search, &found, .ns = b->op->ns, .filter = b->op->filter,
+	    .limit = b->op->limit, .offset = b->op->offset);
+	b->ret->items.v = found.rows.v;
+	b->ret->items.n = found.rows.n;
+	return rc;
+}
+
+static int
+item_batch_spaces(struct db *d, struct item_batch *b, struct err *e)
+{
+	struct storage_spaces found = { 0 };
+
+	ITEM_DO(spaces, &found, .prefix = b->op->ns, .suffix = b->op->suffix,
+	    .max_depth = b->op->max_depth, .limit = b->op->limit,
+	    .offset = b->op->offset);
+	b->ret->spaces.v = found.rows.v;
+	b->ret->spaces.n = found.rows.n;
+	return rc;
+}
+
+static const struct {
+	const char *name;
+	int (*fn)(struct db *d, struct item_batch *b, struct err *e);
+} item_ops[] = {
+	{ "put", item_batch_put },
+	{ "get", item_batch_get },
+	{ "delete", item_batch_delete },
+	{ "search", item_batch_search },
+	{ "list_namespaces", item_batch_spaces },
+};
+
+static int
+item_batch_one(struct db *d, struct item_batch *b, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; b->op->op != NULL && i < countof(item_ops); i++)
+		if (strcmp(item_ops[i].name, b->op->op) == 0)
+			return item_ops[i].fn(d, b, e);
+	return err_set(e, ERR_INVALID, "no operation \"%.32s\"",
+	    b->op->op == NULL ? "" : b->op->op);
+}
+
+int
+op_item_batch(struct db *d, const struct storage_item_batch_request *q,
+    struct storage_item_results *ret, struct err *e)
+{
+	struct storage_item_result *v;
+	struct item_batch b = { .q = q };
+	size_t i;
+
+	v = hold_alloc(d->hold, (q->ops.n + 1) * sizeof(*v));
+	for (i = 0; i < q->ops.n; i++) {
+		b.op = &q->ops.v[i];
+		b.ret = &v[i];
+		v[i].op = b.op->op;
+		if (item_batch_one(d, &b, e) == -1)
+			return err_wrap(e, "operation %zu", i);
+	}
+	ret->rows.v = v;
+	ret->rows.n = q->ops.n;
+	return 0;
+}

@@ -296,6 +296,18 @@ struct storage_texts {
 #define STORAGE_RECORD_space(T, N, B, S, L) S(ns)
 #define STORAGE_RECORD_spaces(T, N, B, S, L) L(space, rows)
 
+/*
+ * One of a batch: op is put, get, delete, search or list_namespaces; ns is the
+ * prefix of the last two.  The others as in the requests of these.
+ */
+#define STORAGE_RECORD_item_op(T, N, B, S, L) \
+	T(op) S(ns) S(suffix) T(key) T(value) T(filter) N(ttl_ms) \
+	N(limit) N(offset) N(max_depth)
+/* What one of them answered: of get, no item or one. */
+#define STORAGE_RECORD_item_result(T, N, B, S, L) \
+	T(op) L(item, items) L(space, spaces)
+#define STORAGE_RECORD_item_results(T, N, B, S, L) L(item_result, rows)
+
 #define STORAGE_RECORDS(X) \
 	X(none) X(count) \
 	X(tenant) X(tenants) X(key) X(keys) X(agent) X(agents) \
@@ -304,7 +316,8 @@ struct storage_texts {
 	X(lease) X(leases) X(recovery) X(swept) X(tally) \
 	X(event) X(appended) X(events) \
 	X(channel) X(write) X(checkpoint) X(checkpoints) \
-	X(journal) X(step) X(steps) X(item) X(items) X(space) X(spaces)
+	X(journal) X(step) X(steps) X(item) X(items) X(space) X(spaces) \
+	X(item_op) X(item_result) X(item_results)
 
 /* ---- requests ---- */
 
@@ -542,6 +555,12 @@ struct storage_texts {
 /* "*" stands for any one label; max_depth 0: none. */
 #define STORAGE_REQUEST_item_spaces(T, N, B, S, L) \
 	T(tenant) S(prefix) S(suffix) N(max_depth) STORAGE_PAGE(N)
+/*
+ * In order, each seeing what those before it did; all or none: one that is
+ * refused takes all back.  run_id and fence as in item_put.
+ */
+#define STORAGE_REQUEST_item_batch(T, N, B, S, L) \
+	T(tenant) T(run_id) N(fence) L(item_op, ops)
 #define STORAGE_REQUEST_item_expire(T, N, B, S, L) N(limit)
 
 /* ---- the operator's ---- */
@@ -615,6 +634,7 @@ struct storage_texts {
 	X(item_delete, WRITE, none) \
 	X(item_search, READ, items) \
 	X(item_spaces, READ, spaces) \
+	X(item_batch, WRITE, item_results) \
 	X(item_expire, WRITE, count) \
 	X(backup, SIDE, none) \
 	X(check, READ, none)

@@ -111,7 +111,7 @@ end({"refused": got, "fine": fine})
         let = [name for name, code in said["refused"].items() if code >= 0]
         equal(let, [], str(said["refused"]))
         equal(said["refused"]["method"], -32601)
-        equal(said["refused"]["exec"], -32005)
+        equal(said["refused"]["exec"], -32602)
         fine = said["fine"]
         equal((fine["interrupts"], fine["key"], fine["store"]), (0, 0, 0))
         equal(fine["other"]["result"], {}, "another thread's checkpoint")

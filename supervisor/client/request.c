@@ -107,8 +107,8 @@ check_address(struct err *e)
 {
 	const char *url = getenv("WARDER_URL");
 
-	if (request_is_local() || strncmp(url, "http://", 7) == 0 ||
-	    strncmp(url, "https://", 8) == 0)
+	if (url == NULL || request_is_local() ||
+	    strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0)
 		return 0;
 	return err_set(e, ERR_INVALID,
 	    "WARDER_URL must be http://..., https://... or unix:PATH");
@@ -120,7 +120,7 @@ set_address(struct transfer *t, const struct request_service *s)
 	const char *url = getenv("WARDER_URL");
 	char full[URL_MAX];
 
-	if (request_is_local()) {
+	if (url == NULL || request_is_local()) {
 		t->address = url == NULL || *url == '\0' ? s->socket : url + 5;
 		curl_easy_setopt(t->curl, CURLOPT_UNIX_SOCKET_PATH, t->address);
 		url = "http://localhost";

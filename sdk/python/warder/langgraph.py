@@ -175,9 +175,8 @@ class Saver(BaseCheckpointSaver):
         self._request = request
         self._bytes = Bytes(request)
         self.project = project
-        # writes on a checkpoint, to show what its tasks have come to
-        self._lock = threading.Lock()
-        self._put = {}
+        # bytes in chunks are there for one request, whoever makes it
+        self._lock = threading.RLock()
 
     # -- reading
 
@@ -211,11 +210,12 @@ class Saver(BaseCheckpointSaver):
         params = {"ns": where.get("checkpoint_ns", ""), "channels": True}
         if get_checkpoint_id(config):
             params["checkpoint_id"] = get_checkpoint_id(config)
-        said = self._request("checkpoint.get", params)
-        # one of the host's own, made by no graph, has no bytes
-        if not said or not said.get("type"):
-            return None
-        return self._tuple(config, said)
+        with self._lock:
+            said = self._request("checkpoint.get", params)
+            # one of the host's own, made by no graph, has no bytes
+            if not said or not said.get("type"):
+                return None
+            return self._tuple(config, said)
 
     def list(self, config, *, filter=None, before=None, limit=None):
         if config is None:
@@ -265,6 +265,10 @@ class Saver(BaseCheckpointSaver):
             params["values_blob"] = self._bytes.send(text)
 
     def put(self, config, checkpoint, metadata, new_versions):
+        with self._lock:
+            return self._put(config, checkpoint, metadata, new_versions)
+
+    def _put(self, config, checkpoint, metadata, new_versions):
         where = config["configurable"]
         ns = where.get("checkpoint_ns", "")
         bare = dict(checkpoint)
@@ -301,6 +305,10 @@ class Saver(BaseCheckpointSaver):
         return place
 
     def put_writes(self, config, writes, task_id, task_path=""):
+        with self._lock:
+            self._put_writes(config, writes, task_id, task_path)
+
+    def _put_writes(self, config, writes, task_id, task_path):
         where = config["configurable"]
         room = TOTAL
         packed = []
@@ -410,24 +418,31 @@ class HostStore(BaseStore):
 
 # ---- what people see of a checkpoint ----------------------------------------
 
-def task_json(task):
+def task_json(task, done=()):
     error = getattr(task, "error", None)
     state = task.state
     return {"id": task.id, "name": task.name, "path": plain(task.path),
             "error": None if error is None else _text(
                 error if isinstance(error, str) else repr(error)),
-            "interrupts": plain(task.interrupts),
+            "interrupts": ([] if task.id in done
+                           else plain(task.interrupts)),
             "result": plain(getattr(task, "result", None)),
             "checkpoint": (plain(state.get("configurable"))
                            if isinstance(state, dict) else None),
             "state": None}
 
 
-def snapshot_json(snapshot):
+def done_tasks(tuple_):
+    """Those that wrote what they had to: what they asked was answered."""
+    return {task for task, channel, _ in tuple_.pending_writes or ()
+            if channel not in WRITES_IDX_MAP}
+
+
+def snapshot_json(snapshot, done=()):
+    tasks = [task_json(t, done) for t in snapshot.tasks]
     return {"values": shown_values(snapshot.values),
-            "next": [_text(n) for n in snapshot.next],
-            "tasks": [task_json(t) for t in snapshot.tasks],
-            "interrupts": plain(snapshot.interrupts)}
+            "next": [_text(n) for n in snapshot.next], "tasks": tasks,
+            "interrupts": [i for t in tasks for i in t["interrupts"]]}
 
 
 # ---- the agent --------------------------------------------------------------
@@ -569,7 +584,7 @@ class GraphAgent(Agent):
         newest = await saver.aget_tuple(config)
         if newest is not None and run.stopped_at(
                 newest.config["configurable"]["checkpoint_id"]):
-            return await self._end(run, graph, config)
+            return await self._end(run, graph, saver, config)
         start = dict(config)
         if run.forks:
             start["configurable"] = dict(
@@ -582,7 +597,7 @@ class GraphAgent(Agent):
             await task
         except asyncio.CancelledError:
             raise Cancelled(run.cancelled or "interrupt") from None
-        return await self._end(run, graph, config)
+        return await self._end(run, graph, saver, config)
 
     @staticmethod
     async def _stream(run, graph, value, config):
@@ -600,12 +615,16 @@ class GraphAgent(Agent):
         async for ns, mode, chunk in graph.astream(value, config, **options):
             shower.show(ns, mode, chunk)
 
-    async def _end(self, run, graph, config):
+    @staticmethod
+    async def _end(run, graph, saver, config):
         """The final state; or it stands still, and says what it waits for."""
-        snapshot = await graph.aget_state(config)
-        shown = snapshot_json(snapshot)
+        tuple_ = await saver.aget_tuple(config)
+        if tuple_ is None:
+            return {}
+        ident = tuple_.config["configurable"]["checkpoint_id"]
+        snapshot = await graph._aprepare_state_snapshot(config, tuple_)
+        shown = snapshot_json(snapshot, done_tasks(tuple_))
         if shown["next"]:
-            ident = snapshot.config["configurable"]["checkpoint_id"]
             await asyncio.to_thread(run.stand_still, ident, shown)
         return shown["values"]
 

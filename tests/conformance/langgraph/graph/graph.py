@@ -60,16 +60,16 @@ def chat(state):
 
 
 def remember(state):
-    store = get_store()
-    before = store.get(("people", "ada"), "visits")
+    store, who = get_store(), state["log"][0]
+    before = store.get((who, "ada"), "visits")
     n = (before.value["n"] if before else 0) + 1
-    store.put(("people", "ada"), "visits", {"n": n})
-    store.put(("people", "bob"), "visits", {"n": 7})
-    found = store.search(("people",), filter={"n": {"$gte": 7}})
+    store.put((who, "ada"), "visits", {"n": n})
+    store.put((who, "bob"), "visits", {"n": 7})
+    found = store.search((who,), filter={"n": {"$gte": 7}})
     return {"count": n, "log": sorted(i.key + str(i.value["n"])
                                       for i in found) +
             ["/".join(ns) for ns in sorted(store.list_namespaces(
-                prefix=("people",)))]}
+                prefix=(who,)))]}
 
 
 def big(state):

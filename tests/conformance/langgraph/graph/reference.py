@@ -5,6 +5,7 @@ what each streams and the state and history after it.
 """
 import json
 import sys
+import uuid
 
 from graph import build
 from langgraph.checkpoint.memory import InMemorySaver
@@ -28,7 +29,8 @@ def main():
     threads = {}
     for call in json.load(sys.stdin):
         thread = threads.setdefault(call["thread"], {"configurable": {
-            "thread_id": call["thread"]}})
+            "thread_id": str(uuid.uuid5(uuid.NAMESPACE_URL,
+                                        call["thread"]))}})
         value = (command(call["command"]) if "command" in call
                  else call.get("input"))
         events = [[list(ns), mode, plain(chunk)] for ns, mode, chunk in

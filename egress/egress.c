@@ -1056,16 +1056,18 @@ egress_carry(struct egress **ret, const struct egress_options *o,
 	return 0;
 }
 
-int
-egress_is_ready(const struct egress *x)
+size_t
+egress_awaited(const struct egress *x, int ret[2])
 {
-	struct pollfd p[2];
-	int fds[2];
-	size_t i, n = egress_fds(x, fds);
+	size_t i, left = 0, n = egress_fds(x, ret);
 
-	for (i = 0; i < n; i++)
-		p[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
-	return poll(p, n, 0) == (int)n;
+	for (i = 0; i < n; i++) {
+		struct pollfd p = { .fd = ret[i], .events = POLLIN };
+
+		if (poll(&p, 1, 0) == 0)
+			ret[left++] = ret[i];
+	}
+	return left;
 }
 
 /* ---- the rest --------------------------------------------------------------------- */

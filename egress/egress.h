@@ -116,7 +116,7 @@ must_check int egress_attach(struct egress *x, struct jail *j, struct run *r,
  * ended.
  */
 size_t egress_fds(const struct egress *x, int ret[2]);
-int egress_is_ready(const struct egress *x); /* 1: it will not wait */
+size_t egress_awaited(const struct egress *x, int ret[2]); /* of these */
 must_check int egress_hand_over(struct egress *x, struct jail *j,
     struct err *e);
 const struct err *egress_heard(struct egress *x);

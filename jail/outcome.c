@@ -38,6 +38,16 @@ outcome_init(struct outcome *o, struct jail *j, const struct plan *p)
 }
 
 void
+outcome_lessen(struct outcome *o, uint64_t wall_ms)
+{
+	struct plan_limits *l = &o->limits;
+
+	if (wall_ms > 0 && (l->wall_ms == 0 || wall_ms < l->wall_ms))
+		l->wall_ms = wall_ms;
+	l->idle_ms = l->output_bytes = 0;
+}
+
+void
 outcome_end(struct outcome *o, enum run_end end)
 {
 	if (o->ended)

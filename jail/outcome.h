@@ -51,6 +51,13 @@ struct outcome {
 /* Borrows both until outcome_finish(); its time begins. */
 void outcome_init(struct outcome *o, struct jail *j, const struct plan *p);
 
+/*
+ * For a launcher that gives its streams away: idle and output limits are kept
+ * by whoever has them.  wall_ms, unless it is 0 or more than the plan's, is
+ * the limit.
+ */
+void outcome_lessen(struct outcome *o, uint64_t wall_ms);
+
 /* It has ended so: the jail is killed.  The first reason stands. */
 void outcome_end(struct outcome *o, enum run_end end);
 

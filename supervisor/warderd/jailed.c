@@ -17,11 +17,13 @@
 enum {
 	JAILED_COMMAND = 1, /* its id in the jail */
 	JAILED_STREAMS = 4, /* three, and the socket */
+	JAILED_BEGIN_MS = EGRESS_READY_MS, /* for its proxy, and for itself */
 };
 
 enum jailed_state {
 	JAILED_FREE,
 	JAILED_WAITING, /* for its proxy; there is a jail, not launched */
+	JAILED_PARKED, /* its pid 1 is on its way to where it waits for us */
 	JAILED_RUNNING,
 	JAILED_DYING,
 	JAILED_DONE, /* nothing is left but its row */
@@ -128,6 +130,12 @@ jailed_free(unsigned i)
 	j->state = JAILED_FREE;
 }
 
+static int
+jailed_is_begun(const struct jailed *j)
+{
+	return j->state == JAILED_WAITING || j->state == JAILED_PARKED;
+}
+
 static void
 jailed_log(const struct jailed *j, enum log_level level, const char *ev,
     const char *key, const char *value)
@@ -187,7 +195,7 @@ static void
 jailed_die(struct jailed *j, enum run_end end)
 {
 	CRASH_POINT();
-	if (j->state == JAILED_WAITING) {
+	if (jailed_is_begun(j)) {
 		(void)err_set(&j->why, ERR_CONFLICT,
 		    "it was ended before it began");
 		jailed_refuse(j);
@@ -252,10 +260,11 @@ jailed_on_proxy(void *ctx, short events)
 static void
 jailed_check(struct jailed *j, uint64_t now_us)
 {
-	if (j->state == JAILED_WAITING &&
-	    now_us - j->arrived_us > EGRESS_READY_MS * 1000ULL) {
-		(void)err_set(&j->why, ERR_LIMIT,
-		    "warder-proxy: no answer within %d ms", EGRESS_READY_MS);
+	if (jailed_is_begun(j) &&
+	    now_us - j->arrived_us > JAILED_BEGIN_MS * 1000ULL) {
+		(void)err_set(&j->why, ERR_LIMIT, "%s: no answer within %d ms",
+		    j->state == JAILED_PARKED ? "the jail" : "warder-proxy",
+		    JAILED_BEGIN_MS);
 		jailed_refuse(j);
 	}
 	if (j->state != JAILED_RUNNING && j->state != JAILED_DYING)
@@ -322,18 +331,6 @@ jailed_options(const struct jailed *j, struct jail_options *o)
 	}
 }
 
-static void
-jailed_limits(struct jailed *j)
-{
-	struct plan_limits *l = &j->outcome.limits;
-
-	if (j->asked.wall_ms > 0 &&
-	    (l->wall_ms == 0 || j->asked.wall_ms < l->wall_ms))
-		l->wall_ms = j->asked.wall_ms;
-	/* seen by whoever has the streams */
-	l->idle_ms = l->output_bytes = 0;
-}
-
 static int
 jailed_launch(struct jailed *j, struct err *e)
 {
@@ -350,7 +347,7 @@ jailed_launch(struct jailed *j, struct err *e)
 	c.envp = env.vector;
 	c.socket = theirs > 0 ? theirs : 0;
 	outcome_init(&j->outcome, j->jail, &j->agent->plan);
-	jailed_limits(j);
+	outcome_lessen(&j->outcome, j->asked.wall_ms);
 	if (jail_launch(j->jail, &c, j->ours, e) == -1)
 		return -1;
 	if (j->egress != NULL && egress_hand_over(j->egress, j->jail, e) == -1)
@@ -362,16 +359,32 @@ jailed_launch(struct jailed *j, struct err *e)
 	return 0;
 }
 
+/* Others are made meanwhile, and everybody is served. */
+static int
+jailed_park(struct jailed *j, struct err *e)
+{
+	if (jail_park(j->jail, e) == -1)
+		return -1;
+	j->state = JAILED_PARKED;
+	return 0;
+}
+
+/* What was waited for is there, or has failed: neither takes any time. */
 static void
 jailed_on_ready(void *ctx, short events)
 {
 	struct jailed *j = ctx;
+	int fds[2], r = 0;
 
 	(void)events;
-	if (j->state != JAILED_WAITING || !egress_is_ready(j->egress))
-		return;
-	if (egress_ready(j->egress, &j->why) == -1 ||
-	    jailed_launch(j, &j->why) == -1)
+	if (j->state == JAILED_PARKED)
+		r = jailed_launch(j, &j->why);
+	else if (j->state == JAILED_WAITING &&
+		 egress_awaited(j->egress, fds) == 0)
+		r = egress_ready(j->egress, &j->why) == -1
+			? -1
+			: jailed_park(j, &j->why);
+	if (r == -1)
 		jailed_refuse(j);
 }
 
@@ -437,7 +450,7 @@ jailed_begin(struct jailed *j, const struct spawn_exec *x, struct err *e)
 	if (jail_create(&o, &j->jail, e) == -1)
 		return -1;
 	j->state = JAILED_WAITING;
-	return net ? 0 : jailed_launch(j, e);
+	return net ? 0 : jailed_park(j, e);
 }
 
 /* ---- requests ---- */
@@ -660,19 +673,19 @@ jailed_say(struct warderd *w)
 /* ---- what is waited for ---- */
 
 static void
-jailed_wait_proxy(struct ready *r, struct jailed *j)
+jailed_wait_begun(struct ready *r, struct jailed *j)
 {
-	int fds[2];
-	struct pollfd p;
-	size_t i, n = egress_fds(j->egress, fds);
+	int fds[2] = { jail_fd(j->jail) };
+	size_t n = 1;
 
-	/* one that is readable already must not keep the loop turning */
-	for (i = 0; i < n; i++) {
-		p = (struct pollfd){ .fd = fds[i], .events = POLLIN };
-		if (poll(&p, 1, 0) == 0)
-			ready_add(r, fds[i], POLLIN, jailed_on_ready, j);
-	}
-	ready_within(r, EGRESS_READY_MS);
+	if (j->state == JAILED_WAITING)
+		n = egress_awaited(j->egress, fds);
+	/* there already: nothing would tell of it */
+	if (n == 0)
+		jailed_on_ready(j, 0);
+	ready_within(r, n == 0 ? 0 : JAILED_BEGIN_MS);
+	while (n-- > 0)
+		ready_add(r, fds[n], POLLIN, jailed_on_ready, j);
 }
 
 static void
@@ -699,8 +712,8 @@ jailed_wait(struct warderd *w, uint64_t now_us)
 	for (i = 0; i < jailed_n; i++) {
 		struct jailed *j = jailed_living[i];
 
-		if (j->state == JAILED_WAITING)
-			jailed_wait_proxy(r, j);
+		if (jailed_is_begun(j))
+			jailed_wait_begun(r, j);
 		if (j->state != JAILED_RUNNING && j->state != JAILED_DYING)
 			continue;
 		jailed_wait_jail(r, j);
@@ -716,7 +729,7 @@ jailed_is_settled(void)
 	unsigned i;
 
 	for (i = 0; i < jailed_n; i++)
-		if (jailed_living[i]->state == JAILED_WAITING)
+		if (jailed_is_begun(jailed_living[i]))
 			return 0;
 	return 1;
 }

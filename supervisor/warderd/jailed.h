@@ -3,9 +3,11 @@
  *
  *	        ┌─ REFUSED ──────────────────────────────────────────► free
  *	SPAWN ──┤
- *	        └─► waiting (for its proxy) ──► running ──► dying ──► EXITED ─► free
+ *	        └─► waiting ──► parked ──► running ──► dying ──► EXITED ─► free
  *
- *	waiting, running   a limit, KILL, or control's end leads to dying
+ *	waiting            for its proxy, where it has one
+ *	parked             the jail is made, beside others; its pid 1 comes
+ *	all but dying      a limit, KILL, or control's end leads to dying
  *	dying              until the jail's pid 1 is gone, then all of it is
  *
  * What is to be said about a run is kept in its row until control takes it,
@@ -35,7 +37,7 @@ void jailed_wait(struct warderd *w, uint64_t now_us);
 /* Control has gone: all die, and nobody is told. */
 void jailed_end_all(struct warderd *w);
 
-/* 1: each is launched, or over: none waits for its proxy. */
+/* 1: each is launched, or over: none is half made. */
 int jailed_is_settled(void);
 
 /* They live on over an upgrade; all are settled. */

@@ -36,6 +36,7 @@ struct main_options {
 	struct warderd *w;
 	const char *state;
 	int check, version;
+	uint64_t resume; /* a descriptor; UINT64_MAX: none */
 	enum log_format format;
 	enum log_level level;
 };
@@ -60,26 +61,9 @@ MAIN_SET(state, o->state = v; return 0)
 MAIN_SET(control,
     return text_path("/", v, o->w->control_path, sizeof(o->w->control_path), e))
 
-static int
-set_back_off(void *ctx, const char *v, struct err *e)
-{
-	struct main_options *o = ctx;
-
-	return text_parse_duration(v, 3600 * 1000, &o->w->back_off_ms, e);
-}
-
-static int
-set_resume(void *ctx, const char *v, struct err *e)
-{
-	struct main_options *o = ctx;
-	uint64_t fd;
-
-	if (text_parse_u64(v, INT32_MAX, &fd, e) == -1)
-		return -1;
-	o->w->resume_fd = (int)fd;
-	return 0;
-}
-
+MAIN_SET(back_off,
+    return text_parse_duration(v, 3600 * 1000, &o->w->back_off_ms, e))
+MAIN_SET(resume, return text_parse_u64(v, INT32_MAX, &o->resume, e))
 MAIN_SET(check, o->check = 1; return 0)
 MAIN_SET(version, o->version = 1; return 0)
 MAIN_SET(format, return log_format_parse(v, &o->format, e))
@@ -318,12 +302,13 @@ main(int argc, char **argv)
 {
 	static char text[MAIN_TEXT_MAX];
 	struct warderd *w = &main_warderd;
-	struct main_options o = { .w = w, .level = LOG_LEVEL_INFO };
+	struct main_options o = { .w = w,
+		.level = LOG_LEVEL_INFO,
+		.resume = UINT64_MAX };
 	struct err e = { 0 };
 	int rest, r;
 
 	w->back_off_ms = WARDERD_BACK_OFF_MS;
-	w->resume_fd = -1;
 	r = opt_parse(&main_verb, &o, argc, argv, &rest, &e);
 	if (r == 1) {
 		opt_help(NULL, &main_verb);
@@ -341,6 +326,7 @@ main(int argc, char **argv)
 	if (main_prepare(w, &e) == -1 ||
 	    set_read(w, o.state, text, sizeof(text), &e) == -1)
 		return main_fail(&e, text);
+	w->resume_fd = (int)o.resume;
 	reexec_init(w, argc, argv);
 	if (o.check)
 		return main_check(w, &e) == -1 ? main_fail(&e, "") : 0;

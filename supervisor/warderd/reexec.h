@@ -15,7 +15,7 @@
 
 #include "warderd.h"
 
-/* How often it has become another; its own program and arguments. */
+/* main()'s, borrowed: what is executed again. */
 void reexec_init(struct warderd *w, int argc, char **argv);
 
 /* Somebody wants it. */

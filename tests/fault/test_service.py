@@ -324,6 +324,83 @@ def of_program(program):
     return program
 
 
+# ---- warderd becomes another program ----
+
+def sections(path):
+    out = subprocess.run(["readelf", "-SW", path], capture_output=True,
+                         check=True).stdout.decode()
+    return {name: tuple(int(x, 16) for x in rest.split()) for name, rest in
+            re.findall(r"\] (\S+)\s+\w+\s+(\w+ \w+ \w+)", out)}
+
+
+def upgrade_points():
+    """The numbers of those that only an upgrade passes: {number: place}."""
+    path = os.path.join(CRASH, "sbin", "warderd")
+    begin, _, size = sections(path)["crash_points"]
+    strings, offset, _ = sections(path)[".rodata"]
+    with open(path, "rb") as f:
+        data = f.read()
+    out = subprocess.run(["readelf", "-rW", path], capture_output=True,
+                         check=True).stdout.decode()
+    names = {int(at, 16): int(to, 16) for at, to in
+             re.findall(r"^(\w+)\s+\w+\s+R_\w+_RELATIVE\s+(\w+)", out, re.M)}
+    where = sections(path)["crash_points"]
+    found = {}
+    for number in range(size // 16):
+        at = names[begin + 16 * number] - strings + offset
+        file = data[at:data.index(b"\0", at)].decode()
+        line = int.from_bytes(data[where[1] + 16 * number + 8:][:8], "little")
+        with open(os.path.join(TOP, file), encoding="utf-8") as f:
+            above = f.read().split("\n")[:line]
+        name = [x for x in above if re.match(r"\w+\(", x)][-1].split("(")[0]
+        if file.endswith("reexec.c") or name == "jailed_carry_one":
+            found[number] = f"{name}:{line}"
+    return found
+
+
+def upgraded(d, number, successor):
+    """A run while warderd becomes another; whether it died of it."""
+    if number is not None and not successor:
+        os.kill(d.pid, signal.SIGTERM)
+        d.process.popen.wait(30)
+        rearm(d, f"warderd {number} 1\n")
+    thread = str(uuid.uuid4())
+    run = begin(d, thread, "slow", input={"log": [], "name": "a",
+                                          "slow": True})
+    wait_until(lambda: values_of(d, thread).get("log") == ["a"], SETTLE_S,
+               "its node")
+    if number is not None and successor:
+        d.arm(f"warderd {number} 1\n")
+    done, died = d.said().count("ev=upgrade.done"), d.died
+    os.kill(d.pid, signal.SIGUSR2)
+    wait_until(lambda: d.process.popen.poll() is not None or
+               d.said().count("ev=upgrade.done") > done, SETTLE_S,
+               "the upgrade, or its end")
+    if d.process.popen.poll() is not None:
+        d.again()
+    # it lives on, or is tried again: to be ended either way
+    ask(d, "POST", "/runs/cancel", {"thread_id": thread, "run_ids": [run]})
+    await_run(d, run, "interrupted")
+    runs_of(d, thread, run)
+    equal(values_of(d, thread).get("log"), ["a"], "what it did")
+    return d.died > died
+
+
+@test(modes=("root",))
+def warderd_is_killed_while_it_becomes_another(w):
+    of_program("warderd")
+    d = Crashing(w)
+    d.agent("slow", SLOW)
+    check(not upgraded(d, None, False), "nothing was armed")
+    died = {}
+    for number, place in upgrade_points().items():
+        died[place] = [upgraded(d, number, who) for who in (False, True)]
+    d.stop()
+    print(f"# before, after the exec: {died}")
+    check(all(map(any, died.values())), f"a point that nothing passes: {died}")
+    nothing_left(d)
+
+
 @test(modes=("root",))
 def control_is_killed_at_each_point(w):
     sweep(w, of_program("warder-control"))

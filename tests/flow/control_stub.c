@@ -6,13 +6,16 @@
  *
  * Serves DIR/api.sock and a port of 127.0.0.1, which it prints; keeps its
  * database in DIR/db.  Each AGENT is deployed for the tenants default, acme
- * and other.  SIGTERM drains.
+ * and other.  SIGTERM drains.  STUB_STREAMS, STUB_HEARTBEAT_MS and
+ * STUB_WRITE_MS in the environment are limits of the API.
  *
  * An input {"script": [STEP...]} is done step by step; any other is the
  * result, at once:
  *
  *	{"sleep": MS}
+ *	{"until": PATH}			wait for this file
  *	{"emit": [NAME, DATA]}		an event
+ *	{"flood": [COUNT, BYTES]}	events "custom" of so many bytes
  *	{"state": VALUES}		a checkpoint, and its "values" event
  *	{"put": {"ns", "values", "tasks"}}	a checkpoint as it is said
  *	{"ask": [{"id", "value"}...]}	interrupts, and the end
@@ -31,6 +34,7 @@
 #include "log.h"
 #include "supervisor/control/service.h"
 #include "supervisor/control/storage/uuid.h"
+#include "text.h"
 
 static const char *const tenants[] = { "default", "acme", "other" };
 
@@ -40,6 +44,11 @@ struct stub {
 };
 
 static struct stub stub;
+
+enum {
+	WAIT_MS = 10, /* between two looks for a file */
+	HEARTBEAT_MS = 500, /* tests do not want to wait */
+};
 
 /* ---- attempts -------------------------------------------------------------- */
 
@@ -189,6 +198,32 @@ result(struct played *p, json_t *values)
 	played_end(p, "success", values, NULL, NULL);
 }
 
+/* The step again, until it is there. */
+static int
+wait_for_file(struct played *p, const char *path)
+{
+	if (access(path, F_OK) == 0)
+		return 1;
+	p->next--;
+	return loop_timer_set(p->timer, WAIT_MS, NULL);
+}
+
+static void
+flood(struct played *p, const json_t *what)
+{
+	json_int_t i, n = json_integer_value(json_array_get(what, 0));
+	size_t bytes = (size_t)json_integer_value(json_array_get(what, 1));
+	autofree char *pad = malloc(bytes + 1);
+
+	memset(pad, 'x', bytes);
+	pad[bytes] = '\0';
+	for (i = 0; i < n; i++) {
+		autojson *data = json_pack("{s:I,s:s}", "n", i, "pad", pad);
+
+		emit(p, "custom", data);
+	}
+}
+
 /* 1: the next step may follow at once. */
 static int
 play_step(struct played *p, json_t *step)
@@ -198,7 +233,11 @@ play_step(struct played *p, json_t *step)
 	if ((v = json_object_get(step, "sleep")) != NULL)
 		return loop_timer_set(p->timer, (uint64_t)json_integer_value(v),
 		    NULL);
-	if ((v = json_object_get(step, "emit")) != NULL)
+	if ((v = json_object_get(step, "until")) != NULL)
+		return wait_for_file(p, json_string_value(v));
+	if ((v = json_object_get(step, "flood")) != NULL)
+		flood(p, v);
+	else if ((v = json_object_get(step, "emit")) != NULL)
 		emit(p, json_string_value(json_array_get(v, 0)),
 		    json_array_get(v, 1));
 	else if ((v = json_object_get(step, "state")) != NULL)
@@ -376,6 +415,17 @@ on_term(void *arg)
 		loop_stop(stub.loop);
 }
 
+static uint32_t
+number(const char *name, uint32_t otherwise)
+{
+	const char *text = getenv(name);
+	uint64_t n;
+
+	return text != NULL && text_parse_u64(text, UINT32_MAX, &n, NULL) == 0
+		   ? (uint32_t)n
+		   : otherwise;
+}
+
 static int
 start(const char *dir, char **agents, struct err *e)
 {
@@ -387,7 +437,9 @@ start(const char *dir, char **agents, struct err *e)
 	size_t i;
 
 	(void)snprintf(db, sizeof(db), "%s/db", dir);
-	config.heartbeat_ms = 500; /* tests do not want to wait */
+	config.heartbeat_ms = number("STUB_HEARTBEAT_MS", HEARTBEAT_MS);
+	config.streams = number("STUB_STREAMS", config.streams);
+	config.write_ms = number("STUB_WRITE_MS", config.write_ms);
 	if (loop_create(&stub.loop, e) == -1 ||
 	    loop_signal_create(stub.loop, SIGTERM, on_term, NULL, &term, e) ==
 		-1 ||

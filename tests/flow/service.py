@@ -208,8 +208,9 @@ class Client:
 
 
 class Service:
-    def __init__(self, folder):
+    def __init__(self, folder, environment=None):
         self.folder = folder
+        self.environment = dict(os.environ, **(environment or {}))
         self.watcher = Watcher(folder)
         self.process = None
         self.port = None
@@ -222,7 +223,7 @@ class Service:
     def start(self):
         self.process = subprocess.Popen(
             [STUB, self.folder, AGENT, "second"], stdout=subprocess.PIPE,
-            text=True)
+            text=True, env=self.environment)
         self.watcher.add(self.process.pid)
         for line in self.process.stdout:
             if line.startswith("port "):
@@ -271,12 +272,12 @@ def run_one(function, service):
     return "ok"
 
 
-def main():
+def main(environment=None):
     """Run the tests; names on the command line choose some."""
     wanted = sys.argv[1:]
     number = failed = 0
     folder = tempfile.mkdtemp(prefix="warder-api-")
-    service = Service(folder)
+    service = Service(folder, environment)
     try:
         for function in TESTS:
             name = function.__name__

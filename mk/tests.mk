@@ -154,6 +154,11 @@ conformance: check-conformance
 storage-sweep: $(B)/tests/unit/test_control_disk
 	$< --all
 
+# 5,000 streams at once, and 20,000 schedules of what happens to them.
+streams: $(CONTROL_STUB_BIN) $(B)/tests/unit/test_control_stream
+	WARDER_STREAM_SEEDS=20000 $(B)/tests/unit/test_control_stream
+	WARDER_BUILD=$(B) tests/flow/test_streams.py --all
+
 unit: $(UNIT_BIN)
 	@tests/run --build $(B) unit
 
@@ -194,5 +199,5 @@ bench: deps-test
 	@$(MAKE) --no-print-directory $(JOBS) all $(BENCH_BIN)
 	tests/bench/run --build $(B)
 
-.PHONY: test-programs storage-sweep check check-san conformance unit fuzz fuzz-smoke bench
+.PHONY: test-programs storage-sweep streams check check-san conformance unit fuzz fuzz-smoke bench
 -include $(FUZZ_OBJ:.o=.d) $(FUZZ:%.c=build/fuzz/obj/%.d)

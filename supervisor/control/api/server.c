@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -13,6 +14,9 @@
 enum {
 	SERVER_BATCH = 32, /* connections a turn */
 	SERVER_PAUSE_MS = 100, /* where the kernel has no descriptor */
+	SERVER_CROWD = 256, /* arrivals behind which memory is given back */
+	SERVER_REST_MS = 2 * 1000, /* the first time, then doubled */
+	SERVER_RESTS = 5, /* times: a crowd is not served at once */
 };
 
 struct api_listener {
@@ -73,6 +77,42 @@ static const char server_full[] = SERVER_REFUSAL("503 Service Unavailable",
 static const char server_peer_full[] = SERVER_REFUSAL("429 Too Many Requests",
     "your address has too many connections", "LIMIT");
 
+/*
+ * A crowd that comes at once is read at once: between what its streams keep
+ * lies what its requests needed, which the heap would hold for as long.
+ */
+static void
+server_rest_soon(struct api_server *s)
+{
+	unsigned done = SERVER_RESTS - s->rests;
+
+	if (s->rests > 0 && loop_timer_set(s->rest,
+				(uint64_t)SERVER_REST_MS << done, NULL) == -1)
+		s->rests = 0;
+}
+
+static void
+server_crowded(struct api_server *s)
+{
+	if (++s->arrived < SERVER_CROWD)
+		return;
+	s->arrived = 0;
+	if (s->rests == SERVER_RESTS)
+		return; /* it comes soon */
+	s->rests = SERVER_RESTS;
+	server_rest_soon(s);
+}
+
+static void
+server_rest(void *arg)
+{
+	struct api_server *s = arg;
+
+	(void)malloc_trim(0);
+	s->rests--;
+	server_rest_soon(s);
+}
+
 static void
 server_arrived(struct api_listener *l, int fd)
 {
@@ -84,6 +124,7 @@ server_arrived(struct api_listener *l, int fd)
 
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	s->api->counts.connections++;
+	server_crowded(s);
 	if (s->nconns >= c->connections) {
 		server_refuse(s, fd, l->tls, server_full);
 		return;
@@ -229,6 +270,8 @@ api_server_create(const struct api_server_options *o, struct api_server **ret,
 	s->api = o->api;
 	TAILQ_INIT(&s->conns);
 	if (peer_table_create(&s->peers, e) == -1 ||
+	    loop_timer_create(o->api->loop, server_rest, s, &s->rest, e) ==
+		-1 ||
 	    (o->chain.size > 0 &&
 		(tls_identity_create_pem(&o->chain, &o->key, &s->identity, e) ==
 			-1 ||
@@ -271,5 +314,6 @@ api_server_destroy(struct api_server *s)
 	tls_server_destroy(s->tls);
 	tls_identity_destroy(s->identity);
 	peer_table_destroy(s->peers);
+	loop_timer_destroy(s->rest);
 	free(s);
 }

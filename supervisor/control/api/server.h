@@ -30,6 +30,9 @@ struct api_server {
 	struct api_conns conns;
 	unsigned nconns;
 	uint64_t held_bytes; /* by bodies and answers */
+	unsigned arrived; /* since memory was given back last */
+	struct loop_timer *rest;
+	unsigned rests; /* that still come: it is set */
 	int draining;
 };
 

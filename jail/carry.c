@@ -203,7 +203,7 @@ carry_new(struct jail **ret, const struct plan *p, struct err *e)
 	j->theirs = j->kept_root = -1;
 	for (i = 0; i < countof(j->kept); i++)
 		j->kept[i] = -1;
-	s->init_fd = s->rootfs_fd = -1;
+	j->init_fd = j->rootfs_fd = -1;
 	s->launcher_pid = getpid();
 	s->cgroup = &j->cgroup;
 	s->sources = j->sources;

@@ -98,8 +98,6 @@ jail_map(struct jail *j, struct err *e)
 	if (p == MAP_FAILED)
 		return err_set(e, ERR_SYSTEM, "mmap: files");
 	j->generated = p;
-	j->stage->init_fd = -1;
-	j->stage->rootfs_fd = -1;
 	return 0;
 }
 
@@ -214,9 +212,8 @@ jail_clone(struct jail *j, struct err *e)
 static int
 jail_open_init(struct jail *j, struct err *e)
 {
-	j->stage->init_fd = program_open(j->options.init_path, e);
-	return j->stage->init_fd == -1 ? -1
-				       : jail_raise_fd(&j->stage->init_fd, e);
+	j->init_fd = program_open(j->options.init_path, e);
+	return j->init_fd == -1 ? -1 : jail_raise_fd(&j->init_fd, e);
 }
 
 static void
@@ -256,7 +253,7 @@ jail_try_sources(struct jail *j, struct source_caller *c, struct err *e)
 			return -1;
 	}
 	return p->rootfs == PLAN_ROOTFS_DIR
-		   ? source_open_rootfs(p, c, &j->stage->rootfs_fd, e)
+		   ? source_open_rootfs(p, c, &j->rootfs_fd, e)
 		   : 0;
 }
 
@@ -365,6 +362,7 @@ jail_begin(struct jail **ret, struct err *e)
 	if (j == MAP_FAILED)
 		return err_set(e, ERR_SYSTEM, "mmap: jail");
 	j->control = j->theirs = j->uid_lock = -1;
+	j->init_fd = j->rootfs_fd = -1;
 	j->kept_root = -1;
 	for (i = 0; i < countof(j->sources); i++)
 		j->sources[i].fd = j->kept[i] = -1;
@@ -842,6 +840,8 @@ jail_release(struct jail *j, struct err *e)
 	j->stage->dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
 	j->released = 1;
 	s->images = j->quota.posture.count[QUOTA_IMAGE] > 0;
+	s->init_fd = j->init_fd;
+	s->rootfs_fd = j->rootfs_fd;
 	jail_order(j, &s->prepared, STAGE_SIGNAL_ORDER);
 	while (__atomic_load_n(&s->sharing, __ATOMIC_ACQUIRE) != 0) {
 		if (SYS(SYS_futex, &s->sharing, FUTEX_WAIT, 1, &limit, 0, 0) ==
@@ -852,6 +852,11 @@ jail_release(struct jail *j, struct err *e)
 	}
 	/* theirs alone now, so that its end is seen */
 	fd_closep(&j->theirs);
+	fd_closep(&j->init_fd);
+	fd_closep(&j->rootfs_fd);
+	/* by which placeholders are removed */
+	if (j->options.plan->nprotect == 0)
+		jail_close_sources(j);
 	return 0;
 }
 
@@ -1184,7 +1189,7 @@ jail_end(struct jail *j)
 	jail_kill(j);
 	if (j->stage->ncreated > 0) {
 		jail_reap(&j->init);
-		protect_remove(j->stage);
+		protect_remove(j->stage, j->sources);
 	}
 	jail_order(j, &j->stage->released, STAGE_SIGNAL_RELEASE);
 	jail_unmount(j);
@@ -1209,21 +1214,21 @@ jail_destroy(struct jail *j)
 		jail_kill(j);
 		jail_reap(&j->init);
 		if (j->stage != NULL)
-			protect_remove(j->stage);
+			protect_remove(j->stage, j->sources);
 	}
 	fd_closep(&j->control);
 	fd_closep(&j->theirs);
 	/* none is left, unless somebody has killed the janitor */
 	r = cgroup_destroy(&j->cgroup, JAIL_GROUPS_MS);
 	jail_close_sources(j);
+	fd_closep(&j->init_fd);
+	fd_closep(&j->rootfs_fd);
 	for (i = 0; i < countof(j->kept); i++)
 		fd_closep(&j->kept[i]);
 	fd_closep(&j->kept_root);
 	capture_drop(&j->listeners);
 	quota_finish(&j->quota);
 	if (j->stage != NULL) {
-		fd_closep(&j->stage->init_fd);
-		fd_closep(&j->stage->rootfs_fd);
 		sys_forget_stack(j->stage, sizeof(*j->stage));
 		(void)munmap(j->stage, sizeof(*j->stage));
 	}

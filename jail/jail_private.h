@@ -26,6 +26,7 @@ struct jail {
 	char name[JAIL_NAME_MAX];
 	int control; /* our end; closing it ends the jail */
 	int theirs; /* warder-init's end; the stages have its number too */
+	int init_fd, rootfs_fd; /* the stages', until they have their own */
 	int uid_lock;
 	uid_t maker; /* whose rights it was begun with */
 	pid_t janitor, init;

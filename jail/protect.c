@@ -203,7 +203,7 @@ protect_remove_one(int dir, const char *path)
 
 /* The last made lies deepest. */
 void
-protect_remove(const struct stage *s)
+protect_remove(const struct stage *s, const struct stage_source *sources)
 {
 	uint32_t i;
 
@@ -218,6 +218,6 @@ protect_remove(const struct stage *s)
 		/* length counts from after the first slash of path */
 		memcpy(below, path + skip + 1, n);
 		below[n] = '\0';
-		protect_remove_one(s->sources[c->mount].fd, below);
+		protect_remove_one(sources[c->mount].fd, below);
 	}
 }

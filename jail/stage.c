@@ -276,10 +276,11 @@ one_descriptors(struct stage *s)
 		one_unlink(s);
 		return r;
 	}
-	if ((r = SYS(SYS_unshare, CLONE_FILES)) < 0)
+	if ((r = gather_copy(s)) < 0)
 		return r;
 	__atomic_store_n(&s->sharing, 0, __ATOMIC_RELEASE);
 	(void)SYS(SYS_futex, &s->sharing, FUTEX_WAKE, 1, 0, 0, 0);
+	gather_low(s);
 	return 0;
 }
 
@@ -386,8 +387,7 @@ static void
 janitor_close_others(const struct stage *s, int init_pidfd)
 {
 	int keep[STAGE_KEEP_MAX], i;
-	unsigned from = 0;
-	size_t n = 0, k;
+	size_t n = 0;
 
 	n = janitor_insert(keep, n, init_pidfd);
 	for (i = 0; i < CGROUP__MAX; i++) {
@@ -397,13 +397,7 @@ janitor_close_others(const struct stage *s, int init_pidfd)
 	/* where placeholders may have to be removed */
 	for (i = 0; s->plan->nprotect > 0 && i < (int)s->plan->nmounts; i++)
 		n = janitor_insert(keep, n, s->sources[i].fd);
-	for (k = 0; k < n; k++) {
-		if ((unsigned)keep[k] > from)
-			(void)SYS(SYS_close_range, from, (unsigned)keep[k] - 1,
-			    0);
-		from = (unsigned)keep[k] + 1;
-	}
-	(void)SYS(SYS_close_range, from, ~0U, 0);
+	gather_close_others(keep, n);
 }
 
 /*
@@ -479,7 +473,7 @@ janitor(struct stage *s)
 		janitor_wait((int)init_pidfd);
 	(void)cgroup_remove(&left, STAGE_GROUPS_MS);
 	if (r < 0 || one_is_orphan(s)) {
-		protect_remove(s);
+		protect_remove(s, s->sources);
 		one_unlink(s);
 	}
 	return 0;
@@ -495,7 +489,7 @@ one_abandon(struct stage *s)
 {
 	if (one_is_orphan(s)) {
 		(void)cgroup_remove(s->cgroup, STAGE_GROUPS_MS);
-		protect_remove(s);
+		protect_remove(s, s->sources);
 		one_unlink(s);
 	}
 	return 1;

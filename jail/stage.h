@@ -158,6 +158,9 @@ struct stage {
 	struct stage_created created[PLAN_PROTECT_MAX];
 
 	/* private to the stages */
+	struct cgroup groups; /* what was given, with the numbers of theirs */
+	struct stage_source given[PLAN_MOUNT_MAX];
+	uint32_t holding; /* a futex; gather.c */
 	int fresh[QUOTA_PLACES]; /* a mount on disk; -1 */
 	int root_fd; /* the new root while it is built */
 	int yield_fd; /* whose files some generated ones give way to; -1 */
@@ -186,9 +189,18 @@ long fresh_await(struct stage *s);
 long overlay_root(struct stage *s);
 long overlay_covers(struct stage *s);
 long overlay_offer(struct stage *s, uint32_t what, int fd);
-/* protect.c; after it the launcher, or the janitor, removes placeholders */
+/* protect.c; after it the launcher, or the janitor, removes placeholders: of
+ * both, each has the mounts by its own numbers */
 long protect_apply(struct stage *s);
-void protect_remove(const struct stage *s);
+void protect_remove(const struct stage *s, const struct stage_source *sources);
+/*
+ * gather.c: a copy of the launcher's descriptors, of those that are needed at
+ * least; then, where the launcher has many, a table of few.
+ */
+long gather_copy(struct stage *s);
+void gather_low(struct stage *s);
+/* Close all but n of them, which are sorted. */
+void gather_close_others(const int *keep, size_t n);
 /* landlock.c */
 long landlock_restrict(struct stage *s);
 /* confine.c */

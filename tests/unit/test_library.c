@@ -541,6 +541,64 @@ library_start__parked_too_long__another(void **state)
 	assert_int_equal(signal_parked(0), 0);
 }
 
+/* How many descriptors a process has room for. */
+static int
+room(const char *pid)
+{
+	char path[64], line[256];
+	int n = -1;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%s/status", pid);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	while (n == -1 && fgets(line, sizeof(line), f) != NULL)
+		if (strncmp(line, "FDSize:", 7) == 0)
+			n = (int)strtol(line + 7, NULL, 10);
+	(void)fclose(f);
+	return n;
+}
+
+static void
+library_start__many_descriptors__small_tables(void **state)
+{
+	struct warder_command c;
+	struct warder_error e;
+	struct warder_report r;
+	struct warder_run *run;
+	struct output o;
+	const char *argv[4];
+	char path[64], child[16];
+	int fds[400], i, n = 0;
+	FILE *list;
+
+	(void)state;
+	open_again();
+	for (i = 0; i < 400; i++) {
+		fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		assert_true(fds[i] != -1);
+	}
+	shell(&c, argv, "ls /workspace /etc/ssl; echo there; exec sleep 60",
+	    &o);
+	assert_int_equal(warder_start(policy, &c, &run, &e), 0);
+	while (strstr(o.bytes, "there") == NULL)
+		assert_int_equal(warder_wait(run, 100, &r, &e), 0);
+	assert_true(room("self") >= 400);
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children",
+	    (int)getpid());
+	list = fopen(path, "r");
+	assert_non_null(list);
+	for (; fscanf(list, "%15s", child) == 1; n++)
+		assert_in_range(room(child), 1, 256);
+	(void)fclose(list);
+	/* its janitor and its warder-init */
+	assert_int_equal(n, 2);
+	warder_kill(run);
+	finish(run, &r);
+	for (i = 0; i < 400; i++)
+		(void)close(fds[i]);
+}
+
 static void
 library_start__forked__own_jail(void **state)
 {
@@ -1135,6 +1193,7 @@ main(void)
 		cmocka_unit_test(library_start__third__in_the_parked_jail),
 		cmocka_unit_test(library_start__parked_jail_killed__another),
 		cmocka_unit_test(library_start__parked_too_long__another),
+		cmocka_unit_test(library_start__many_descriptors__small_tables),
 		cmocka_unit_test(library_start__forked__own_jail),
 		cmocka_unit_test(
 		    library_start__policy_with_services__reached_by_name),

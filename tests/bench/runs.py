@@ -221,8 +221,10 @@ def peer_installed(b):
     for name in ("package.json", "package-lock.json"):
         shutil.copy(os.path.join(PEER, name), place)
     try:
-        r = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit",
-                            "--no-fund"], cwd=place, timeout=400, check=False,
+        # the versions of the lock; "ci" wants packages of other platforms
+        # in it too, which not every registry has
+        r = subprocess.run(["npm", "install", "--no-save", "--ignore-scripts",
+                            "--no-audit", "--no-fund"], cwd=place, timeout=400, check=False,
                            capture_output=True, text=True)
     except (OSError, subprocess.TimeoutExpired) as e:
         raise Skip(f"npm: {e}") from e

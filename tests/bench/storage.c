@@ -137,7 +137,9 @@ host_open(struct host *h, const char *dir)
 	struct storage_run_create_request run = { .tenant = "default",
 		.assistant_id = "agent",
 		.kwargs = "{\"input\":{}}" };
-	struct storage_run_claim_request claim = { "engine", 600000, WRITERS };
+	struct storage_run_claim_request claim = { .holder = "engine",
+		.lease_ms = 600000,
+		.limit = WRITERS };
 	char path[256];
 	int i;
 
@@ -316,8 +318,9 @@ recovery_claimed(void *arg, const struct storage_claims *r,
 static void
 recovery_claim(struct host *h, const char *holder, int runs)
 {
-	struct storage_run_claim_request q = { holder, 600000,
-		STORAGE_LIMIT_MAX };
+	struct storage_run_claim_request q = { .holder = holder,
+		.lease_ms = 600000,
+		.limit = STORAGE_LIMIT_MAX };
 	long before;
 
 	h->put = 0;

@@ -12,6 +12,7 @@ import urllib.parse
 from flow import TOP, Failed, check, equal, patience, wait_until
 
 AGENTS = os.path.join(TOP, "examples", "agents")
+ANSWER_S = 300  # whoever has not answered then hangs
 
 
 def free_port():
@@ -130,7 +131,7 @@ class Daemon:
             ["curl", "-s", "-i", "-X", method, "-H", "x-api-key: " + self.key,
              "-H", "content-type: application/json", "-d", json.dumps(body),
              f"http://127.0.0.1:{self.port}" + path], capture_output=True,
-            check=True, timeout=60).stdout.decode()
+            check=True, timeout=ANSWER_S).stdout.decode()
 
     def api_file(self, path, file):
         """The same with a body too long for an argument."""
@@ -139,7 +140,7 @@ class Daemon:
              "x-api-key: " + self.key, "-H", "content-type: application/json",
              "--data-binary", "@" + file,
              f"http://127.0.0.1:{self.port}" + path],
-            capture_output=True, check=True, timeout=60).stdout.decode()
+            capture_output=True, check=True, timeout=ANSWER_S).stdout.decode()
         text, _, status = out.rpartition("\n")
         return int(status), json.loads(text) if text.strip() else None
 

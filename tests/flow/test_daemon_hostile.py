@@ -9,6 +9,9 @@ import sys
 from daemon import Daemon
 from flow import check, equal, holds, main, test, wait_until
 
+# A sanitizer keeps what was freed.
+LARGER = 3 if "address" in os.environ.get("WARDER_BUILD", "") else 1
+
 SPEAKER = """
 import json, os, socket, sys
 s = socket.socket(fileno=3)
@@ -141,7 +144,7 @@ end({"bytes": codes, "values": many, "after": codes2, "kept": sorted(kept)})
         equal(said["after"], 0, "what fits is stored again")
         equal(said["kept"], ["k0", "k1", "last"])
         grown = rss_kib(d.control()) - before
-        check(grown < 160 * 1024, f"{grown} KiB more of memory")
+        check(grown < 160 * LARGER * 1024, f"{grown} KiB more of memory")
 
 
 @test(modes=("root",))
@@ -158,7 +161,7 @@ end({})
         status, said = run(d, "talks", script)
         equal(status, 200, str(said))
         grown = rss_kib(d.control()) - before
-        check(grown < 100 * 1024, f"{grown} KiB more of memory")
+        check(grown < 100 * LARGER * 1024, f"{grown} KiB more of memory")
         size = sum(os.path.getsize(os.path.join(folder, name))
                    for folder, _, names in os.walk(d.state)
                    for name in names if name.startswith("warder.db"))
@@ -194,7 +197,7 @@ end({"survived": True})
         status, said = run(d, "floods", script, "events")
         equal((status, said), (200, {"survived": True}))
         grown = rss_kib(d.control()) - before
-        check(grown < 200 * 1024, f"{grown} KiB more of memory")
+        check(grown < 200 * LARGER * 1024, f"{grown} KiB more of memory")
         status, said = d.api("POST", "/runs/wait", {
             "assistant_id": "floods", "input": "deaf"})
         equal(said["__error__"]["error"], "ProtocolError")

@@ -204,7 +204,7 @@ static struct {
 	size_t nreads, most_reads, all_reads, all_lists;
 	int refuse, fail; /* reads: at once; when they are answered */
 	size_t rows; /* most that a read brings; 0: as asked */
-	char cancelled[40];
+	char cancelled[40], asked_by[STORAGE_TENANT_MAX + 1];
 	unsigned long seed;
 } w;
 
@@ -246,7 +246,7 @@ storage_event_read(struct storage *s,
 	struct run *r = run_find(q->run_id);
 
 	(void)s;
-	assert_string_equal(q->tenant, "acme");
+	(void)snprintf(w.asked_by, sizeof(w.asked_by), "%s", q->tenant);
 	w.all_reads++;
 	return ask(&(struct read){ .fn = fn,
 		       .arg = arg,
@@ -300,8 +300,11 @@ engine_follow(struct engine *en, const char *tenant, const char *id,
 	struct engine_follower *f = calloc(1, sizeof(*f));
 
 	(void)en;
-	(void)tenant;
 	(void)e;
+	*ret = f;
+	/* another tenant's are never woken: nothing of theirs happens */
+	if (strcmp(tenant, "acme") != 0)
+		return 0;
 	*f = (struct engine_follower){ fn, arg, run_find(id) };
 	/* one feed of a run, whoever follows it */
 	if (f->run != NULL) {
@@ -311,7 +314,6 @@ engine_follow(struct engine *en, const char *tenant, const char *id,
 		assert_null(w.thread);
 		w.thread = f;
 	}
-	*ret = f;
 	return 0;
 }
 
@@ -322,7 +324,7 @@ engine_unfollow(struct engine_follower *f)
 		return;
 	if (f->run != NULL)
 		f->run->follower = NULL;
-	else
+	else if (f->fn != NULL)
 		w.thread = NULL;
 	free(f);
 }
@@ -1011,6 +1013,34 @@ stream_read__fails__said_and_no_deeper_for_many(void **state)
 	finish();
 }
 
+/* What is kept for one tenant is nobody else's, whatever the id. */
+static void
+stream_cache__of_another_tenant__is_not_looked_at(void **state)
+{
+	struct follow_options o = { .tenant = "other",
+		.run_id = "run-0",
+		.after_seq = -1 };
+	struct err e = { 0 };
+
+	(void)state;
+	begin(0);
+	o.hub = hub;
+	commit(&w.runs[0], 3);
+	join(&clients[0], &w.runs[0], -1, 0);
+	join(&clients[1], &w.runs[0], -1, 0);
+	settle(2);
+	check(&clients[1], 1);
+	assert_int_equal(w.all_reads, 1);
+	assert_string_equal(w.asked_by, "acme");
+	assert_int_equal(follow_create(&o, &sink, &clients[2].f, &e), 0);
+	follow_write_to(clients[2].f, &clients[2]);
+	pull(&clients[2], PLENTY);
+	assert_int_equal(w.all_reads, 2);
+	assert_string_equal(w.asked_by, "other");
+	assert_int_equal(clients[2].ngot, 0);
+	finish();
+}
+
 static void
 stream_reads__all_refused_at_once__one_after_the_other(void **state)
 {
@@ -1332,6 +1362,8 @@ main(void)
 		    stream_now__while_events_pour_in__begins_somewhere),
 		cmocka_unit_test(
 		    stream_read__fails__said_and_no_deeper_for_many),
+		cmocka_unit_test(
+		    stream_cache__of_another_tenant__is_not_looked_at),
 		cmocka_unit_test(
 		    stream_reads__all_refused_at_once__one_after_the_other),
 		cmocka_unit_test(

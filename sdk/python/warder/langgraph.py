@@ -177,6 +177,7 @@ class Saver(BaseCheckpointSaver):
         self.project = project
         # bytes in chunks are there for one request, whoever makes it
         self._lock = threading.RLock()
+        self.has_put = False  # of the thread's own graph
 
     # -- reading
 
@@ -302,6 +303,7 @@ class Saver(BaseCheckpointSaver):
             parent_config=None, pending_writes=[])
         self._projected(place, tuple_, params)
         self._request("checkpoint.put", params)
+        self.has_put = self.has_put or ns == ""
         return place
 
     def put_writes(self, config, writes, task_id, task_path=""):
@@ -626,7 +628,8 @@ class GraphAgent(Agent):
         shown = snapshot_json(snapshot, done_tasks(tuple_))
         if shown["next"]:
             await asyncio.to_thread(run.stand_still, ident, shown)
-        return shown["values"]
+        # the host has been shown them
+        return None if saver.has_put else shown["values"]
 
     # -- what it is
 

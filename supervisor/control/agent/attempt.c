@@ -298,6 +298,9 @@ attempt_succeed(struct attempt *a, json_t *values)
 	struct err e;
 
 	CRASH_POINT();
+	/* what is shown of its own state may be more than a message holds */
+	if (a->own_state && json_is_null(values))
+		values = a->values;
 	a->final = json_is_object(values)
 		       ? json_incref(values)
 		       : json_pack("{s:O}", "output", values);

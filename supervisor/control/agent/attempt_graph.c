@@ -73,9 +73,14 @@ graph_put_ask(struct attempt *a, const json_t *params, struct graph_put *t,
 		return -1;
 	graph_drop(params, a->blobs);
 	a->own_state = 1;
-	if (q.ns == NULL || q.ns[0] == '\0')
-		(void)snprintf(a->checkpoint_id, sizeof(a->checkpoint_id), "%s",
-		    q.checkpoint_id);
+	if (q.ns != NULL && q.ns[0] != '\0')
+		return 0;
+	(void)snprintf(a->checkpoint_id, sizeof(a->checkpoint_id), "%s",
+	    q.checkpoint_id);
+	if (json_is_object(t->shown)) {
+		json_decref(a->values);
+		a->values = json_incref(t->shown);
+	}
 	return 0;
 }
 

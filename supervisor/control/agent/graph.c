@@ -24,6 +24,7 @@ graph_put_finish(struct graph_put *t)
 	free(t->tasks);
 	free(t->interrupts);
 	free(t->versions);
+	json_decref(t->shown);
 }
 
 /* ---- bytes ---------------------------------------------------------------- */
@@ -197,18 +198,17 @@ static int
 graph_values(struct blobs *b, const struct graph_members *m,
     struct graph_put *t, struct err *e)
 {
-	autojson *j = NULL;
 	const void *p = NULL;
 	size_t n;
 
 	if (m->values_blob == NULL)
-		j = json_incref((json_t *)(uintptr_t)m->values);
+		t->shown = json_incref((json_t *)(uintptr_t)m->values);
 	else if ((p = blobs_find(b, m->values_blob, &n)) == NULL)
 		return err_set(e, ERR_NOT_FOUND, "no blob %.64s",
 		    m->values_blob);
-	else if (json_parse(p, n, &attempt_values_limits, &j, e) == -1)
+	else if (json_parse(p, n, &attempt_values_limits, &t->shown, e) == -1)
 		return err_wrap(e, "the values");
-	if (graph_text(j, &t->values, e) == -1)
+	if (graph_text(t->shown, &t->values, e) == -1)
 		return -1;
 	if (t->values != NULL &&
 	    json_within(t->values, &attempt_values_limits, e) == -1)

@@ -24,6 +24,7 @@ struct graph_put {
 	size_t used, size;
 	char *values, *next, *tasks, *interrupts, *versions;
 	const json_t *metadata; /* the agent's, borrowed; NULL: none */
+	json_t *shown; /* the values; NULL: none */
 };
 
 void graph_put_finish(struct graph_put *t);

@@ -259,7 +259,7 @@ jail_carry(struct jail **j, const struct plan *plan, struct handover *h,
 }
 
 int
-outcome_carry(struct outcome *o, struct jail *j, const struct plan *p,
+jail_carry_outcome(struct outcome *o, struct jail *j, const struct plan *p,
     struct handover *h, struct err *e)
 {
 	if (h->reading) {

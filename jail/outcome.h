@@ -88,7 +88,7 @@ void outcome_settle(struct outcome *o, uint64_t output_bytes, int output_met);
  * handover.h.  Its bytes are the caller's to carry; both are borrowed anew.
  */
 struct handover;
-must_check int outcome_carry(struct outcome *o, struct jail *j,
+must_check int jail_carry_outcome(struct outcome *o, struct jail *j,
     const struct plan *p, struct handover *h, struct err *e);
 
 /* Close what it holds. */

@@ -761,7 +761,7 @@ jailed_carry_jail(struct jailed *j, int net, struct handover *h, struct err *e)
 	out = jailed_egress_options(j);
 	if (net && egress_carry(&j->egress, &out, h, e) == -1)
 		return -1;
-	return outcome_carry(&j->outcome, j->jail, &j->agent->plan, h, e);
+	return jail_carry_outcome(&j->outcome, j->jail, &j->agent->plan, h, e);
 }
 
 static int

@@ -237,6 +237,8 @@ engine_swept(void *arg, const struct storage_count *r, const struct err *error)
 		engine_trouble(en, "sweep", error);
 }
 
+static const struct storage_count uncounted;
+
 static void
 engine_swept_runs(void *arg, const struct storage_swept *r,
     const struct err *error)
@@ -245,8 +247,7 @@ engine_swept_runs(void *arg, const struct storage_swept *r,
 
 	if (r != NULL)
 		en->runs_next = r->next;
-	engine_swept(en, r != NULL ? &(struct storage_count){ 0 } : NULL,
-	    error);
+	engine_swept(en, r != NULL ? &uncounted : NULL, error);
 }
 
 static void
@@ -257,8 +258,7 @@ engine_swept_threads(void *arg, const struct storage_swept *r,
 
 	if (r != NULL)
 		en->threads_next = r->next;
-	engine_swept(en, r != NULL ? &(struct storage_count){ 0 } : NULL,
-	    error);
+	engine_swept(en, r != NULL ? &uncounted : NULL, error);
 }
 
 /* What the operator does not keep for ever, as long as he said. */

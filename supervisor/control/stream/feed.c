@@ -134,6 +134,7 @@ reader_settle(struct feed_reader *r, const struct known *now)
 /*
  * Everybody who waited has a turn; where it failed they will say so.  Whoever
  * asked for what comes now begins here: a later answer may come too late, too.
+ * now: NULL where it failed.
  */
 static void
 read_answer(struct feed_read *q, struct chunk *c, const struct known *now,
@@ -147,7 +148,7 @@ read_answer(struct feed_read *q, struct chunk *c, const struct known *now,
 
 		assert(r->pinned == NULL);
 		r->verdict = verdict;
-		if (r->seq == FEED_NOW && verdict != FEED_FAILED)
+		if (r->seq == FEED_NOW && now != NULL)
 			reader_settle(r, now);
 		if (c != NULL)
 			hub_pin(f->hub, c);

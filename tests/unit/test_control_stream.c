@@ -1013,6 +1013,30 @@ stream_read__fails__said_and_no_deeper_for_many(void **state)
 	finish();
 }
 
+/* One who follows alone leaves nothing behind; for two something is kept. */
+static void
+stream_cache__of_one_follower__is_dropped_as_it_goes(void **state)
+{
+	struct hub_counts n;
+	size_t i;
+
+	(void)state;
+	begin(0);
+	join(&clients[0], &w.runs[0], -1, 0);
+	for (i = 0; i < 20; i++) {
+		commit(&w.runs[0], 1);
+		settle(1);
+		hub_count(hub, &n);
+		assert_int_equal(n.cached_bytes, 0);
+	}
+	check(&clients[0], 1);
+	join(&clients[1], &w.runs[0], -1, 0);
+	settle(2);
+	hub_count(hub, &n);
+	assert_true(n.cached_bytes > 0);
+	finish();
+}
+
 /* What is kept for one tenant is nobody else's, whatever the id. */
 static void
 stream_cache__of_another_tenant__is_not_looked_at(void **state)
@@ -1362,6 +1386,8 @@ main(void)
 		    stream_now__while_events_pour_in__begins_somewhere),
 		cmocka_unit_test(
 		    stream_read__fails__said_and_no_deeper_for_many),
+		cmocka_unit_test(
+		    stream_cache__of_one_follower__is_dropped_as_it_goes),
 		cmocka_unit_test(
 		    stream_cache__of_another_tenant__is_not_looked_at),
 		cmocka_unit_test(

@@ -283,6 +283,19 @@ feed_woken(void *arg)
 	}
 }
 
+/* What the only one who follows is done with is kept for nobody. */
+static void
+feed_forget(struct feed *f, int64_t seq)
+{
+	struct chunk *c, *next;
+
+	for (c = TAILQ_FIRST(&f->chunks); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, next);
+		if (c->pins == 0 && c->rows[c->n - 1].seq <= seq)
+			hub_drop(f->hub, c);
+	}
+}
+
 enum feed_what
 feed_next(struct feed_reader *r, struct feed_view *ret)
 {
@@ -296,6 +309,8 @@ feed_next(struct feed_reader *r, struct feed_view *ret)
 	if (r->seq != FEED_NOW && r->verdict == FEED_EVENTS)
 		c = chunk_find(f, r->seq + 1);
 	reader_unpin(r);
+	if (f->readers == 1 && r->seq < FEED_NOTHING)
+		feed_forget(f, r->seq);
 	if (r->verdict != FEED_EVENTS)
 		return r->verdict;
 	if (c != NULL) {

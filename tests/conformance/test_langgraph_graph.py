@@ -282,10 +282,11 @@ def forked_from_a_checkpoint(d, g):
     g.wait("x", command={"resume": "no"})
     equal(g.state("x")["values"]["log"], ["line", "ask no", "after",
                                           "last"])
-    asking = [s for s in d.api("GET", f"/threads/{g.thread('x')}/history"
-                               "?limit=50")[1] if s["next"] == ["ask"]]
-    said = g.wait("x", command={"resume": "yes"},
-                  checkpoint=asking[-1]["checkpoint"])
+    before = [s for s in d.api("GET", f"/threads/{g.thread('x')}/history"
+                               "?limit=50")[1] if s["next"] == ["line"]]
+    said = g.wait("x", input=None, checkpoint=before[-1]["checkpoint"])
+    check("__interrupt__" in said, str(said))
+    said = g.wait("x", command={"resume": "yes"})
     equal(said.get("log"), ["line", "ask yes", "after", "last"],
           str(said))
 

@@ -25,6 +25,8 @@ class Agent:
     nodes: names of its nodes in order, for those who draw it.
     """
 
+    keeps_state = False  # by itself: checkpoints are not the Run's
+
     def __init__(self, fn, reducers=None, nodes=()):
         functools.update_wrapper(self, fn)
         self.fn = fn
@@ -136,7 +138,7 @@ class Conversation:
 
     def run_start(self, params):
         self.run = Run(self.connection, params, self.agent.reducers,
-                       self.agent.nodes)
+                       self.agent.nodes, self.agent.keeps_state)
         if self.reason is not None:
             self.run.cancel(self.reason)
         try:

@@ -512,6 +512,8 @@ class GraphAgent(Agent):
     graph: a Pregel, or a function (of the run's config) that gives one.
     """
 
+    keeps_state = True
+
     def __init__(self, graph, name=None):
         self.__name__ = name or getattr(graph, "name", "graph")
         super().__init__(lambda run: None)

@@ -43,7 +43,8 @@ class Run:
     store: what agents remember across threads.
     """
 
-    def __init__(self, connection, start, reducers, nodes=()):
+    def __init__(self, connection, start, reducers, nodes=(),
+                 keeps_state=False):
         self._nodes = list(nodes)
         self._connection = connection
         self._reducers = reducers
@@ -80,8 +81,10 @@ class Run:
                         else None)
         self._has_base = self._behind is not None
         self._been_here = self.id in (ours.get("runs") or ())
-        self.values = self._first_values()
-        self._apply(self.command)
+        self.values = {}
+        if not keeps_state:
+            self.values = self._first_values()
+            self._apply(self.command)
 
     # -- steps
 

@@ -240,7 +240,7 @@ def stops_and_commands(d, g):
         {"thread": "s", "input": None, "modes": ["values"]},
         {"thread": "s2", "input": {"way": "store", "log": ["s2"]},
          "modes": ["updates"], "options": {"interrupt_after": "*"}},
-        {"thread": "s3", "input": {"way": "ask", "log": []},
+        {"thread": "s3", "input": {"way": "store", "log": ["s3"]},
          "modes": ["updates"]},
         {"thread": "s3", "modes": ["updates"], "command": {
             "goto": "skipped", "update": {"log": ["changed"]}}},

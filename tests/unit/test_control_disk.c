@@ -8,8 +8,8 @@
  * it must hold what it held after the last acknowledged step, or after the
  * one that was under way, and nothing else.
  *
- * Alone: each call but reads and writes, and some of those, and some hundred
- * losses of power; with --all each call with each error, and 20,000 losses.
+ * Alone: some calls of each kind, and a hundred losses of power; with --all
+ * ("make storage-sweep") each call with each error, and 20,000 losses.
  */
 /* The calls that are replaced must not be the checked, inlined ones. */
 #undef _FORTIFY_SOURCE
@@ -548,8 +548,9 @@ fault_calls(void)
 static void
 storage_call__fails_once__acknowledged_steps_are_there_and_whole(void **state)
 {
+	/* alone: one of so many, one of four where none is said */
 	static const int
-	    often[DISK__MAX] = { [DISK_READ] = 1, [DISK_WRITE] = 1 };
+	    every[DISK__MAX] = { [DISK_READ] = 131, [DISK_WRITE] = 131 };
 	long n, i, of[DISK__MAX] = { 0 };
 	size_t k;
 
@@ -557,7 +558,9 @@ storage_call__fails_once__acknowledged_steps_are_there_and_whole(void **state)
 	tries = stops = 0;
 	n = fault_calls();
 	for (i = 1; i <= n; i++) {
-		if (!all && often[kinds[i]] && of[kinds[i]]++ % 61 != 0)
+		int one_of = every[kinds[i]] != 0 ? every[kinds[i]] : 4;
+
+		if (!all && of[kinds[i]]++ % one_of != 0)
 			continue;
 		for (k = 0; k < countof(ways); k++)
 			if (ways[k].of & 1U << kinds[i])
@@ -625,7 +628,7 @@ storage_backup__a_call_fails__whole_or_not_there(void **state)
 	disk.kinds = NULL;
 	n = disk.calls;
 	disk_world_finish(w);
-	for (i = 1; i <= n; i += all ? 1 : 7)
+	for (i = 1; i <= n; i += all ? 1 : 23)
 		for (k = 0; k < countof(ways); k++)
 			if (ways[k].of & 1U << kinds[i])
 				backup_try(&ways[k], i);
@@ -677,7 +680,7 @@ static void
 storage_power__lost_after_a_failure__acknowledged_steps_are_there(void **state)
 {
 	long calls = fault_calls();
-	uint64_t seed, n = all ? 20000 : 200;
+	uint64_t seed, n = all ? 20000 : 120;
 
 	(void)state;
 	for (seed = 1; seed <= n; seed++) {

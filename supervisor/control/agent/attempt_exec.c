@@ -47,6 +47,7 @@ struct exec {
 	uint64_t granted; /* bytes that may be read */
 	uint64_t output_max;
 	int over; /* it wrote more */
+	int killed; /* it was to be */
 	int exited;
 	struct jails_exit exit;
 };
@@ -149,6 +150,7 @@ exec_look(struct exec *x)
 static void
 exec_kill(struct exec *x, enum spawn_why why)
 {
+	x->killed = 1;
 	if (!x->exited)
 		x->attempt->host->host.jails->kill(x->jail, why);
 }
@@ -319,6 +321,12 @@ exec_refused(void *owner, const struct err *why)
 	struct session_call *call = x->call;
 
 	x->exited = 1;
+	if (x->killed && why->code == ERR_CONFLICT) {
+		/* before its jail began: to the agent that is no other end */
+		x->exit.end = RUN_KILLED;
+		exec_look(x);
+		return;
+	}
 	exec_destroy(x);
 	session_fail(call, why);
 }

@@ -58,6 +58,13 @@ def gone(folder):
         ).returncode == 0, 10, f"umount {folder}")
 
 
+def unused(image):
+    """A copy of the mount, in a jail's first moments, keeps the failed one."""
+    wait_until(lambda: not subprocess.run(
+        ["losetup", "-j", image], capture_output=True, check=True).stdout,
+        60, f"the end of {image}'s loop device")
+
+
 def fill(path):
     """All the room there is: how many bytes."""
     done = 0
@@ -229,6 +236,7 @@ def a_disk_that_fails_is_never_believed(w):
         # somebody mends it: what never was on the disk is not there now
         d.kill()
         gone(state)
+        unused(image)
         os.unlink(filler)
         subprocess.run(["mount", "-o", "loop", image, state], check=True)
         again = Daemon(w, folder=folder)

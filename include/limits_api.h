@@ -47,7 +47,7 @@ enum {
 	    "a fixed table; a TCP and a Unix socket are usual", \
 	    "the configuration is refused") \
 	X(API_CONNECTIONS_MAX, "connections", \
-	    "5,000 streams and those who come and go; configurable", \
+	    "those who come and go; limits.streams and 1,024 if that is more", \
 	    "503 and Retry-After, closed") \
 	X(API_PEER_CONNECTIONS_MAX, "connections of one address", \
 	    "a browser has six; not counted for this host's own; configurable", \

@@ -23,6 +23,7 @@
 enum {
 	MAIN_PEM_MAX = 1024 * 1024,
 	MAIN_FILES_MAX = 65536,
+	MAIN_BESIDE_STREAMS = 1024, /* connections */
 	/* Of the time that warderd waits, what is left for the end itself. */
 	MAIN_DRAIN_SLACK_MS = 3000,
 	MAIN_PATH_MAX = SPAWN_DIR_SIZE + 16,
@@ -148,6 +149,9 @@ configure(struct control *c)
 
 	c->api = api_server_defaults;
 	c->api.streams = s->limits.streams;
+	/* who comes and goes finds room beside all that stay */
+	if (c->api.connections < s->limits.streams + MAIN_BESIDE_STREAMS)
+		c->api.connections = s->limits.streams + MAIN_BESIDE_STREAMS;
 	c->api.body_bytes = s->limits.body_bytes;
 	c->api.archive_bytes = s->limits.archive_bytes;
 	c->api.norigins =

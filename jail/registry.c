@@ -493,11 +493,13 @@ registry_sweep(const char *dir, int (*is_live)(const char *name, void *arg),
 	if (p == NULL)
 		return;
 	while ((d = readdir(p)) != NULL) {
-		autofd fd = -1;
+		int fd;
 
-		if (registry_base(d->d_name, name, sizeof(name)) &&
-		    !is_live(name, arg))
-			fd = registry_try(dirfd(p), dir, d->d_name, name);
+		if (!registry_base(d->d_name, name, sizeof(name)) ||
+		    is_live(name, arg))
+			continue;
+		fd = registry_try(dirfd(p), dir, d->d_name, name);
+		fd_closep(&fd);
 	}
 	(void)closedir(p);
 }

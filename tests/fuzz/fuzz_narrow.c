@@ -34,7 +34,8 @@ narrow_one(const struct narrow *n)
 
 	after = before;
 	if (narrow_plan(&after, n, &e) == -1) {
-		assert(memcmp(&before, &after, sizeof(before)) == 0);
+		assert(memcmp((const char *)&before, (const char *)&after,
+			   sizeof(before)) == 0);
 		return;
 	}
 	plan_seal(&after);

@@ -160,7 +160,7 @@ attempt_execs_kill(struct attempt *a, enum spawn_why why)
 {
 	struct exec *x;
 
-	TAILQ_FOREACH (x, &a->execs, next)
+	for (x = TAILQ_FIRST(&a->execs); x != NULL; x = TAILQ_NEXT(x, next))
 		exec_kill(x, why);
 }
 

@@ -361,6 +361,36 @@ def interrupt__an_answer_repeated_under_its_key_is_one(s):
     equal(len(s.user.get(path).json), 2)
 
 
+@test
+def interrupt__has_one_answer_at_a_time(s):
+    thread = s.user.thread()
+    path = f"/threads/{thread}/runs"
+    s.user.post(path + "/wait", script(*ask_for(ASK, ASK2))).expect(200)
+
+    def answer(value, **more):
+        body = {"assistant_id": AGENT, "command": {"resume": value}}
+        body.update(more)
+        return s.user.post(path, body)
+
+    # it will be answered; another answers the other
+    first = answer({ASK: "a"}, after_seconds=3600
+                   ).expect(200).json["run_id"]
+    answer({ASK: "b"}).expect(409, "answers this interrupt")
+    answer({ASK: "b", ASK2: "c"}).expect(409, "answers this interrupt")
+    second = answer({ASK2: "c"}, after_seconds=3600
+                    ).expect(200).json["run_id"]
+    answer({ASK2: "d"}).expect(409)
+    # one that is taken back is none, and whoever says so replaces it
+    s.user.post(f"{path}/{second}/cancel").expect(202)
+    third = answer({ASK2: "d"}, after_seconds=3600
+                   ).expect(200).json["run_id"]
+    last = answer({ASK: "e", ASK2: "e"}, multitask_strategy="interrupt"
+                  ).expect(200).json["run_id"]
+    s.user.wait_for(thread, last, "success")
+    for run in (first, third):
+        equal(s.user.status(thread, run), "interrupted")
+
+
 # ---- streams --------------------------------------------------------------------------------
 
 @test

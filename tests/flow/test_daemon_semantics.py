@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from daemon import Daemon, free_port
 from flow import check, equal, holds, main, test, wait_until
@@ -329,6 +330,71 @@ def several_questions_are_answered_one_by_one(w):
         equal(status, 422)
         done = wait(d, thread, "parallel", command={"resume": "A"})
         equal(done["got"], {"a": "A", "b": "B", "c": "none"})
+
+
+@test(modes=("root",))
+def an_answer_to_an_earlier_state_is_judged_by_that_one(w):
+    with Daemon(w) as d:
+        d.agent("asks", ASKS)
+        thread = thread_of(d)
+        wait(d, thread, "asks", input={"two": 0.01})
+        (first,) = asked(d, thread)
+        earlier = state(d, thread)["checkpoint"]
+        wait(d, thread, "asks", command={"resume": "yes"})
+        (second,) = asked(d, thread)
+        check(first["id"] != second["id"], "the second is the first")
+        runs = len(d.api("GET", f"/threads/{thread}/runs")[1])
+        # without the checkpoint the first is no more
+        status, _ = wait(d, thread, "asks",
+                         command={"resume": {first["id"]: "no"}})
+        equal(status, 422, "what does not wait")
+        equal(len(d.api("GET", f"/threads/{thread}/runs")[1]), runs)
+        # with it, the second is not yet
+        said = wait(d, thread, "asks", checkpoint=earlier,
+                    command={"resume": {second["id"]: "no"}})
+        check("__error__" in said, f"an answer to what is asked later: {said}")
+        log = state(d, thread)["values"]["log"]
+        check("first no" not in log, log)
+        forked = wait(d, thread, "asks", checkpoint=earlier,
+                      command={"resume": {first["id"]: "no"}})
+        equal(forked["log"], ["drafted", "first no"])
+        # by its id alone, and a thread that asks nothing any more
+        (second,) = asked(d, thread)
+        done = wait(d, thread, "asks",
+                    command={"resume": {second["id"]: "so"}})
+        equal(done["log"], ["drafted", "first no", "second so"])
+        equal(asked(d, thread), [])
+        status, _ = wait(d, thread, "asks", command={"resume": "late"})
+        equal(status, 422, "nothing waits")
+        forked = wait(d, thread, "asks", command={"resume": "once more"},
+                      checkpoint_id=earlier["checkpoint_id"])
+        equal(forked["log"], ["drafted", "first once more"])
+
+
+@test(modes=("root",))
+def of_two_answers_at_once_one_is_taken(w):
+    with Daemon(w) as d:
+        d.agent("asks", ASKS)
+        for way in ("bare", "by its id"):
+            thread = thread_of(d)
+            wait(d, thread, "asks", input={})
+            (question,) = asked(d, thread)
+            with ThreadPoolExecutor(8) as pool:
+                got = list(pool.map(lambda n: d.api(
+                    "POST", f"/threads/{thread}/runs",
+                    {"assistant_id": "asks", "command": {
+                        "resume": f"{n}" if way == "bare" or n % 2 else
+                        {question["id"]: f"{n}"}}}), range(8)))
+            taken = [(n, run["run_id"]) for n, (status, run) in enumerate(got)
+                     if status == 200]
+            equal(len(taken), 1, f"{way}: {got}")
+            # late: it is being answered, or nothing is asked any more
+            check({s for s, _ in got} <= {200, 409, 422}, f"{way}: {got}")
+            (number, run), = taken
+            equal(d.wait_status(run, "success", "error"), "success", way)
+            equal(state(d, thread)["values"]["log"],
+                  ["drafted", f"first {number}"], way)
+            equal(len(d.api("GET", f"/threads/{thread}/runs")[1]), 2, way)
 
 
 @test(modes=("root",))

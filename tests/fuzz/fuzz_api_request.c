@@ -80,7 +80,7 @@ try_run(const json_t *body)
 	if (runs_body_read(body, &b, &e) == -1)
 		return;
 	assert(b.assistant_id != NULL);
-	kwargs = runs_body_kwargs(&b, 0);
+	kwargs = runs_body_kwargs(&b, NULL, 0);
 	assert(kwargs != NULL);
 	assert(json_is_array(json_object_get(kwargs, "stream_mode")));
 	assert(json_text(kwargs, &text, &n, &e) == 0);

@@ -26,6 +26,7 @@ struct making {
 	size_t next; /* of a batch */
 	json_t *made; /* of a batch: the runs so far */
 	struct err refused; /* why it is no answer */
+	json_t *answers; /* ids of what it answers; NULL: nothing that waits */
 };
 
 static void
@@ -34,6 +35,7 @@ making_drop(void *state)
 	struct making *m = state;
 
 	json_decref(m->made);
+	json_decref(m->answers);
 	free(m);
 }
 
@@ -150,7 +152,7 @@ ask_run(struct request *r, const struct making *m, int recall,
 			(b->on_completion == NULL ||
 			    strcmp(b->on_completion, "delete") == 0 ||
 			    strcmp(b->on_completion, "complete") == 0);
-	autojson *kwargs = runs_body_kwargs(b, temporary);
+	autojson *kwargs = runs_body_kwargs(b, m->answers, temporary);
 	char digest[SHA256_HEX_SIZE];
 
 	sha256_hex(r->body_hash, digest);
@@ -169,6 +171,7 @@ ask_run(struct request *r, const struct making *m, int recall,
 		    r->idempotency_key[0] != '\0' ? r->idempotency_key : NULL,
 		.body_digest = r->idempotency_key[0] != '\0' ? digest : NULL,
 		.recall = recall,
+		.answers = request_json_text(r, m->answers, e),
 	};
 
 	if (kwargs == NULL && e->code == ERR_OK)
@@ -200,8 +203,10 @@ static int
 check_resume(struct request *r, struct making *m,
     const struct storage_thread *t, struct err *e)
 {
-	if (runs_body_check_resume(&m->body, t, &m->refused) == 0)
+	if (runs_body_check_resume(&m->body, t, &m->refused) == 0) {
+		m->answers = runs_body_answers(&m->body, t);
 		return ask_run(r, m, 0, on_made, e);
+	}
 	if (r->idempotency_key[0] != '\0')
 		return ask_run(r, m, 1, on_recalled, e);
 	*e = m->refused;

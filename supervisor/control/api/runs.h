@@ -36,8 +36,14 @@ must_check int runs_body_read(const json_t *body, struct runs_body *ret,
 must_check int runs_body_check_resume(const struct runs_body *b,
     const struct storage_thread *t, struct err *e);
 
+/* Of answers that were found right: the ids of what is answered; NULL: those
+ * of a checkpoint, or no memory. */
+json_t *runs_body_answers(const struct runs_body *b,
+    const struct storage_thread *t);
+
 /* What is stored of it for its attempts; NULL without memory. */
-json_t *runs_body_kwargs(const struct runs_body *b, int temporary);
+json_t *runs_body_kwargs(const struct runs_body *b, const json_t *answers,
+    int temporary);
 
 /* 1 if the run is to be cancelled when its client goes away. */
 int runs_body_cancels(const struct runs_body *b);

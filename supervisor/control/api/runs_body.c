@@ -216,6 +216,26 @@ runs_body_check_resume(const struct runs_body *b,
 			    n);
 }
 
+json_t *
+runs_body_answers(const struct runs_body *b, const struct storage_thread *t)
+{
+	const json_t *resume = json_object_get(b->command, "resume");
+	autojson *pending = shape_interrupts(t->interrupts);
+	json_t *ids;
+	const char *id;
+	json_t *v;
+
+	if (resume == NULL || b->checkpoint != NULL || b->checkpoint_id != NULL)
+		return NULL;
+	if (!is_map(resume))
+		return json_pack("[O]",
+		    json_object_get(json_array_get(pending, 0), "id"));
+	ids = json_array();
+	json_object_foreach((json_t *)resume, id,
+	    v) if (json_array_append_new(ids, json_string(id)) == -1) break;
+	return ids;
+}
+
 /* ---- what is kept ----------------------------------------------------------------- */
 
 static void
@@ -244,7 +264,8 @@ modes_of(const struct runs_body *b)
 }
 
 json_t *
-runs_body_kwargs(const struct runs_body *b, int temporary)
+runs_body_kwargs(const struct runs_body *b, const json_t *answers,
+    int temporary)
 {
 	json_t *k = json_pack("{s:o,s:b,s:b,s:b}", "stream_mode", modes_of(b),
 	    "temporary", temporary, "subgraphs", b->stream_subgraphs,
@@ -256,6 +277,7 @@ runs_body_kwargs(const struct runs_body *b, int temporary)
 	keep(k, "config", b->config);
 	keep(k, "context", b->context);
 	keep(k, "command", b->command);
+	keep(k, "answers", answers);
 	keep(k, "checkpoint", b->checkpoint);
 	keep_text(k, "checkpoint_id", b->checkpoint_id);
 	keep(k, "interrupt_before", b->interrupt_before);

@@ -12,13 +12,15 @@
 #include "runs.h"
 #include "shape.h"
 #include "supervisor/control/runs/engine.h"
+#include "supervisor/control/stream/hub.h"
+#include "supervisor/control/stream/pulse.h"
 #include "writer.h"
 
 struct waiting {
 	struct api_conn *client; /* NULL: it has gone */
 	struct api *api;
 	struct engine_waiter *waiter; /* NULL: the run has ended */
-	struct loop_timer *timer;
+	struct beat beat;
 	unsigned asking; /* answers of the storage that will come */
 	int cancel;
 	int stopped; /* before its end, without a failure */
@@ -35,7 +37,7 @@ waiting_destroy(struct waiting *w)
 	if (w->asking > 0)
 		return;
 	engine_wait_cancel(w->waiter);
-	loop_timer_destroy(w->timer);
+	pulse_leave(&w->beat);
 	free(w->text);
 	free(w);
 }
@@ -56,6 +58,7 @@ waiting_gone(void *arg)
 	struct err e = { 0 };
 
 	w->client = NULL;
+	pulse_leave(&w->beat);
 	if (w->cancel && w->waiter != NULL &&
 	    engine_run_cancel(w->api->engine, &q, NULL, NULL, &e) == -1)
 		log_err(LOG_LEVEL_WARN, "run.cancel", &e);
@@ -85,12 +88,8 @@ waiting_beat(void *arg)
 {
 	struct waiting *w = arg;
 
-	if (w->client == NULL || w->text != NULL)
-		return;
-	if (request_room(w->client))
+	if (w->client != NULL && w->text == NULL && request_room(w->client))
 		(void)!request_write(w->client, "\n", 1);
-	if (loop_timer_set(w->timer, w->api->config.heartbeat_ms, NULL) == -1)
-		log_text(LOG_LEVEL_ERROR, "api.wait", "no timer");
 }
 
 /* ---- the outcome ----------------------------------------------------------------- */
@@ -101,7 +100,7 @@ waiting_say(struct waiting *w, json_t *value)
 	autojson *own = value;
 	struct err e = { 0 };
 
-	loop_timer_clear(w->timer);
+	pulse_leave(&w->beat);
 	if (w->client == NULL) {
 		waiting_destroy(w);
 	} else if (own == NULL ||
@@ -208,9 +207,9 @@ on_ended(void *arg, const struct storage_run *run, const struct err *e)
 static int
 waiting_begin(struct waiting *w, struct err *e)
 {
-	if (loop_timer_create(w->api->loop, waiting_beat, w, &w->timer, e) ==
-		-1 ||
-	    loop_timer_set(w->timer, w->api->config.heartbeat_ms, e) == -1)
+	w->beat.fn = waiting_beat;
+	w->beat.arg = w;
+	if (pulse_join(hub_pulse(w->api->hub), &w->beat, e) == -1)
 		return -1;
 	return engine_wait(w->api->engine, w->tenant, w->run_id, on_ended, w,
 	    &w->waiter, e);

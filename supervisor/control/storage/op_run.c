@@ -549,6 +549,29 @@ run_active(struct db *d, const char *tenant, const char *thread_id,
 	    record_run(), &ret->rows, e);
 }
 
+/* A question has one answer: whoever comes second hears it from here, as a
+ * run that finds nothing asked could only fail. */
+static int
+run_answers(struct db *d, const struct storage_run_create_request *q,
+    struct err *e)
+{
+	int64_t n;
+
+	if (q->answers == NULL)
+		return 0;
+	if (db_number(d,
+		"SELECT EXISTS (SELECT 1 FROM run AS r, json_each(r.kwargs,"
+		" '$.answers') AS a WHERE r.tenant = :tenant"
+		" AND r.thread_id = :thread_id"
+		" AND r.status IN ('pending', 'running')"
+		" AND a.value IN (SELECT value FROM json_each(:answers)))",
+		&n, e) == -1)
+		return -1;
+	return n == 0 ? 0
+		      : err_set(e, ERR_CONFLICT,
+			    "another run answers this interrupt already");
+}
+
 /* What becomes of the runs that the thread has already. */
 static int
 run_multitask(struct db *d, const struct storage_run_create_request *q,
@@ -569,7 +592,7 @@ run_multitask(struct db *d, const struct storage_run_create_request *q,
 		    STORAGE_PENDING_MAX);
 	if (q->multitask_strategy == NULL ||
 	    run_is(q->multitask_strategy, "enqueue"))
-		return 0;
+		return run_answers(d, q, e);
 	for (i = 0; i < active.rows.n; i++)
 		if (run_cancel_tree(d, &active.rows.v[i], q->multitask_strategy,
 			"a later run of its thread", &made->stop, &made->ended,

@@ -424,14 +424,17 @@ struct storage_texts {
  *	rollback	those are cancelled and deleted with what they stored
  * With an idempotency_key a second request with the same body_digest is
  * answered by the first one's run; with another, ERR_CONFLICT; "recall" makes
- * none, where the key is new it is ERR_NOT_FOUND.  A child (parent_run_id)
+ * none, where the key is new it is ERR_NOT_FOUND.  answers: a JSON list of
+ * interrupts; one that another run of the thread, not yet over, answers by the
+ * "answers" of its kwargs is ERR_CONFLICT, unless multitask_strategy cancels
+ * that one.  A child (parent_run_id)
  * needs the fence of its parent's attempt.
  */
 #define STORAGE_REQUEST_run_create(T, N, B, S, L) \
 	T(tenant) T(thread_id) T(run_id) T(assistant_id) T(kwargs) \
 	T(metadata) T(thread_metadata) T(multitask_strategy) \
 	T(if_not_exists) N(after_ms) N(temporary) N(retries) N(wall_ms) \
-	T(idempotency_key) T(body_digest) N(recall) \
+	T(idempotency_key) T(body_digest) N(recall) T(answers) \
 	T(parent_run_id) N(parent_fence) N(queue_max)
 /* thread_id, here and below: NULL is any. */
 #define STORAGE_REQUEST_run_get(T, N, B, S, L) \

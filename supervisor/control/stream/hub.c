@@ -267,6 +267,12 @@ hub_create(const struct hub_options *o, struct hub **ret, struct err *e)
 	return 0;
 }
 
+struct pulse *
+hub_pulse(struct hub *h)
+{
+	return h->pulse;
+}
+
 void
 hub_destroy(struct hub *h)
 {

@@ -64,6 +64,10 @@ must_check int hub_create(const struct hub_options *o, struct hub **ret,
     struct err *e);
 void hub_destroy(struct hub *h); /* nobody follows any more */
 
+/* The signs of life of all who wait for something; the hub's. */
+struct pulse;
+struct pulse *hub_pulse(struct hub *h);
+
 /* For tests and /metrics. */
 struct hub_counts {
 	size_t cached_bytes;

@@ -1,9 +1,14 @@
 #!/usr/bin/env python3
-"""AU-04 and AU-05 of the battery: keys that are none, by the thousand, and one
-that is revoked.
+"""AU-01, AU-04 and AU-05 of the battery: keys that are none, by the thousand,
+tokens of other services, and a key that is revoked.
 """
 
+import base64
+import hashlib
+import hmac
 import http.client
+import itertools
+import json
 import secrets
 import socket
 import sys
@@ -124,6 +129,101 @@ def au_04_a_revoked_key_ends_soon(w):
         wait_until(lambda: user.get(NOWHERE).status == 401, 3,
                    "a revoked key that is refused")
         equal(Client(d, d.key).get(NOWHERE).status, 404)
+
+# ---- AU-01 -----------------------------------------------------------------
+
+def part(value):
+    text = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
+
+
+def token(head, key=b"", signature=None):
+    """A JWT that says what its bearer would like to be."""
+    text = part(head) + "." + part({
+        "sub": "root", "tenant": "default", "role": "operator",
+        "aud": "warder", "exp": 4102444800})
+    if signature is None:
+        signature = part(hmac.new(key, text.encode(),
+                                  hashlib.sha256).digest())
+    return f"{text}.{signature}"
+
+
+PUBLIC = (b"-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"
+          b"\n-----END PUBLIC KEY-----\n")
+
+
+def tokens():
+    """What readers of tokens have taken for good, by what is wrong with it."""
+    for none in ("none", "None", "NONE", "nOnE", ""):
+        for signature in ("", "AA"):
+            yield f"alg {none!r}, signed {signature!r}", \
+                token({"alg": none, "typ": "JWT"}, signature=signature)
+    yield "no alg", token({"typ": "JWT"}, signature="")
+    for key in (PUBLIC, PUBLIC.strip(), b"", b"\0"):
+        yield f"HS256 by {key[:20]!r}", token({"alg": "HS256"}, key)
+    rsa = {"kty": "RSA", "n": part(b"\xff" * 256), "e": "AQAB"}
+    ec = {"kty": "EC", "crv": "P-256", "x": part(b"\1" * 32),
+          "y": part(b"\2" * 32)}
+    for head in ({"alg": ["none", "HS256"]}, {"alg": None}, {"alg": 0},
+                 {"jwk": rsa}, {"alg": "ES256", "jwk": rsa},
+                 {"alg": "RS256", "jwk": ec},
+                 {"alg": "HS256", "crit": ["x"], "x": 1},
+                 {"alg": "HS256", "crit": []},
+                 {"alg": "RS256", "jku": "http://127.0.0.1:1/keys"},
+                 {"alg": "RS256", "x5u": "file:///etc/passwd"},
+                 {"alg": "RS256", "x5c": [part(b"0")]},
+                 {"alg": "HS256", "kid": "../../../../dev/null"},
+                 {"alg": "HS256", "kid": "/etc/passwd"},
+                 {"alg": "HS256", "kid": "a\0b"},
+                 {"alg": "HS256", "kid": "' OR '1'='1"},
+                 {"alg": "HS256", "kid": "x" * 3000}):
+        yield f"{json.dumps(head)[:60]}", token(head)
+    yield "ES256 signed by zeros", token({"alg": "ES256"},
+                                         signature=part(b"\0" * 64))
+    yield "no part", ""
+    yield "empty parts", ".."
+    yield "five parts", "a.b.c.d.e"
+
+
+@test(modes=("root",))
+def au_01_a_token_that_is_no_key_is_nobody(w):
+    """There are keys and nothing else: whatever a token says, it is none."""
+    with Daemon(w) as d:
+        address = itertools.count()
+
+        def ask(fields):
+            i = next(address)
+            connection = http.client.HTTPConnection(
+                "127.0.0.1", d.port, timeout=60,
+                source_address=(f"127.3.{i // 250}.{1 + i % 250}", 0))
+            connection.request("GET", NOWHERE, headers=fields)
+            got = connection.getresponse()
+            said = (got.status, got.read(), sorted(
+                (k.lower(), v) for k, v in got.getheaders()
+                if k.lower() != "date"))
+            connection.close()
+            return said
+
+        ways = (lambda t: {"x-api-key": t},
+                lambda t: {"authorization": "Bearer " + t},
+                lambda t: {"authorization": "bearer  " + t},
+                lambda t: {"authorization": t},
+                lambda t: {"authorization": "Basic " + t},
+                lambda t: {"cookie": "token=" + t})
+        bad = ask(ways[0]("wdr_" + secrets.token_hex(20)))
+        equal(bad[0], 401, "a key that nobody has")
+        equal(ask({}), bad, "nobody")
+        tried = list(tokens())
+        check(len(tried) > 30, "tokens")
+        for name, text in tried:
+            for i, way in enumerate(ways):
+                equal(ask(way(text)), bad, f"{name}, way {i}")
+        # nor does one open the door for what comes with it
+        for way in ways[:4]:
+            equal(ask(way(d.key + "." + tried[0][1])), bad, "a key and more")
+        # control: a key is taken where it belongs, after all of that
+        for way in ways[:2]:
+            equal(ask(way(d.key))[0], 404, "a good key")
 
 
 if __name__ == "__main__":

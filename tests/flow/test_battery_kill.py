@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""CC-02 and CC-06 of the battery: the service's processes are killed in pairs
-in the middle of requests, and a request is repeated across their deaths under
-one idempotency key.  Every request that was answered has one durable outcome.
+"""CC-02, CC-06, CC-07 and CC-08 of the battery: the service's processes are
+killed in pairs in the middle of requests, a request is repeated across their
+deaths under one idempotency key, the next one has other clocks, or finds runs
+that live.  Every request that was answered has one durable outcome.
 """
 
 import http.client
 import itertools
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -263,6 +265,157 @@ def cc_06_one_key_of_many_at_once(w):
                        key).expect(200).json["run_id"]
             runs = send(d, "GET", f"/threads/{thread}/runs", None).json
             equal([r["run_id"] for r in runs], [got], "runs of one key")
+
+
+# ---- CC-07 -----------------------------------------------------------------
+
+HELD = COUNTED.replace("""    for i in range(15):
+        run.emit({"pause": i})
+        time.sleep(0.1)
+""", """    while run.store.get(("go",), run.thread_id) is None:
+        time.sleep(0.05)
+""")
+YEARS_MS = 10 * 365 * 86400 * 1000
+
+
+def started(pid):
+    """When, in ticks; None of one that is gone or dead."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii",
+                  errors="replace") as f:
+            fields = f.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+class Clocked(Daemon):
+    """Its monotonic clocks are some seconds behind, by a time namespace."""
+
+    behind = 0
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = self.w.popen(
+                ["unshare", "--time", "--monotonic", str(-self.behind),
+                 "--boottime", str(-self.behind),
+                 os.path.join(os.path.dirname(self.w.program), "..", "sbin",
+                              "warderd"), "--config", self.file, "--state",
+                 self.state], stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL, stderr=log)
+        self.pid = self.process.pid
+        self.wait_ready(30)
+        if self.key is None:
+            self.key = self.verb("keys", "create").expect(0).text.strip()
+
+    def database(self):
+        for folder, _, files in os.walk(self.state):
+            if "warder.db" in files:
+                return os.path.join(folder, "warder.db")
+        raise OSError("no database")
+
+    def move_leases(self, ms):
+        """As a wall clock that was set meanwhile makes them: how many."""
+        path = self.database()
+        owner = os.stat(path)
+        db = sqlite3.connect(path)
+        with db:
+            n = db.execute("UPDATE lease SET until_at = until_at + ?",
+                           (ms,)).rowcount
+        db.close()
+        for name in (path, path + "-wal", path + "-shm"):
+            if os.path.exists(name):
+                os.chown(name, owner.st_uid, owner.st_gid)
+        return n
+
+
+def go(d, thread):
+    send(d, "PUT", "/store/items", {"namespace": ["go"], "key": thread,
+                                    "value": {}}).expect(204)
+
+
+def held(d, thread):
+    """Its step is in the journal, and it waits for its "go"."""
+    wait_until(lambda: (send(d, "GET", f"/threads/{thread}/state", None)
+                        .json["values"] or {}).get("log") == ["two"], 60,
+               "the node behind a step")
+
+
+def cut(d):
+    """Both at once: control has no time to give its leases back."""
+    control = d.control()
+    os.kill(control, signal.SIGSTOP)
+    d.kill()
+    kill(control)
+    wait_until(lambda: started(control) is None, 30, "control's end")
+
+
+def is_behind(d):
+    """By how much the clock of warder-control is."""
+    with open(f"/proc/{d.control()}/timens_offsets", encoding="ascii") as f:
+        return -int(f.read().split()[1])
+
+
+@test(modes=("root",))
+def cc_07_clocks_that_begin_anew(w):
+    """As after a boot and back, with leases that end in years and ones that
+    ended years ago: each run goes on at once, and only once."""
+    with Clocked(w) as d:
+        d.agent("held", HELD)
+        most = int(time.monotonic()) - 5
+        for behind, moved in ((most, YEARS_MS), (0, YEARS_MS),
+                              (most // 2, -YEARS_MS), (0, -YEARS_MS)):
+            what = f"{d.behind} to {behind} s, leases moved by {moved} ms"
+            equal(is_behind(d), d.behind, what)
+            thread, later = str(uuid.uuid4()), str(uuid.uuid4())
+            body = {"assistant_id": "held", "input": {},
+                    "if_not_exists": "create"}
+            run = send(d, "POST", f"/threads/{thread}/runs", body
+                       ).expect(200).json["run_id"]
+            waits = send(d, "POST", f"/threads/{later}/runs",
+                         dict(body, after_seconds=2)
+                         ).expect(200).json["run_id"]
+            go(d, later)
+            held(d, thread)
+            cut(d)
+            check(d.move_leases(moved) >= 1, f"{what}: no lease")
+            d.behind = behind
+            d.start()
+            equal(is_behind(d), behind, what)
+            go(d, thread)
+            for each in ((thread, run), (later, waits)):
+                judge(d, *each, what)
+                equal(noted(d, each[0], "one"), 1, f"{what}: how often")
+        wait_until(lambda: not inits(d), 15, "no jail is left")
+
+
+# ---- CC-08 -----------------------------------------------------------------
+
+@test(modes=("root",))
+def cc_08_runs_that_live_end_with_warderd_and_go_on(w):
+    """Nothing of a jail outlives it; what was live is tried again, once."""
+    with Daemon(w) as d:
+        d.agent("held", HELD)
+        threads = [str(uuid.uuid4()) for _ in range(3)]
+        runs = [send(d, "POST", f"/threads/{t}/runs", {
+            "assistant_id": "held", "input": {},
+            "if_not_exists": "create"}).expect(200).json["run_id"]
+                for t in threads]
+        for t in threads:
+            held(d, t)
+        live = {pid: started(pid) for pid in inits(d)}
+        check(len(live) >= 3 and all(live.values()), f"live: {live}")
+        kill_warderd(d)
+        d.process.popen.wait(10)
+        wait_until(lambda: all(started(pid) != at
+                               for pid, at in live.items()), 15,
+                   "no process of a jail")
+        d.start()
+        for t, run in zip(threads, runs):
+            go(d, t)
+            judge(d, t, run, "a run that was live")
+            equal(noted(d, t, "one"), 1, "how often it was done")
+        wait_until(lambda: not inits(d), 15, "no jail is left")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""MT-01, MT-02, AU-07, HD-04 and HD-05 of the battery, over the table of
+"""MT-01, MT-02, MT-05, AU-07, HD-04 and HD-05 of the battery, over the table of
 routes of a running service with two tenants.
 
 The table is the service's own (/openapi.json, whose rows are those of
@@ -297,6 +297,80 @@ def mt_02_a_thread_of_every_run_is_followed_by_its_own_alone(w):
         wait_until(lambda: t.mark in json.dumps(next(stream).data), 10,
                    "the owner's event")
         stream.close()
+
+
+# ---- MT-05 -----------------------------------------------------------------
+
+KEEPS = """
+import os, warder
+
+PLACES = ["/tmp", "/var/tmp", "/dev/shm", "/workspace", "/agent",
+          "/agent/__pycache__", os.path.expanduser("~"), "."]
+
+@warder.agent
+def main(run):
+    mark, kept, found = run.input["mark"], [], []
+    for place in filter(os.path.isdir, PLACES):
+        found += [n for n in os.listdir(place) if n.startswith("kept-")]
+    for place in PLACES:
+        try:
+            with open(os.path.join(place, "kept-" + mark), "x") as f:
+                f.write(mark)
+            kept.append(place)
+        except OSError:
+            pass
+    found += [i.key for i in run.store.search(("kept",))]
+    run.store.put(("kept",), "kept-" + mark, {"mark": mark})
+    return {"kept": kept, "found": found}
+
+main.serve()
+"""
+
+
+@test(modes=("root",))
+def mt_05_what_is_the_same_is_not_shared(w):
+    """The same bytes and the same keys, of two tenants."""
+    with Daemon(w, TWO) as d:
+        t = Tenants(d)
+        mine = d.key
+        made = {}
+        for who in (t.user, t.other):
+            d.key = who.key
+            made[who] = d.agent("keeps", KEEPS)
+        d.key = mine
+        equal([m["version"] for m in made.values()], [1, 1], "versions")
+        # a request that is remembered is its tenant's
+        thread, key = str(uuid.uuid4()), {"idempotency-key": "same"}
+        body = {"assistant_id": "keeps", "input": {"mark": "later"},
+                "if_not_exists": "create", "after_seconds": 3600}
+        runs = {}
+        for who in (t.user, t.other):
+            path = f"/threads/{thread}/runs"
+            got = who.post(path, body, headers=key)
+            if who is t.other:
+                # a thread's name that is taken is not told by the memory
+                check(got.status in (200, 404, 409), got.status)
+                path = f"/threads/{uuid.uuid4()}/runs"
+                got = who.post(path, body, headers={"idempotency-key": "own"})
+            runs[who] = got.expect(200).json["run_id"]
+            equal(who.post(path, body, headers=key if who is t.user else
+                           {"idempotency-key": "own"}
+                           ).expect(200).json["run_id"], runs[who],
+                  "its own request, remembered")
+            got = who.post(path, dict(body, metadata={"a": 1}),
+                           headers=key if who is t.user else
+                           {"idempotency-key": "own"})
+            got.expect(409)
+        check(runs[t.user] != runs[t.other], "a run of two tenants")
+        # what a run leaves is nobody else's, where the same program finds it
+        for who, mark in ((t.user, "a"), (t.other, "b"), (t.user, "c")):
+            got = who.post("/runs/wait", {
+                "assistant_id": "keeps", "input": {"mark": mark}}
+                ).expect(200).json
+            check("/tmp" in got["kept"], got)
+            # control: the store of the tenant is the way to keep something
+            equal(got["found"], ["kept-a"] if mark == "c" else [],
+                  f"what {mark} found")
 
 
 # ---- AU-07 -----------------------------------------------------------------

@@ -660,7 +660,8 @@ disk_revive(void)
 		disk_path(path, kept[i].name);
 		f = disk_file_of(path, kept[i].name);
 		disk_keep_size(f, kept[i].file->size);
-		memcpy(f->disk, kept[i].file->disk, f->size);
+		if (f->size > 0)
+			memcpy(f->disk, kept[i].file->disk, f->size);
 	}
 	disk_keep_names(disk.npending);
 	disk.dead = 0;

@@ -549,6 +549,28 @@ run_active(struct db *d, const char *tenant, const char *thread_id,
 	    record_run(), &ret->rows, e);
 }
 
+/* What was asked when the client's thread was read may have its answer now. */
+static int
+run_still_asked(struct db *d, const struct storage_run_create_request *q,
+    struct err *e)
+{
+	int64_t n;
+
+	if (q->answers == NULL)
+		return 0;
+	if (db_number(d,
+		"SELECT EXISTS (SELECT 1 FROM json_each(:answers) AS a"
+		" WHERE a.value NOT IN (SELECT json_extract(i.value, '$.id')"
+		" FROM thread AS t, json_each(t.interrupts) AS task,"
+		" json_each(task.value) AS i WHERE t.tenant = :tenant"
+		" AND t.thread_id = :thread_id))",
+		&n, e) == -1)
+		return -1;
+	return n == 0 ? 0
+		      : err_set(e, ERR_INVALID,
+			    "this interrupt waits for no answer any more");
+}
+
 /* A question has one answer: whoever comes second hears it from here, as a
  * run that finds nothing asked could only fail. */
 static int
@@ -708,7 +730,7 @@ run_make(struct db *d, const struct storage_run_create_request *q,
 	r->graph_id = a.graph_id;
 	if (run_policy(d, q, r, e) == -1 ||
 	    run_thread(d, q, r->thread_id, e) == -1 ||
-	    run_child(d, q, r, e) == -1 ||
+	    run_still_asked(d, q, e) == -1 || run_child(d, q, r, e) == -1 ||
 	    run_multitask(d, q, r->thread_id, made, e) == -1 ||
 	    run_queue(d, q, e) == -1 || run_insert(d, q, r, e) == -1 ||
 	    run_thread_busy(d, r, e) == -1 || run_remember(d, q, r, e) == -1)

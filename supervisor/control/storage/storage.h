@@ -425,10 +425,10 @@ struct storage_texts {
  * With an idempotency_key a second request with the same body_digest is
  * answered by the first one's run; with another, ERR_CONFLICT; "recall" makes
  * none, where the key is new it is ERR_NOT_FOUND.  answers: a JSON list of
- * interrupts; one that another run of the thread, not yet over, answers by the
- * "answers" of its kwargs is ERR_CONFLICT, unless multitask_strategy cancels
- * that one.  A child (parent_run_id)
- * needs the fence of its parent's attempt.
+ * interrupts; one that the thread does not wait for any more is ERR_INVALID,
+ * one that another run of the thread, not yet over, answers by the "answers"
+ * of its kwargs ERR_CONFLICT, unless multitask_strategy cancels that one.
+ * A child (parent_run_id) needs the fence of its parent's attempt.
  */
 #define STORAGE_REQUEST_run_create(T, N, B, S, L) \
 	T(tenant) T(thread_id) T(run_id) T(assistant_id) T(kwargs) \

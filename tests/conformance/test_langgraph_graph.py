@@ -21,7 +21,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "flow"))
 
 from daemon import Daemon  # noqa: E402
-from flow import (TOP, Failed, Skip, check, equal,  # noqa: E402
+from flow import (TOP, Failed, Skip, check, equal, holds,  # noqa: E402
                   main, patience, test, wait_until)
 
 FILES = os.path.join(HERE, "langgraph", "graph")
@@ -136,6 +136,23 @@ class Graph:
                 for s in self.d.api("GET", "/threads/" + self.thread(name) +
                                     "/history?limit=100")[1]]
 
+    def update(self, call):
+        """None, or why it was refused."""
+        body = {"values": call["update"]}
+        if "as_node" in call:
+            body["as_node"] = call["as_node"]
+        path = f"/threads/{self.thread(call['thread'])}"
+        states = self.d.api("GET", path + "/history?limit=100")[1]
+        if call["before"] > 0:
+            body["checkpoint"] = states[call["before"]]["checkpoint"]
+        status, said = self.d.api("POST", path + "/state", body)
+        if status == 422:
+            return said["detail"]
+        equal(status, 200, f"{call}: {said}")
+        newest = self.state(call["thread"])["checkpoint"]
+        equal(said["checkpoint"]["checkpoint_id"], newest["checkpoint_id"])
+        return None
+
     def wait(self, name, **body):
         return self.d.api("POST", f"/threads/{self.thread(name)}/runs/wait",
                           dict(body, assistant_id="graph"))[1]
@@ -153,7 +170,14 @@ def scenario(f):
 def same(g, calls):
     """Each call streams, and leaves, what LangGraph's does."""
     for call, wanted in zip(calls, reference(calls)):
-        events = g.stream(call)
+        events = []
+        if "update" in call:
+            refused = g.update(call)
+            equal(refused is None, wanted["refused"] is None,
+                  f"{call}: {refused}, {wanted['refused']}")
+            holds(refused or "", (wanted["refused"] or "")[:80])
+        else:
+            events = g.stream(call)
         check(not [e for e in events if e[1] == "error"], events)
         shown = [e for e in events if e[1] not in ("metadata", "end")]
         for got, one in zip(shown, wanted["events"]):
@@ -291,6 +315,76 @@ def forked_from_a_checkpoint(d, g):
     said = g.wait("x", command={"resume": "yes"})
     equal(said.get("log"), ["line", "ask yes", "after", "last"],
           str(said))
+
+
+def change(thread, update, before=0, **more):
+    return dict(more, thread=thread, update=update, before=before)
+
+
+@scenario
+def changed_by_people(d, g):
+    """Reducers, as_node, forks, what is refused: as update_state does it."""
+    same(g, [
+        {"thread": "u", "input": {"way": "ask", "log": ["u"]},
+         "modes": ["updates"]},
+        # the question is still asked, of a state that has changed
+        change("u", {"log": ["edited"], "count": 7}),
+        change("u", {"log": ["as ask"]}, as_node="ask"),
+        change("u", {"log": ["nobody"]}, as_node="nobody"),
+        change("u", {"nonsense": 1}, as_node="after"),
+        {"thread": "u", "input": None, "modes": ["updates"]},
+        # a state before, and a way that was not gone
+        change("u", {"way": "store"}, before=1),
+        change("u", {"way": "store", "log": ["fork"]}, as_node="__start__",
+               before=2),
+        {"thread": "u", "input": None, "modes": ["updates"]},
+        # nothing but the tasks goes
+        change("u", None, as_node="__end__"),
+        change("u", None),
+        # several at once
+        {"thread": "v", "input": {"way": "fan", "log": []},
+         "modes": ["updates"]},
+        change("v", {"log": ["a list"]}, as_node="fan"),
+    ])
+
+
+@scenario
+def a_large_state_is_changed(d, g):
+    g.wait("lb", input={"way": "big", "log": []}, interrupt_before=["measure"])
+    equal(g.update(change("lb", {"log": ["small"]}, as_node="big")), None)
+    at = g.state("lb")
+    equal((len(at["values"]["big"]), at["values"]["log"], at["next"]),
+          (3000000, ["small"], ["measure"]))
+    equal(g.update(change("lb", {"big": "x" * 100000}, as_node="big")), None)
+    equal(g.wait("lb", input=None)["count"], 100000)
+
+
+@scenario
+def supersteps_and_inner_states(d, g):
+    status, made = d.api("POST", "/threads", {
+        "metadata": {"graph_id": "graph"}, "supersteps": [
+            {"updates": [{"values": {"way": "ask", "log": ["one"]},
+                          "as_node": "__start__"}]},
+            {"updates": [{"values": {"log": ["two"]}, "as_node": "line"}]}]})
+    equal(status, 200, made)
+    g.threads["w"] = made["thread_id"]
+    equal([h[:4] for h in g.history("w")][0],
+          [{"way": "ask", "log": ["one", "two"], "messages": []}, ["ask"],
+           "update", 1])
+    said = g.wait("w", input=None)
+    check("__interrupt__" in said, said)
+    equal(g.wait("w", command={"resume": "yes"})["log"],
+          ["one", "two", "ask yes", "after", "last"])
+    # of a graph inside the graph
+    g.wait("n", input={"way": "inner", "log": []})
+    path = f"/threads/{g.thread('n')}/state"
+    (task,) = d.api("GET", path + "?subgraphs=true")[1]["tasks"]
+    status, said = d.api("POST", path, {
+        "values": {"log": ["inner edited"]},
+        "checkpoint": task["state"]["checkpoint"]})
+    equal(status, 200, said)
+    (task,) = d.api("GET", path + "?subgraphs=true")[1]["tasks"]
+    equal(task["state"]["values"]["log"], ["inner one", "inner edited"])
 
 
 @scenario

@@ -483,6 +483,215 @@ def a_tenant_has_its_share_of_places_and_a_bounded_queue(w):
               ["interrupted", "running", "pending", "pending"])
 
 
+# Two channels: "log" grows, "big" is larger than a message and put once.
+KEEPS = """
+import base64, hashlib, json, time, uuid
+from warder.agent import Agent
+
+WRONG = {
+    "no versions": {"versions": {}},
+    "an id of its parent": {"checkpoint_id": None},
+    "no id": {"checkpoint_id": "here"},
+    "no blob": {"channels": [{"name": "log", "version": "9", "type": "json",
+                              "blob": "0" * 64}]},
+    "no base64": {"data": "%%%"},
+    "too many values": {"values": None, "values_blob": "many"},
+}
+
+class Keeps(Agent):
+    keeps_state = True
+
+    def __init__(self):
+        super().__init__(lambda run: None)
+
+    @staticmethod
+    def load(said, request, name):
+        for c in said.get("channels") or ():
+            if c["name"] != name:
+                continue
+            data = base64.b64decode(c.get("data") or "")
+            while "blob" in c and len(data) < c["size"]:
+                data += base64.b64decode(request("blob.get", {
+                    "digest": c["blob"], "offset": len(data)})["data"])
+            return json.loads(data)
+        return None
+
+    @staticmethod
+    def blob(data, request):
+        digest = hashlib.sha256(data).hexdigest()
+        request("blob.put", {"digest": digest, "size": len(data),
+                "offset": 0, "data": base64.b64encode(data).decode()})
+        return digest
+
+    def put(self, base, log, request, source):
+        versions = dict(base.get("versions") or {})
+        channels = []
+        if "big" not in versions:
+            data = json.dumps("x" * 200000).encode()
+            channels.append({"name": "big", "version": "1", "type": "json",
+                             "blob": self.blob(data, request)})
+            versions["big"] = "1"
+        versions["log"] = str(int(versions.get("log", "0")) + 1)
+        channels.append({"name": "log", "version": versions["log"],
+                         "type": "json", "data": base64.b64encode(
+                             json.dumps(log).encode()).decode()})
+        step = (base.get("metadata") or {}).get("step", -2) + 1
+        kept = self.load(base, request, "big") or "x" * 200000
+        return {"checkpoint_id": str(uuid.uuid4()), "ns": "", "type": "json",
+                "parent_id": base.get("checkpoint_id"), "data": "e30=",
+                "versions": versions, "channels": channels,
+                "metadata": {"source": source, "step": step, "parents": {},
+                             "warder": "forged", "run_id": "forged"},
+                "values": {"log": log, "big": len(kept)},
+                "next": [], "tasks": [], "interrupts": []}
+
+    def start(self, run):
+        base = run.request("checkpoint.get", {"channels": True})
+        log = self.load(base, run.request, "log") or []
+        while run.input.get("waits") and not run.cancelled:
+            time.sleep(0.05)
+        run.request("checkpoint.put", self.put(
+            base, log + [run.input.get("log")], run.request, "loop"))
+
+    def update_own(self, params, request):
+        base = params.get("checkpoint") or {}
+        log = self.load(base, request, "log") or []
+        wrong = {}
+        for u in params["updates"]:
+            values = u["values"] or {}
+            for v in values if isinstance(values, list) else [values]:
+                time.sleep(v.get("sleep", 0))
+                wrong = WRONG.get(v.get("wrong"), wrong)
+                if v.get("asks"):
+                    request("store.batch", {"ops": []})
+                if "log" in v:
+                    log = log + [[u.get("as_node"), v["log"]]]
+        made = dict(self.put(base, log, request, "update"), **wrong)
+        made["checkpoint_id"] = made["checkpoint_id"] or base["checkpoint_id"]
+        if "values_blob" in wrong:
+            many = json.dumps({"log": [0] * 140000}).encode()
+            made["values_blob"] = self.blob(many, request)
+        return made
+
+Keeps().serve()
+"""
+
+
+def change(d, thread, values, **more):
+    return d.api("POST", f"/threads/{thread}/state",
+                 dict(more, values=values))
+
+
+@test(modes=("root",))
+def what_an_agent_keeps_by_itself_is_changed_by_it(w):
+    with Daemon(w) as d:
+        d.agent("keeps", KEEPS)
+        thread = thread_of(d)
+        wait(d, thread, "keeps", input={"log": "ran"})
+        before = state(d, thread)
+        equal(before["values"], {"log": ["ran"], "big": 200000})
+        status, made = change(d, thread, {"log": "edited"}, as_node="me")
+        equal(status, 200, made)
+        now = state(d, thread)
+        # the channel that was not put again is still there
+        equal(now["values"],
+              {"log": ["ran", ["me", "edited"]], "big": 200000})
+        equal(now["checkpoint"]["checkpoint_id"],
+              made["checkpoint"]["checkpoint_id"])
+        equal(now["parent_checkpoint"]["checkpoint_id"],
+              before["checkpoint"]["checkpoint_id"])
+        meta = now["metadata"]
+        equal((meta["source"], meta["step"], meta["as_node"]),
+              ("update", before["metadata"]["step"] + 1, "me"))
+        # whose it is, the agent does not say
+        equal(meta["warder"], before["metadata"]["warder"])
+        check("forged" not in json.dumps(meta), meta)
+        # a run goes on from there, and so does a fork of what was before
+        wait(d, thread, "keeps", input={"log": "again"})
+        equal(state(d, thread)["values"]["log"],
+              ["ran", ["me", "edited"], "again"])
+        status, made = change(d, thread, [{"log": 1}, {"log": 2}],
+                              checkpoint=before["checkpoint"])
+        equal(status, 200, made)
+        equal(state(d, thread)["values"]["log"],
+              ["ran", [None, 1], [None, 2]])
+        # nothing is changed: the agent's own copy
+        equal(change(d, thread, None)[0], 200)
+        equal(state(d, thread)["values"]["log"],
+              ["ran", [None, 1], [None, 2]])
+        equal(len(history(d, thread)), 5)
+
+
+@test(modes=("root",))
+def what_an_agent_says_wrong_of_its_state_changes_nothing(w):
+    with Daemon(w) as d:
+        d.agent("keeps", KEEPS)
+        thread = thread_of(d)
+        wait(d, thread, "keeps", input={"log": "ran"})
+        before = history(d, thread)
+        for wrong, said in (("no versions", "no channels"),
+                            ("an id of its parent", "the one before"),
+                            ("no id", "UUID"), ("no blob", "no blob 000"),
+                            ("no base64", "base64"),
+                            ("too many values", "the values")):
+            status, answer = change(d, thread, {"log": "x", "wrong": wrong})
+            equal(status, 422, f"{wrong}: {answer}")
+            holds(json.dumps(answer), said)
+        status, answer = change(d, thread, {"log": "x", "asks": True})
+        equal(status, 422, answer)
+        holds(answer["detail"], "no run")
+        equal(history(d, thread), before)
+        equal(change(d, thread, {"log": "x"})[0], 200)
+
+
+@test(modes=("root",))
+def a_run_and_a_change_of_its_state_do_not_undo_each_other(w):
+    with Daemon(w) as d:
+        d.agent("keeps", KEEPS)
+        thread = thread_of(d)
+        wait(d, thread, "keeps", input={"log": "ran"})
+        run = begin(d, thread, "keeps", input={"waits": True})
+        d.wait_status(run, "running")
+        status, said = change(d, thread, {"log": "busy"})
+        equal((status, said["detail"]), (409, "Thread is busy"))
+        d.verb("runs", "cancel", run).expect(0)
+        d.wait_status(run, "interrupted")
+        wait(d, thread, "keeps", input={"log": "idle"})
+        # one that comes while the agent thinks: before, behind, or not at all
+        log = state(d, thread)["values"]["log"]
+        slow = subprocess.Popen(
+            ["curl", "-s", "-H", "x-api-key: " + d.key, "-H",
+             "content-type: application/json", "-d", json.dumps(
+                 {"values": {"log": "slow", "sleep": 1}}),
+             f"http://127.0.0.1:{d.port}/threads/{thread}/state"],
+            stdout=subprocess.PIPE)
+        wait(d, thread, "keeps", input={"log": "meanwhile"})
+        said = json.loads(slow.communicate(timeout=60)[0])
+        slow = [[None, "slow"]] if "checkpoint" in said else []
+        if not slow:
+            equal(said["detail"], "Thread is busy")
+        found = state(d, thread)["values"]["log"]
+        check(found in (log + ["meanwhile"] + slow,
+                        log + slow + ["meanwhile"]), (said, found))
+
+
+@test(modes=("root",))
+def the_first_state_is_the_agents_own_as_well(w):
+    with Daemon(w) as d:
+        d.agent("keeps", KEEPS)
+        status, made = d.api("POST", "/threads", {
+            "metadata": {"graph_id": "keeps"}, "supersteps": [
+                {"updates": [{"values": {"log": 1}, "as_node": "a"},
+                             {"values": {"log": 2}, "as_node": "b"}]},
+                {"updates": [{"values": {"log": 3}}]}]})
+        equal(status, 200, made)
+        thread = made["thread_id"]
+        equal([h["values"]["log"] for h in history(d, thread)],
+              [[["a", 1], ["b", 2], [None, 3]], [["a", 1], ["b", 2]]])
+        wait(d, thread, "keeps", input={"log": "ran"})
+        equal(state(d, thread)["values"]["log"][-2:], [[None, 3], "ran"])
+
+
 @test(modes=("root",))
 def what_cannot_be_said_is_not_left_out(w):
     with Daemon(w) as d:

@@ -2,14 +2,15 @@
  * fuzz_graph.c: what an agent says of checkpoints of its own.
  *
  * Lines, each a message's parameters: checkpoint.put, checkpoint.writes,
- * blob.put or blob.get by its first byte.  What is read points into the
+ * blob.put, blob.get, or the checkpoint of a state.update's answer by its first
+ * byte.  What is read points into the
  * message, or into blobs that are whole.
  */
 #include <assert.h>
 #include <string.h>
 
 #include "agent_rpc.h"
-#include "supervisor/control/agent/graph.h"
+#include "supervisor/control/agent/own.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -61,6 +62,35 @@ put_one(const json_t *params, struct blobs *b)
 	graph_drop(params, b);
 }
 
+/* Where it comes to lie, and whose it is, is not the agent's to say. */
+static void
+own_one(const json_t *answer, struct blobs *b)
+{
+	static const struct storage_checkpoint base = {
+		.checkpoint_id = "01a1ffb2-a183-7083-b819-8197d81d987d",
+	};
+	const struct own_place place = { "a thread", "inner", &base };
+	struct storage_checkpoint_put_request q = { 0 };
+	autojson *metadata = NULL;
+	autograph t = { 0 };
+	struct err e;
+	size_t i;
+
+	if (own_read(answer, &place, b, &t, &q, &e) == -1)
+		return;
+	assert(q.thread_id == place.thread_id && q.ns == place.ns);
+	assert(strcmp(q.parent_id, base.checkpoint_id) == 0);
+	assert(strcmp(q.checkpoint_id, base.checkpoint_id) != 0);
+	assert(q.run_id == NULL && q.tenant == NULL && q.metadata == NULL);
+	read_bytes(&q.data);
+	for (i = 0; i < q.channels.n; i++)
+		read_bytes(&q.channels.v[i].data);
+	read_writes(q.writes.v, q.writes.n);
+	metadata = own_metadata(&t);
+	assert(json_object_get(metadata, "warder") == NULL);
+	assert(json_object_get(metadata, "run_id") == NULL);
+}
+
 static void
 write_one(const json_t *params, struct blobs *b)
 {
@@ -97,6 +127,8 @@ one(char what, const uint8_t *p, size_t n, struct blobs *b)
 		put_one(params, b);
 	else if (what == 'w')
 		write_one(params, b);
+	else if (what == 'o')
+		own_one(params, b);
 	else
 		blob_one(params, b,
 		    what == 'b' ? graph_blob_put : graph_blob_get);

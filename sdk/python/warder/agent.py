@@ -80,6 +80,16 @@ class Agent:
             values = merged(self.reducers, values, update)
         return {"values": values}
 
+    def update_own(self, params, request):
+        """The parameters of the checkpoint.put that an update comes to.
+
+        Asked of those that keep their state by themselves.  params has
+        thread_id, ns, checkpoint (what is changed; missing: nothing is there)
+        and updates, a list of {values, as_node}; request() may be asked for
+        blob.get and blob.put alone.
+        """
+        raise NotImplementedError("this agent's state cannot be changed")
+
 
 def agent(fn=None, **options):
     """@agent, or @agent(reducers={…}, nodes=[…])."""
@@ -120,7 +130,7 @@ class Conversation:
         method, params, number = self.command
         handler = {"run.start": self.run_start,
                    "graph.describe": lambda _: self.agent.describe(),
-                   "state.update": self.agent.update}.get(method)
+                   "state.update": self.state_update}.get(method)
         if handler is None:
             self.fail(number, UNKNOWN_METHOD, "no such method")
             return
@@ -135,6 +145,12 @@ class Conversation:
                       {"error": type(e).__name__})
             return
         self.connection.send({"id": number, "result": result})
+
+    def state_update(self, params):
+        if self.agent.keeps_state and "updates" in params:
+            return {"checkpoint": self.agent.update_own(
+                params, self.connection.request)}
+        return self.agent.update(params)
 
     def run_start(self, params):
         self.run = Run(self.connection, params, self.agent.reducers,

@@ -32,10 +32,11 @@ from langgraph.checkpoint.base import (WRITES_IDX_MAP, BaseCheckpointSaver,
                                        get_checkpoint_metadata)
 from langgraph.store.base import (BaseStore, GetOp, Item, ListNamespacesOp,
                                   PutOp, SearchItem, SearchOp)
-from langgraph.types import Command, Interrupt, Send
+from langgraph.types import Command, Interrupt, Send, StateUpdate
 
 from .agent import Agent
 from .run import Cancelled
+from .store import Store
 
 INLINE = 64 * 1024  # bytes of a channel within a message
 TOTAL = 400 * 1024  # of all channels of one message
@@ -177,7 +178,6 @@ class Saver(BaseCheckpointSaver):
         self.project = project
         # bytes in chunks are there for one request, whoever makes it
         self._lock = threading.RLock()
-        self.has_put = False  # of the thread's own graph
 
     # -- reading
 
@@ -303,7 +303,6 @@ class Saver(BaseCheckpointSaver):
             parent_config=None, pending_writes=[])
         self._projected(place, tuple_, params)
         self._request("checkpoint.put", params)
-        self.has_put = self.has_put or ns == ""
         return place
 
     def put_writes(self, config, writes, task_id, task_path=""):
@@ -349,6 +348,53 @@ class Saver(BaseCheckpointSaver):
 
     async def adelete_thread(self, thread_id):
         await asyncio.to_thread(self.delete_thread, thread_id)
+
+
+class Update:
+    """The host of a Saver while a person changes the state.
+
+    It has the one checkpoint that is changed, and keeps the one that is put;
+    the host itself stores that when it has the answer.
+    """
+
+    def __init__(self, request, base):
+        self._request = request
+        self._base = base
+        self._read = {}
+        self.put = None
+
+    def __call__(self, method, params):
+        if method == "checkpoint.get":
+            return self._get(params)
+        if method == "checkpoint.list":
+            return {"checkpoints": []}
+        if method == "checkpoint.put":
+            self.put = dict(params, writes=[])
+        elif method == "checkpoint.writes":
+            self._write(params)
+        elif method == "blob.get":
+            return self._blob(method, params)
+        else:
+            return self._request(method, params)
+        return {}
+
+    def _get(self, params):
+        base = self._base or {}
+        wanted = params.get("checkpoint_id", base.get("checkpoint_id"))
+        return (base if (params["ns"], wanted) ==
+                (base.get("ns"), base.get("checkpoint_id")) else {})
+
+    def _write(self, params):
+        # those of the one before are not kept: it stays as it was
+        if self.put and self.put["checkpoint_id"] == params["checkpoint_id"]:
+            self.put["writes"] += params["writes"]
+
+    def _blob(self, method, params):
+        """The host forgets what was read to its end; it may be read again."""
+        key = (params["digest"], params["offset"])
+        if key not in self._read:
+            self._read[key] = self._request(method, params)
+        return self._read[key]
 
 
 # ---- the store --------------------------------------------------------------
@@ -631,7 +677,33 @@ class GraphAgent(Agent):
         if shown["next"]:
             await asyncio.to_thread(run.stand_still, ident, shown)
         # the host has been shown them
-        return None if saver.has_put else shown["values"]
+        return None
+
+    # -- what people change
+
+    @staticmethod
+    def _changes(graph, values):
+        """A list of objects, one after the other, is what a Command takes."""
+        if (isinstance(values, list) and "__root__" not in graph.channels
+                and all(isinstance(v, dict) for v in values)):
+            return Command(update=[i for v in values for i in v.items()])
+        return values
+
+    def update_own(self, params, request):
+        return asyncio.run(self._update_own(params, request))
+
+    async def _update_own(self, params, request):
+        host = Update(request, params.get("checkpoint"))
+        place = {"thread_id": params["thread_id"],
+                 "checkpoint_ns": params.get("ns") or ""}
+        if params.get("checkpoint"):
+            place["checkpoint_id"] = params["checkpoint"]["checkpoint_id"]
+        config = {"configurable": place}
+        graph, _ = self.bound(host, HostStore(Store(request)), config)
+        await graph.abulk_update_state(config, [[
+            StateUpdate(self._changes(graph, u.get("values")),
+                        u.get("as_node")) for u in params["updates"]]])
+        return host.put
 
     # -- what it is
 

@@ -2,12 +2,14 @@
 
 #include <stdlib.h>
 
+#include "graph.h"
 #include "supervisor/control/storage/uuid.h"
 
 struct ask {
 	const struct jails_host *host;
 	enum agent_command command;
 	json_t *params;
+	struct blobs *blobs; /* NULL: none */
 	ask_fn *fn;
 	void *arg;
 	void *jail;
@@ -75,11 +77,24 @@ static void
 on_request(void *arg, enum agent_method m, const json_t *params,
     struct session_call *call)
 {
-	(void)arg;
-	(void)m;
-	(void)params;
-	session_fail(call, &(struct err){ .code = ERR_CONFLICT,
-			       .msg = "there is no run to do that for" });
+	static int (*const blobs[AGENT_METHOD__MAX])(struct blobs *,
+	    const json_t *, json_t **, struct err *) = {
+		[AGENT_BLOB_PUT] = graph_blob_put,
+		[AGENT_BLOB_GET] = graph_blob_get,
+	};
+	const struct ask *a = arg;
+	autojson *result = NULL;
+	struct err e = { .code = ERR_SYSTEM, .msg = "no memory" };
+
+	if (a->blobs == NULL || a->done || blobs[m] == NULL)
+		(void)err_set(&e, ERR_CONFLICT,
+		    "there is no run to do that for");
+	else if (blobs[m](a->blobs, params, &result, &e) == -1)
+		json_decref(take_ptr(&result));
+	if (result != NULL)
+		session_answer(call, result);
+	else
+		session_fail(call, &e);
 }
 
 static void
@@ -163,8 +178,8 @@ static const struct jails_owner owner_ops = {
 
 int
 ask_start(const struct jails_host *h, const char *tenant, const char *digest,
-    enum agent_command c, const json_t *params, ask_fn *fn, void *arg,
-    struct ask **ret, struct err *e)
+    enum agent_command c, const json_t *params, struct blobs *b, ask_fn *fn,
+    void *arg, struct ask **ret, struct err *e)
 {
 	struct ask *a = calloc(1, sizeof(*a));
 	char id[UUID_SIZE];
@@ -178,6 +193,7 @@ ask_start(const struct jails_host *h, const char *tenant, const char *digest,
 		return err_set(e, ERR_SYSTEM, "memory for a question");
 	*a = (struct ask){ .host = h,
 		.command = c,
+		.blobs = b,
 		.fn = fn,
 		.arg = arg,
 		.params = json_incref((json_t *)(uintptr_t)params) };

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "blobs.h"
 #include "jails.h"
 
 struct ask;
@@ -20,10 +21,14 @@ enum {
 /* Once: the result (borrowed), or NULL and why there is none. */
 typedef void ask_fn(void *arg, const json_t *result, const struct err *e);
 
-/* c: any command but RUN_START; params borrowed.  fn never comes from inside. */
+/*
+ * c: any command but RUN_START; params borrowed.  b: what the agent may get
+ * and put in chunks meanwhile, borrowed until fn has come (NULL: nothing).  fn
+ * never comes from inside.
+ */
 must_check int ask_start(const struct jails_host *h, const char *tenant,
-    const char *digest, enum agent_command c, const json_t *params, ask_fn *fn,
-    void *arg, struct ask **ret, struct err *e);
+    const char *digest, enum agent_command c, const json_t *params,
+    struct blobs *b, ask_fn *fn, void *arg, struct ask **ret, struct err *e);
 
 /* Nobody wants to know any more; fn does not come. */
 void ask_cancel(struct ask *a);

@@ -299,8 +299,10 @@ attempt_succeed(struct attempt *a, json_t *values)
 
 	CRASH_POINT();
 	/* what is shown of its own state may be more than a message holds */
-	if (a->own_state && json_is_null(values))
+	if ((a->own_state || a->own_base) && json_is_null(values)) {
 		values = a->values;
+		a->own_state = 1; /* nothing of ours comes behind it */
+	}
 	a->final = json_is_object(values)
 		       ? json_incref(values)
 		       : json_pack("{s:O}", "output", values);

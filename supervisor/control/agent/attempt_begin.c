@@ -147,6 +147,7 @@ gather_checkpoint(void *arg, const struct storage_checkpoint *c,
 	if (c != NULL && attempt_lives(a)) {
 		json_decref(a->checkpoint);
 		a->checkpoint = attempt_checkpoint_json(c);
+		a->own_base = c->type != NULL;
 		(void)snprintf(a->checkpoint_id, sizeof(a->checkpoint_id), "%s",
 		    c->checkpoint_id);
 	}

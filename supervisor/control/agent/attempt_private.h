@@ -80,6 +80,7 @@ struct attempt {
 	char checkpoint_id[UUID_SIZE]; /* the newest; "": none */
 	int is_put; /* it is this attempt's */
 	int own_state; /* checkpoints are the agent's: none is made of its end */
+	int own_base; /* the checkpoint it began with is the agent's own */
 	struct blobs *blobs;
 	int64_t step; /* of the newest */
 	json_t *interrupts; /* {task id: [{id, value}]}, once asked */

@@ -107,8 +107,8 @@ describe(struct request *r, const struct storage_agent *a)
 		.version = a->version };
 	if (d->tenant == NULL || d->name == NULL ||
 	    ask_start(r->api->jails, a->tenant, a->digest,
-		AGENT_COMMAND_GRAPH_DESCRIBE, params, on_described, d, &ask,
-		&e) == -1)
+		AGENT_COMMAND_GRAPH_DESCRIBE, params, NULL, on_described, d,
+		&ask, &e) == -1)
 		describing_free(d);
 }
 

@@ -7,6 +7,9 @@
  *
  * An agent takes its time, and others change the thread meanwhile: the state
  * that was joined is looked at again before the new one is put behind it.
+ *
+ * An agent that keeps its state by itself is asked once for all updates of a
+ * step, and says what is to be put.
  */
 #include "change.h"
 
@@ -17,6 +20,7 @@
 #include "lookup.h"
 #include "supervisor/control/agent/ask.h"
 #include "supervisor/control/agent/attempt.h"
+#include "supervisor/control/agent/own.h"
 #include "supervisor/control/runs/engine.h"
 #include "supervisor/control/storage/uuid.h"
 
@@ -32,6 +36,10 @@ struct change {
 	unsigned tries;
 	json_t *values; /* as joined so far; NULL: nothing is */
 	int joined; /* all of the step is */
+	int own; /* the agent's: it makes the checkpoint, not its values */
+	int asked; /* an agent was, for this step */
+	json_t *answer; /* that checkpoint; NULL: none */
+	struct blobs *blobs; /* its bytes */
 	int owned; /* it is known whose the state is */
 	char base_id[UUID_SIZE]; /* of the state that it was joined to */
 	char graph[API_ARG_BYTES];
@@ -180,6 +188,8 @@ change_drop(void *state)
 	struct change *c = state;
 
 	json_decref(c->values);
+	json_decref(c->answer);
+	blobs_destroy(c->blobs);
 	json_decref((json_t *)(uintptr_t)c->o.steps);
 	free(c);
 }
@@ -217,6 +227,21 @@ merge(json_t *into, const json_t *from)
 
 static int join(struct change *c, struct err *e);
 
+/* The agent says what is to be put, if the state is its own or is the first
+ * one.  Returns whether it did. */
+static int
+take_answer(struct change *c, const json_t *result)
+{
+	json_t *answer = json_object_get(result, "checkpoint");
+
+	if (!json_is_object(answer) || (!c->own && c->base_id[0] != '\0'))
+		return 0;
+	c->own = 1;
+	c->answer = json_incref(answer);
+	c->joined = 1;
+	return 1;
+}
+
 static void
 on_joined(void *arg, const json_t *result, const struct err *e)
 {
@@ -225,7 +250,11 @@ on_joined(void *arg, const json_t *result, const struct err *e)
 	struct err why;
 	int rc;
 
-	if (!json_is_object(values)) {
+	if (take_answer(c, result)) {
+		ask_base(c);
+		return;
+	}
+	if (c->own || !json_is_object(values)) {
 		(void)err_set(&why, ERR_INVALID,
 		    "the agent does not take these values: %s",
 		    e != NULL ? e->msg : "it answered none");
@@ -263,19 +292,79 @@ as_objects(json_t *values)
 	return list;
 }
 
+/* All of the step's, as an agent that keeps its own state is asked. */
+static json_t *
+own_updates(const struct change *c)
+{
+	const json_t *updates = step_updates(c);
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < json_array_size(updates); i++) {
+		const json_t *update = json_array_get(updates, i);
+		json_t *values = update_values(update);
+
+		(void)json_array_append_new(list,
+		    json_pack("{s:o, s:s?}", "values",
+			values != NULL ? as_objects(values) : json_null(),
+			"as_node", update_node(update)));
+	}
+	return list;
+}
+
 static int
-ask_agent(struct change *c, const json_t *update, struct err *e)
+ask_own(struct change *c, json_t *params, const struct storage_checkpoint *base,
+    struct err *e)
+{
+	const struct own_place place = { c->o.thread_id, c->o.ns, base };
+	autojson *updates = own_updates(c);
+
+	blobs_destroy(c->blobs);
+	c->blobs = blobs_create(c->request->who.tenant);
+	return c->blobs == NULL ? err_sys(e, ENOMEM, "a question")
+				: own_ask(params, &place, updates, c->blobs, e);
+}
+
+static int
+ask_params(struct change *c, const json_t *params, struct err *e)
 {
 	struct request *r = c->request;
 	struct ask *ask;
+
+	return ask_start(r->api->jails, r->who.tenant, c->digest,
+	    AGENT_COMMAND_STATE_UPDATE, params, c->blobs, on_joined, c, &ask,
+	    e);
+}
+
+/* The state is the agent's own: it is asked for the step's checkpoint. */
+static int
+join_own(struct change *c, const struct storage_checkpoint *base, struct err *e)
+{
+	autojson *params = json_object();
+
+	if (c->digest[0] == '\0')
+		return err_set(e, ERR_UNSUPPORTED,
+		    "this state is in channels, which only its agent can "
+		    "change, and that is not there");
+	return ask_own(c, params, base, e) == -1 ? -1
+						 : ask_params(c, params, e);
+}
+
+/* Of the first state nobody knows yet whether the agent keeps it by itself. */
+static int
+ask_agent(struct change *c, const json_t *update, struct err *e)
+{
 	autojson *params = json_pack("{s:O, s:o, s:s?}", "state", c->values,
 	    "values", as_objects(update_values(update)), "as_node",
 	    update_node(update));
 
 	if (params == NULL)
 		return err_sys(e, ENOMEM, "a question");
-	return ask_start(r->api->jails, r->who.tenant, c->digest,
-	    AGENT_COMMAND_STATE_UPDATE, params, on_joined, c, &ask, e);
+	if (c->base_id[0] == '\0' && !c->asked &&
+	    ask_own(c, params, NULL, e) == -1)
+		return -1;
+	c->asked = 1;
+	return ask_params(c, params, e);
 }
 
 /* The updates that are left.  1: an agent is asked, and it goes on from
@@ -298,6 +387,14 @@ join(struct change *c, struct err *e)
 	return 0;
 }
 
+/* In channels, not in values. */
+static int
+is_own(const struct storage_checkpoint *base)
+{
+	return base != NULL && base->versions != NULL &&
+	       strcmp(base->versions, "{}") != 0;
+}
+
 static int
 join_begin(struct change *c, const struct storage_checkpoint *base,
     struct err *e)
@@ -307,22 +404,22 @@ join_begin(struct change *c, const struct storage_checkpoint *base,
 	if (c->tries++ == CHANGE_TRIES_MAX)
 		return err_set(e, ERR_CONFLICT,
 		    "the thread's state changes all the time");
-	if (base != NULL && base->versions != NULL &&
-	    strcmp(base->versions, "{}") != 0)
-		return err_set(e, ERR_UNSUPPORTED,
-		    "this agent keeps its state in channels, which only it "
-		    "can change");
+	c->own = is_own(base);
+	c->asked = 0;
+	json_decref(take_ptr(&c->answer));
 	json_decref(c->values);
 	c->values = NULL;
+	(void)snprintf(c->base_id, sizeof(c->base_id), "%s",
+	    base != NULL ? base->checkpoint_id : "");
+	c->update = 0;
+	if (c->own)
+		return 0;
 	if (old == NULL)
 		c->values = json_object();
 	else if (json_parse(old, strlen(old), NULL, &c->values, e) == -1)
 		return -1;
 	if (!json_is_object(c->values))
 		return err_set(e, ERR_CONFLICT, "the state is no object");
-	(void)snprintf(c->base_id, sizeof(c->base_id), "%s",
-	    base != NULL ? base->checkpoint_id : "");
-	c->update = 0;
 	return 0;
 }
 
@@ -425,24 +522,30 @@ step_after(const struct storage_checkpoint *base)
 	return json_integer_value(json_object_get(old, "step")) + 1;
 }
 
+/* {"source": "update", "step": n, "parents": {}}. */
+static json_t *
+step_metadata(const struct change *c, const struct storage_checkpoint *base)
+{
+	return json_pack("{s:s,s:I,s:{}}", "source",
+	    step_is_fork(c) ? "fork" : "update", "step",
+	    (json_int_t)step_after(base), "parents");
+}
+
 /*
- * {"source": "update", "step": n, "parents": {}, ...}.  What the attempt that
- * made the state wrote down for the next one stays true of it: see "warder" in
- * docs/protocol-agent.md.
+ * m (taken), and what the attempt that made the state wrote down for the next
+ * one, which stays true of it: see "warder" in docs/protocol-agent.md.
  */
 static json_t *
-new_metadata(const struct change *c, const struct storage_checkpoint *base)
+new_metadata(const struct change *c, const struct storage_checkpoint *base,
+    json_t *m)
 {
 	static const char *const kept[] = { "warder", "graph_id",
 		"assistant_id" };
 	const json_t *updates = step_updates(c);
 	autojson *old = base_metadata(base);
-	json_t *m, *v;
+	json_t *v;
 	size_t i;
 
-	m = json_pack("{s:s,s:I,s:{}}", "source",
-	    step_is_fork(c) ? "fork" : "update", "step",
-	    (json_int_t)step_after(base), "parents");
 	if (m != NULL && c->graph[0] != '\0')
 		(void)json_object_set_new(m, "graph_id", json_string(c->graph));
 	for (i = 0; m != NULL && i < json_array_size(updates); i++)
@@ -463,7 +566,7 @@ put_state(struct change *c, const struct storage_checkpoint *base,
 	static const struct storage_checkpoint none = { 0 };
 	const struct storage_checkpoint *b = base != NULL ? base : &none;
 	struct request *r = c->request;
-	autojson *about = new_metadata(c, base);
+	autojson *about = new_metadata(c, base, step_metadata(c, base));
 	autofree char *values = NULL, *metadata = NULL;
 	char id[UUID_SIZE];
 	struct err why;
@@ -498,6 +601,30 @@ put_state(struct change *c, const struct storage_checkpoint *base,
 	return storage_checkpoint_put(r->api->storage, &q, on_put, c, e);
 }
 
+/* The same of what the agent says is to be put. */
+static int
+put_own(struct change *c, const struct storage_checkpoint *base, struct err *e)
+{
+	const struct own_place place = { c->o.thread_id, c->o.ns, base };
+	struct storage_checkpoint_put_request q = { 0 };
+	autograph t = { 0 };
+	autojson *about = NULL;
+	autofree char *metadata = NULL;
+
+	if (own_read(c->answer, &place, c->blobs, &t, &q, e) == -1)
+		return -1;
+	about = new_metadata(c, base, own_metadata(&t));
+	if (about == NULL)
+		return err_sys(e, ENOMEM, "metadata");
+	if (json_text(about, &metadata, NULL, e) == -1)
+		return -1;
+	q.tenant = c->request->who.tenant;
+	q.metadata = metadata;
+	(void)snprintf(c->made_id, sizeof(c->made_id), "%s", q.checkpoint_id);
+	return storage_checkpoint_put(c->request->api->storage, &q, on_put, c,
+	    e);
+}
+
 /* ---- what is changed ------------------------------------------------------------ */
 
 static int
@@ -513,14 +640,16 @@ go_on(struct change *c, const struct storage_checkpoint *base, struct err *e)
 	int rc = 0;
 
 	if (c->joined && is_same(c, base))
-		return put_state(c, base, e);
+		return c->own ? put_own(c, base, e) : put_state(c, base, e);
 	c->joined = 0;
-	if (!c->owned && !step_is_fork(c))
+	if (!c->owned && (!step_is_fork(c) || is_own(base)))
 		rc = ask_owner(c, base, e);
 	if (rc != 0)
 		return rc;
 	if (join_begin(c, base, e) == -1)
 		return -1;
+	if (c->own)
+		return join_own(c, base, e);
 	rc = join(c, e);
 	return rc == 0 ? put_state(c, base, e) : rc;
 }

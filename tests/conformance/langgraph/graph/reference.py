@@ -1,6 +1,7 @@
 """The same graph in this process, with LangGraph's own checkpointer.
 
-Reads a list of calls as JSON ({input | command, modes, options}), prints
+Reads a list of calls as JSON ({input | command, modes, options}, or {update,
+as_node, before: how many states back}), prints
 what each streams and the state and history after it.
 """
 import json
@@ -9,6 +10,7 @@ import uuid
 
 from graph import build
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.errors import InvalidUpdateError
 from langgraph.store.memory import InMemoryStore
 from langgraph.types import Command, Send
 from warder.langgraph import plain
@@ -22,6 +24,17 @@ def command(said):
                    goto=goto)
 
 
+def update(graph, thread, call):
+    """Nothing is streamed; what is refused is said."""
+    states = list(graph.get_state_history(thread))
+    config = states[call["before"]].config if states else thread
+    try:
+        graph.update_state(config, call["update"], call.get("as_node"))
+    except (InvalidUpdateError, TypeError) as e:
+        return str(e)
+    return None
+
+
 def main():
     graph = build().compile(checkpointer=InMemorySaver(),
                             store=InMemoryStore())
@@ -31,9 +44,11 @@ def main():
         thread = threads.setdefault(call["thread"], {"configurable": {
             "thread_id": str(uuid.uuid5(uuid.NAMESPACE_URL,
                                         call["thread"]))}})
+        refused = update(graph, thread, call) if "update" in call else None
         value = (command(call["command"]) if "command" in call
                  else call.get("input"))
-        events = [[list(ns), mode, plain(chunk)] for ns, mode, chunk in
+        events = [] if "update" in call else [
+                  [list(ns), mode, plain(chunk)] for ns, mode, chunk in
                   graph.stream(value, thread, stream_mode=call["modes"],
                                subgraphs=True, **call.get("options", {}))]
         state = graph.get_state(thread)
@@ -42,7 +57,7 @@ def main():
                     [[t.name, plain([i.value for i in t.interrupts])]
                      for t in s.tasks]]
                    for s in graph.get_state_history(thread)]
-        out.append({"events": events, "values": plain(state.values),
+        out.append({"events": events, "refused": refused, "values": plain(state.values),
                     "next": list(state.next), "history": history})
     json.dump(out, sys.stdout)
 

@@ -341,10 +341,10 @@ def changed_by_people(d, g):
         # nothing but the tasks goes
         change("u", None, as_node="__end__"),
         change("u", None),
-        # several at once
-        {"thread": "v", "input": {"way": "fan", "log": []},
+        # several tasks at once come of it
+        {"thread": "v", "input": {"way": "ask", "log": []},
          "modes": ["updates"]},
-        change("v", {"log": ["a list"]}, as_node="fan"),
+        change("v", {"log": ["sent"]}, as_node="fan"),
     ])
 
 

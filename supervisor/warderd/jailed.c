@@ -655,6 +655,9 @@ jailed_say_one(struct jailed *j)
 		r = jailed_say_spawned(j);
 	if (r == 0)
 		j->news = JAILED_NO_NEWS;
+	/* it may have gone before that, and nothing else comes of it then */
+	if (j->news != news)
+		jailed_check(j, clock_now_us());
 	return r == 0 && j->state == JAILED_DONE ? jailed_say_exited(j) : r;
 }
 

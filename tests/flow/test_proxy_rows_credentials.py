@@ -16,7 +16,7 @@ import urllib.parse
 
 from attack import (EXPLICIT, ONCE, Attacker, Way, Witness, connect, head,
                     service, settled, write_policy)
-from flow import check, descendants, equal, main, name_of, test
+from flow import Skip, check, descendants, equal, main, name_of, test
 from upstream import Authority, response
 
 A, B = "a.internal", "b.internal"
@@ -418,6 +418,9 @@ def readable(pid):
 @test(modes=("root",))
 def a_secret_that_was_used_is_nowhere_in_memory(w):
     """Of proxy and libraries alike, once its request is over."""
+    if "address" in os.environ.get("WARDER_BUILD", ""):
+        raise Skip("a sanitizer keeps what was freed, and its shadow has "
+                   "terabytes")
     # long ones: what is written over what was freed cannot hide all of it
     with Scene(w, bytes_=1500) as scene:
         token = scene.token["b"]

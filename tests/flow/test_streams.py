@@ -28,6 +28,8 @@ PATIENCE = 240  # seconds, on a machine that has others to serve
 EVENTS = 5
 STALLED = 20
 FLOOD, FLOOD_BYTES = 128, 16 * 1024
+# A sanitizer keeps what was freed.
+SANITIZED = "address" in os.environ.get("WARDER_BUILD", "")
 
 
 class Reader:
@@ -245,7 +247,8 @@ def streams__stalled_readers__cost_nothing_and_go_on_later(s):
             most = max(most, private_kb(s.process.pid))
         owed = STALLED * FLOOD * FLOOD_BYTES // 1024
         print(f"# {most - before} KiB more for {owed} KiB that were owed")
-        check(most - before < owed * 2 // 3, f"{most - before} KiB more")
+        check(most - before < owed * 2 // 3 or SANITIZED,
+              f"{most - before} KiB more")
         for r in stalled:
             while not r.over:
                 r.take()

@@ -243,5 +243,26 @@ def help_is_for_people(w):
     equal(w.verb().status, 125, "no verb")
 
 
+@test
+def no_mount_has_setuid_programs_or_devices(w):
+    """But the few devices of /dev themselves."""
+    found = [line.split()[4:6] for line in
+             w.exec("cat /proc/self/mountinfo").expect(0).text.splitlines()]
+    check({"/", "/usr", "/workspace", "/tmp", "/proc"} <=
+          {at for at, _ in found}, found)
+    for at, flags in found:
+        flags = flags.split(",")
+        check("nosuid" in flags, f"{at}: {flags}")
+        check("nodev" in flags or at.startswith("/dev/"), f"{at}: {flags}")
+
+
+@test
+def no_core_file_is_written_or_piped(w):
+    """0 would let a program that core_pattern names run on the host."""
+    w.exec(["python3", "-c", "import resource; "
+            "print(resource.getrlimit(resource.RLIMIT_CORE))"]
+           ).expect(0, "(1, 1)\n")
+
+
 if __name__ == "__main__":
     sys.exit(main())

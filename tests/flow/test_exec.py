@@ -2,6 +2,7 @@
 """warder exec: every kind of end, and the exit status that belongs to it."""
 
 import signal
+import subprocess
 import sys
 
 from flow import check, equal, holds, main, test
@@ -254,6 +255,19 @@ def no_mount_has_setuid_programs_or_devices(w):
         flags = flags.split(",")
         check("nosuid" in flags, f"{at}: {flags}")
         check("nodev" in flags or at.startswith("/dev/"), f"{at}: {flags}")
+
+
+@test(modes=("root",))
+def the_launcher_s_groups_stay_outside(w):
+    """Rootless they cannot be dropped; the report says so."""
+    def has(*argv):
+        return w.popen([*argv, "sh", "-c", "grep ^Groups /proc/self/status"],
+                       extra_groups=[4, 24], stdout=subprocess.PIPE,
+                       stderr=subprocess.PIPE).finish().text.split()
+    equal(has("env"), ["Groups:", "4", "24"], "the control")
+    inside = has(w.program, "exec", "--")
+    equal(inside[0], "Groups:")
+    check(set(inside[1:]) <= {"1000"}, inside)
 
 
 @test
